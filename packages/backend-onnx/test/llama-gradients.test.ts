@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packGroups } from '@plumbline/transformer'
+import { BLOCKED, PLAIN } from '../src/graph/attention-layout'
 import { Session, type HostTensor } from '../src/runtime/session'
+import { planBlocks } from '../src/training/attention-blocks'
 import { batchFeeds, ropeTables } from '../src/training/batch-feeds'
 import { COTANGENT, EMBEDDING_ROWS, gradientOf, LOG_PROBS, sumOf, traceTraining } from '../src/training/training-graph'
 import { Lcg, randomWeights, smallLlama } from './support/random-llama'
@@ -26,7 +28,11 @@ function addEmbeddingRows(gradients: Map<string, Float32Array>, rows: Float32Arr
   }
 }
 
-describe.each(cases)('a random grouped-query Llama, tied embeddings: $tied', ({ seed, tied, groups, logProbs, gradients }) => {
+const layouts = { 'one block': PLAIN, 'several blocks': BLOCKED }
+const variants = cases.flatMap((known) => Object.entries(layouts).map(([attention, layout]) => ({ ...known, attention, layout })))
+
+describe.each(variants)('a random grouped-query Llama, tied embeddings: $tied, attention in $attention', (variant) => {
+  const { seed, tied, groups, logProbs, gradients, layout } = variant
   const config = smallLlama(tied)
   const random = new Lcg(seed)
   const weights = randomWeights(config, random)
@@ -42,7 +48,7 @@ describe.each(cases)('a random grouped-query Llama, tied embeddings: $tied', ({ 
     })),
   )
   const feeds: Record<string, HostTensor> = {
-    ...batchFeeds(batch, config),
+    ...batchFeeds(batch, planBlocks(batch, layout), config),
     ...ropeTables(config.maxPositions, config.headDim, config.ropeTheta),
     [COTANGENT]: { data: Float32Array.from(cotangents), dims: [cotangents.length] },
   }
@@ -50,7 +56,7 @@ describe.each(cases)('a random grouped-query Llama, tied embeddings: $tied', ({ 
     feeds[name] = { data, dims: shape }
     feeds[sumOf(name)] = { data: new Float32Array(data.length), dims: shape }
   }
-  const graph = traceTraining(config)
+  const graph = traceTraining(config, layout)
 
   async function gradientsFrom(backward: Session, feeds: Record<string, HostTensor>): Promise<Map<string, Float32Array>> {
     const out = await backward.run(feeds)

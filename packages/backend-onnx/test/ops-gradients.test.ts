@@ -1,11 +1,13 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
 import { packGroups } from '@plumbline/transformer'
+import { BLOCKED, PLAIN } from '../src/graph/attention-layout'
 import { Tape } from '../src/graph/autodiff'
 import { BatchInputs } from '../src/graph/batch-inputs'
 import { emit } from '../src/graph/emit'
 import { Graph, type Value } from '../src/graph/graph'
 import { OnnxOps } from '../src/graph/scoring-ops'
 import { Session, type HostTensor } from '../src/runtime/session'
+import { planBlocks } from '../src/training/attention-blocks'
 import { batchFeeds, ropeTables } from '../src/training/batch-feeds'
 import { Lcg } from './support/random-llama'
 
@@ -23,7 +25,7 @@ const batch = packGroups([
   { prompt: [3, 1, 4], completions: [[1, 5, 9], [2, 6]] }, // prettier-ignore
   { prompt: [5], completions: [[7], [3, 3, 3, 3], [3, 3, 3, 3]] }, // prettier-ignore
 ])
-const feeds: Record<string, HostTensor> = { ...batchFeeds(batch, heads), ...ropeTables(16, heads.headDim, 10_000) }
+const tables = ropeTables(16, heads.headDim, 10_000)
 const shapes: Record<string, readonly number[]> = { tall: [7, 5], wide: [5, 7], head: [11, 6] }
 const { rows, tailRows } = batch
 const scored = batch.scoredIds.length
@@ -75,12 +77,17 @@ const cases: Case[] = [
  * Σ cotangent · f is differentiated along one random direction per input: a central difference with two steps, extrapolated,
  * against gradient · direction. Numbers are of order 1, so float32 leaves about 1e-4 of a difference quotient at these steps.
  */
-describe('gradients against finite differences', () => {
+describe.each([
+  ['one block', PLAIN],
+  ['several blocks', BLOCKED],
+])('gradients against finite differences, attention in %s', (_, layout) => {
+  const feeds: Record<string, HostTensor> = { ...batchFeeds(batch, planBlocks(batch, layout), heads), ...tables }
+
   it.each(cases)('$name', async ({ inputs, build, outputLength }) => {
     const random = new Lcg(5)
     const graph = new Graph()
     const tape = new Tape()
-    const ops = new OnnxOps(graph, tape, ({ name }) => shapes[name], new BatchInputs(graph))
+    const ops = new OnnxOps(graph, tape, ({ name }) => shapes[name], new BatchInputs(graph, layout))
     const output = build(ops, (name) => graph.input(name), graph)
     const names = Object.keys(inputs)
     const sources = names.map((name) => graph.input(name))

@@ -5,18 +5,18 @@ import type { Graph, Value } from './graph'
 type Queries = 'all' | 'tail'
 
 /**
- * Attention over packed rows. Rows are gathered into padded slots, already split by heads ([S, kvHeads, …, headDim]), so one
- * gather is packing, head transposition, and the repetition of a prompt's keys for each of its completions. Query heads that
- * share keys are folded into the row dimension: keys are never repeated for heads.
+ * Attention over packed rows, block by block (see `AttentionLayout`). Rows are gathered into padded slots, already split by heads
+ * ([S, kvHeads, …, headDim]), so one gather is packing, head transposition, and the repetition of a prompt's keys for each of its
+ * completions. Query heads that share keys are folded into the row dimension: keys are never repeated for heads.
  */
 export function packedAttention(graph: Graph, batch: BatchInputs, q: Value, k: Value, v: Value, queries: Queries, shape: HeadShape): Value {
-  const attend = (inputs: AttentionInputs) => {
+  const slots = blocks(batch, queries).map((inputs) => {
+    const query = gatherHeads(graph, q, inputs.queries, shape.headDim)
+    const keys = gatherHeads(graph, k, inputs.keys, shape.headDim)
     const values = gatherHeads(graph, v, inputs.keys, shape.headDim)
-    const out = graph.node('MatMul', [weights(graph, inputs, q, k, shape), values], { label: 'attention_out' })
-    return graph.node('Gather', [flat(graph, out, shape.headDim), inputs.back], { attributes: { axis: 0 } })
-  }
-  const out = graph.node('Concat', [attend(batch.prompt(queries)), attend(batch.completion(queries))], { attributes: { axis: 0 } })
-  return flat(graph, out, shape.heads * shape.headDim)
+    return graph.node('MatMul', [probabilities(graph, inputs, query, keys, shape), values], { label: 'attention_out' })
+  })
+  return queryRows(graph, batch, slots, queries, shape)
 }
 
 /** Cotangents of q, k and v from that of the result y. */
@@ -31,41 +31,51 @@ export function packedAttentionRule(
   queries: Queries,
   shape: HeadShape,
 ): [Value, Value, Value] {
-  const { headDim } = shape
-  const scale = 1 / Math.sqrt(headDim)
-  const part = (inputs: AttentionInputs) => {
-    const probabilities = weights(graph, inputs, q, k, shape)
+  const { headDim, kvHeads } = shape
+  // Σ_t p·∂p = ∂out·out, over headDim numbers instead of T.
+  const products = flat(graph, graph.node('Mul', [g, y]), headDim)
+  const inner = graph.node('ReduceSum', [products, graph.ints(-1)], { attributes: { keepdims: 1 } })
+  const block = (inputs: AttentionInputs): BlockGradient => {
+    const query = gatherHeads(graph, q, inputs.queries, headDim)
+    const keys = gatherHeads(graph, k, inputs.keys, headDim)
+    const p = probabilities(graph, inputs, query, keys, shape)
     // Padding queries must not reach any key: their cotangent is made exactly zero.
     const dOut = graph.node('Mul', [gatherHeads(graph, g, inputs.queries, headDim), inputs.live])
-    const out = gatherHeads(graph, y, inputs.queries, headDim)
-    const dValues = fusedMatMul(graph, probabilities, dOut, { transA: 1 }, 'attention_dv')
+    const dValues = fusedMatMul(graph, p, dOut, { transA: 1 }, 'attention_dv')
     const dProbabilities = fusedMatMul(graph, dOut, gatherHeads(graph, v, inputs.keys, headDim), { transB: 1 }, 'attention_dp')
-    // Σ_t p·∂p = ∂out·out, over headDim numbers instead of T.
-    const inner = graph.node('ReduceSum', [graph.node('Mul', [dOut, out]), graph.ints(-1)], { attributes: { keepdims: 1 } })
-    const dScores = graph.node('Mul', [graph.node('Sub', [dProbabilities, inner]), probabilities], { label: 'attention_ds' })
-    const scaled = { alpha: { float: scale } }
-    const dQueries = fusedMatMul(graph, dScores, gatherHeads(graph, k, inputs.keys, headDim), scaled, 'attention_dq')
-    const dKeys = fusedMatMul(graph, dScores, gatherHeads(graph, q, inputs.queries, headDim), { ...scaled, transA: 1 }, 'attention_dk')
-    return { dQueries: graph.node('Gather', [flat(graph, dQueries, headDim), inputs.back], { attributes: { axis: 0 } }), dKeys, dValues }
+    const ownInner = graph.node('Mul', [graph.node('Gather', [inner, inputs.queries], { attributes: { axis: 0 } }), inputs.live])
+    const dScores = graph.node('Mul', [graph.node('Sub', [dProbabilities, ownInner]), p], { label: 'attention_ds' })
+    const scaled = { alpha: { float: 1 / Math.sqrt(headDim) } }
+    const dQueries = fusedMatMul(graph, dScores, keys, scaled, 'attention_dq')
+    const dKeys = fusedMatMul(graph, dScores, query, { ...scaled, transA: 1 }, 'attention_dk')
+    return { dQueries, dKeys, dValues }
   }
-  const prompt = part(batch.prompt(queries))
-  const completion = part(batch.completion(queries))
-  const packed = (own: Value, shared: Value) => flat(graph, packKeys(graph, batch, own, shared, headDim), shape.kvHeads * headDim)
-  return [
-    flat(graph, graph.node('Concat', [prompt.dQueries, completion.dQueries], { attributes: { axis: 0 } }), shape.heads * headDim),
-    packed(completion.dKeys, prompt.dKeys),
-    packed(completion.dValues, prompt.dValues),
-  ]
+  const prompt = batch.promptBlocks(queries).map(block)
+  const completion = batch.completionBlocks(queries).map((chunks) => chunks.map(block))
+  const dQueries = [...prompt, ...completion.flat()].map((part) => part.dQueries)
+  const packed = (pick: (part: BlockGradient) => Value) => {
+    const ofCompletions = completion.map((chunks) => chunks.map(pick))
+    return flat(graph, keyRows(graph, batch, prompt.map(pick), ofCompletions, queries, headDim), kvHeads * headDim)
+  }
+  return [queryRows(graph, batch, dQueries, queries, shape), packed((part) => part.dKeys), packed((part) => part.dValues)]
+}
+
+interface BlockGradient {
+  readonly dQueries: Value
+  readonly dKeys: Value
+  readonly dValues: Value
+}
+
+function blocks(batch: BatchInputs, queries: Queries): AttentionInputs[] {
+  return [...batch.promptBlocks(queries), ...batch.completionBlocks(queries).flat()]
 }
 
 /** softmax(q kᵀ/√headDim + mask) in slots. [S, kvHeads, repeat · L, T] */
-function weights(graph: Graph, inputs: AttentionInputs, q: Value, k: Value, { headDim }: HeadShape): Value {
-  const keys = gatherHeads(graph, k, inputs.keys, headDim)
-  const slots = gatherHeads(graph, q, inputs.queries, headDim)
-  const scores = fusedMatMul(graph, slots, keys, { transB: 1, alpha: { float: 1 / Math.sqrt(headDim) } }, 'attention_scores')
+function probabilities(graph: Graph, inputs: AttentionInputs, query: Value, keys: Value, { headDim }: HeadShape): Value {
+  const scores = fusedMatMul(graph, query, keys, { transB: 1, alpha: { float: 1 / Math.sqrt(headDim) } }, 'attention_scores')
   const masked = graph.node('Add', [graph.node('Reshape', [scores, inputs.headShape]), mask(graph, inputs)], { label: 'attention_masked' })
-  const probabilities = graph.node('Softmax', [masked], { attributes: { axis: -1 } })
-  return graph.node('Reshape', [probabilities, inputs.matrixShape])
+  const normalised = graph.node('Softmax', [masked], { attributes: { axis: -1 } })
+  return graph.node('Reshape', [normalised, inputs.matrixShape])
 }
 
 const masks = new WeakMap<Graph, Map<Value, Value>>()
@@ -84,16 +94,53 @@ function mask(graph: Graph, { keyPositions, queryPositions }: AttentionInputs): 
   return made
 }
 
-/** Cotangents of key slots back to rows. A prompt's are summed over its completions by a 0/1 product, which cannot race. */
-function packKeys(graph: Graph, batch: BatchInputs, completion: Value, prompt: Value, headDim: number): Value {
-  const ofPrompt = graph.node('Slice', [completion, graph.ints(0), batch.maxPrompt, graph.ints(2)])
+/** Query slots of all blocks back to rows. [rows, heads · headDim] */
+function queryRows(graph: Graph, batch: BatchInputs, slots: readonly Value[], queries: Queries, { heads, headDim }: HeadShape): Value {
+  const rows = graph.node('Gather', [stacked(graph, slots, headDim), batch.back(queries)], { attributes: { axis: 0 } })
+  return flat(graph, rows, heads * headDim)
+}
+
+/**
+ * Cotangents of key slots back to rows, prompts then completions. A prompt's are summed over its completions by 0/1 products, which
+ * cannot race; a completion's own stand in one block of each chunk.
+ */
+function keyRows(
+  graph: Graph,
+  batch: BatchInputs,
+  prompt: readonly Value[],
+  completion: readonly (readonly Value[])[],
+  queries: Queries,
+  headDim: number,
+): Value {
   const rows = graph.ints(0, -1)
-  const summed = graph.node('Gemm', [batch.slotGroups, graph.node('Reshape', [ofPrompt, rows]), graph.node('Reshape', [prompt, rows])], {
-    attributes: { transA: 1 },
-    label: 'prompt_keys_sum',
+  const last = prompt[prompt.length - 1]
+  const early = prompt.slice(0, -1).map((part) => graph.node('Pad', [part, batch.promptChunkPadding]))
+  let summed = graph.node('Reshape', [early.reduce((sum, part) => graph.node('Add', [sum, part]), last), rows])
+  const inputs = batch.completionBlocks(queries)
+  for (const [c, chunks] of completion.entries()) {
+    for (const [i, slots] of chunks.entries()) {
+      const ofPrompt = graph.node('Slice', [slots, graph.ints(0), batch.maxPrompt, graph.ints(2)])
+      summed = graph.node('Gemm', [inputs[c][i].slotGroups, graph.node('Reshape', [ofPrompt, rows]), summed], {
+        attributes: { transA: 1 },
+        label: 'prompt_keys_sum',
+      })
+    }
+  }
+  const own = completion[0].map((_, chunk) => {
+    const slots = completion.map((chunks) =>
+      graph.node('Slice', [chunks[chunk], batch.maxPrompt, graph.ints(2 ** 31), graph.ints(2)], { label: 'own_keys' }),
+    )
+    return graph.node('Gather', [stacked(graph, slots, headDim), batch.completionKeysBack(chunk)], { attributes: { axis: 0 } })
   })
-  const back = (slots: Value, index: Value) => graph.node('Gather', [flat(graph, slots, headDim), index], { attributes: { axis: 0 } })
-  return graph.node('Concat', [back(summed, batch.promptKeysBack), back(completion, batch.completionKeysBack)], { attributes: { axis: 0 } })
+  const ofPrompts = graph.node('Gather', [flat(graph, summed, headDim), batch.promptKeysBack], { attributes: { axis: 0 } })
+  const ofCompletions = own.reduce((sum, part) => graph.node('Add', [sum, part]))
+  return graph.node('Concat', [ofPrompts, ofCompletions], { attributes: { axis: 0 } })
+}
+
+/** Slots of several blocks as one list of heads. */
+function stacked(graph: Graph, slots: readonly Value[], headDim: number): Value {
+  const flattened = slots.map((part) => flat(graph, part, headDim))
+  return flattened.length === 1 ? flattened[0] : graph.node('Concat', flattened, { attributes: { axis: 0 } })
 }
 
 /** Rows to slots by heads. x [rows, heads · headDim], index into [rows · heads] → index's shape × headDim. */

@@ -1,8 +1,12 @@
+import { completionBlock, PLAIN, PROMPT_TAIL_BLOCK, promptBlock, type AttentionLayout } from './attention-layout'
 import type { DType, Graph, Value } from './graph'
 
-/** The graph inputs that describe one packed batch; `batch-feeds.ts` fills them. */
+/** The graph inputs that describe one packed batch; `batch-feeds.ts` and `attention-feeds.ts` fill them. */
 export class BatchInputs {
-  constructor(private readonly graph: Graph) {}
+  constructor(
+    private readonly graph: Graph,
+    readonly layout: AttentionLayout = PLAIN,
+  ) {}
 
   get tokens(): Value {
     return this.input('tokens', 'int32')
@@ -47,47 +51,57 @@ export class BatchInputs {
   get maxPrompt(): Value {
     return this.input('max_prompt', 'int64')
   }
-  /** 1 where a slot belongs to a group. [slots, groups] */
-  get slotGroups(): Value {
-    return this.input('slot_groups')
+  /** Lengthens the key cotangents of the prompts' first chunk to all prompt positions. */
+  get promptChunkPadding(): Value {
+    return this.input('prompt_chunk_padding', 'int64')
   }
-  /** Attention of prompt rows (`all`) or of the last prompt rows (`tail`) over their prompt. */
-  prompt(queries: 'all' | 'tail'): AttentionInputs {
-    return this.attention('prompt', queries)
+  /** Blocks of prompt queries: all of them, or the last row of each prompt alone. */
+  promptBlocks(queries: 'all' | 'tail'): AttentionInputs[] {
+    if (queries === 'tail') return [this.block(PROMPT_TAIL_BLOCK, queries)]
+    return range(this.layout.promptChunks).map((chunk) => this.block(promptBlock(chunk), queries))
   }
-  /** Attention of completion rows over prompt and completion. */
-  completion(queries: 'all' | 'tail'): AttentionInputs {
-    return this.attention('completion', queries)
+  /** Blocks of completion queries over prompt and completion, by class and chunk. */
+  completionBlocks(queries: 'all' | 'tail'): CompletionInputs[][] {
+    return range(this.layout.classes).map((group) =>
+      range(this.layout.chunks).map((chunk) => {
+        const name = completionBlock(group, chunk)
+        return { ...this.block(name, queries), slotGroups: this.input(`${name}_slot_groups`) }
+      }),
+    )
   }
 
+  /** Where each row's heads stand among the query slots of all blocks. [rows · heads] */
+  back(queries: 'all' | 'tail'): Value {
+    return this.input(`${queries}_back`, 'int32')
+  }
   /** Where each prompt row's keys stand among the prompts' key slots. [promptRows · kvHeads] */
   get promptKeysBack(): Value {
     return this.input('prompt_keys_back', 'int32')
   }
-  /** Where each completion row's keys stand among the completions' key slots. [completionRows · kvHeads] */
-  get completionKeysBack(): Value {
-    return this.input('completion_keys_back', 'int32')
+  /** Where each completion row's keys stand among the own key slots of a chunk's blocks. [completionRows · kvHeads] */
+  completionKeysBack(chunk: number): Value {
+    return this.input(`completion_keys_back_${chunk}`, 'int32')
   }
 
   private input(name: string, dtype?: DType): Value {
     return this.graph.input(name, dtype)
   }
 
-  private attention(part: 'prompt' | 'completion', queries: 'all' | 'tail'): AttentionInputs {
-    // Completion rows are the same in both; only their offset differs, and the masks and shapes are shared.
-    const own = part === 'completion' ? part : `${part}_${queries}`
+  private block(name: string, queries: 'all' | 'tail'): AttentionInputs {
     return {
-      queries: this.input(`${part}_${queries}_queries`, 'int32'),
-      keys: this.input(`${part}_keys`, 'int32'),
-      back: this.input(`${own}_back`, 'int32'),
-      queryPositions: this.input(`${own}_query_positions`, 'int32'),
-      keyPositions: this.input(`${part}_key_positions`, 'int32'),
-      live: this.input(`${own}_live`),
-      headShape: this.input(`${own}_head_shape`, 'int64'),
-      matrixShape: this.input(`${own}_matrix_shape`, 'int64'),
+      // Completion rows are the same in both; only their offset differs.
+      queries: this.input(`${name}_${queries}_queries`, 'int32'),
+      keys: this.input(`${name}_keys`, 'int32'),
+      queryPositions: this.input(`${name}_query_positions`, 'int32'),
+      keyPositions: this.input(`${name}_key_positions`, 'int32'),
+      live: this.input(`${name}_live`),
+      headShape: this.input(`${name}_head_shape`, 'int64'),
+      matrixShape: this.input(`${name}_matrix_shape`, 'int64'),
     }
   }
 }
+
+const range = (count: number) => Array.from({ length: count }, (_, i) => i)
 
 /** One attention in slots: S sequences, H = kvHeads · repeat heads, L query slots, T key slots. */
 export interface AttentionInputs {
@@ -95,8 +109,6 @@ export interface AttentionInputs {
   readonly queries: Value
   /** Row of each key slot among [rows · kvHeads]; 0 in padding. [S, kvHeads, T] */
   readonly keys: Value
-  /** Where each row's heads stand among the query slots. [rows · H] */
-  readonly back: Value
   /** [S or 1, 1, 1, L, 1] */
   readonly queryPositions: Value
   /** A key is seen by queries at its position and later; padding has one that is never reached. [S or 1, 1, 1, 1, T] */
@@ -107,4 +119,10 @@ export interface AttentionInputs {
   readonly headShape: Value
   /** [S, kvHeads, repeat · L, T] */
   readonly matrixShape: Value
+}
+
+/** A block of completions: its keys are the prompt's, up to the longest prompt, then the completions' own. */
+export interface CompletionInputs extends AttentionInputs {
+  /** 1 where a slot belongs to a group. [S, groups] */
+  readonly slotGroups: Value
 }

@@ -1,4 +1,5 @@
 import { EMBEDDING, headName, parameterShapes, scorePacked, type ModelConfig } from '@plumbline/transformer'
+import type { AttentionLayout } from '../graph/attention-layout'
 import { Tape } from '../graph/autodiff'
 import { BatchInputs } from '../graph/batch-inputs'
 import { emit, type Emitted } from '../graph/emit'
@@ -28,11 +29,11 @@ export interface TrainingGraph {
   readonly inGraph: readonly string[]
 }
 
-export function traceTraining(config: ModelConfig): TrainingGraph {
+export function traceTraining(config: ModelConfig, layout: AttentionLayout): TrainingGraph {
   const graph = new Graph()
   const tape = new Tape()
   const shapes = parameterShapes(config)
-  const inputs = new BatchInputs(graph)
+  const inputs = new BatchInputs(graph, layout)
   const ops = new OnnxOps(graph, tape, ({ name }) => shapes.get(name)!, inputs)
   const logProbs = scorePacked(ops, config, (name) => graph.input(name), inputs)
   const embedded = ops.embedded!

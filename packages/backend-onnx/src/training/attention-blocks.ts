@@ -1,0 +1,143 @@
+import type { PackedBatch } from '@plumbline/transformer'
+import { BLOCKED, PLAIN, type AttentionLayout } from '../graph/attention-layout'
+
+/** Which rows one attention block holds, side by side in padded slots; −1 is padding. */
+export interface Block {
+  readonly sequences: number
+  /** [sequences · queries] */
+  readonly queryRows: Int32Array
+  readonly queries: number
+  /** [sequences · keys] */
+  readonly keyRows: Int32Array
+  readonly keys: number
+}
+
+/** Completions' keys stand behind the prompt's: from position `maxPrompt` of the batch on. */
+export interface CompletionBlock extends Block {
+  /** Group of each sequence, −1 for a sequence that stands for none. [sequences] */
+  readonly groups: Int32Array
+}
+
+export interface AttentionBlocks {
+  readonly layout: AttentionLayout
+  readonly prompt: readonly Block[]
+  /** By class and chunk. */
+  readonly completion: readonly (readonly CompletionBlock[])[]
+}
+
+/** Scores (per head and layer) that are worth the nodes of five more blocks: those cost about as long as 200,000 scores. */
+const WORTH_BLOCKS = 200_000
+
+/** Blocks of the layout that pays for this batch. */
+export function attentionBlocks(batch: PackedBatch, heads: number): AttentionBlocks {
+  const plain = planBlocks(batch, PLAIN)
+  const blocked = planBlocks(batch, BLOCKED)
+  return heads * (scores(plain) - scores(blocked)) > WORTH_BLOCKS ? blocked : plain
+}
+
+export function planBlocks(batch: PackedBatch, layout: AttentionLayout): AttentionBlocks {
+  const classes = lengthClasses(batch, layout)
+  return {
+    layout,
+    prompt: chunkEnds(batch.maxPrompt, layout.promptChunks).map(([from, to]) => promptBlock(batch, from, to)),
+    completion: Array.from({ length: layout.classes }, (_, c) => {
+      const { slots, length } = classes[c] ?? { slots: [], length: 1 }
+      // A key that is always padding gives the sum over chunks a place that is always zero.
+      const spare = layout.chunks > 1 ? 1 : 0
+      return chunkEnds(length, layout.chunks).map(([from, to]) => completionBlock(batch, slots, from, to, spare))
+    }),
+  }
+}
+
+function scores({ prompt, completion }: AttentionBlocks): number {
+  return [...prompt, ...completion.flat()].reduce((sum, { sequences, queries, keys }) => sum + sequences * queries * keys, 0)
+}
+
+/** [from, to) of each chunk of 0 … length − 1; at least one position each, the last ones padding where there are too few. */
+function chunkEnds(length: number, chunks: number): [number, number][] {
+  const size = Math.ceil(length / chunks)
+  return Array.from({ length: chunks }, (_, i) => [i * size, Math.max(i * size + 1, Math.min(length, (i + 1) * size))])
+}
+
+function promptBlock({ groups, maxPrompt, promptSlots }: PackedBatch, from: number, to: number): Block {
+  const keys = Math.min(to, maxPrompt)
+  return {
+    sequences: groups,
+    queryRows: window(promptSlots, maxPrompt, from, to),
+    queries: to - from,
+    keyRows: window(promptSlots, maxPrompt, 0, keys),
+    keys,
+  }
+}
+
+function completionBlock(batch: PackedBatch, slots: readonly number[], from: number, to: number, spare: number): CompletionBlock {
+  const { maxPrompt, maxCompletion, promptSlots, completionSlots, groupOfSlot } = batch
+  // No tensor is empty: a class without completions holds one sequence of padding.
+  const sequences = Math.max(1, slots.length)
+  const keys = maxPrompt + to + spare
+  const queryRows = new Int32Array(sequences * (to - from)).fill(-1)
+  const keyRows = new Int32Array(sequences * keys).fill(-1)
+  for (const [s, slot] of slots.entries()) {
+    const own = completionSlots.subarray(slot * maxCompletion, (slot + 1) * maxCompletion)
+    const group = groupOfSlot[slot]
+    queryRows.set(own.subarray(from, to), s * (to - from))
+    keyRows.set(promptSlots.subarray(group * maxPrompt, (group + 1) * maxPrompt), s * keys)
+    keyRows.set(own.subarray(0, to), s * keys + maxPrompt)
+  }
+  const groups = new Int32Array(sequences).fill(-1)
+  for (const [s, slot] of slots.entries()) groups[s] = groupOfSlot[slot]
+  return { sequences, queryRows, queries: to - from, keyRows, keys, groups }
+}
+
+/** Columns from … to − 1 of a table with `width` columns; −1 beyond it. */
+function window(table: Int32Array, width: number, from: number, to: number): Int32Array {
+  const rows = table.length / width
+  const part = new Int32Array(rows * (to - from)).fill(-1)
+  for (let row = 0; row < rows; row++) part.set(table.subarray(row * width + from, row * width + Math.min(to, width)), row * (to - from))
+  return part
+}
+
+interface LengthClass {
+  readonly slots: readonly number[]
+  /** Of the longest. */
+  readonly length: number
+}
+
+/** Completions in at most `classes` classes of neighbouring lengths, with the fewest scores in all. */
+function lengthClasses(batch: PackedBatch, { classes, chunks }: AttentionLayout): LengthClass[] {
+  const lengths = slotLengths(batch)
+  const sorted = [...lengths.keys()].sort((a, b) => lengths[b] - lengths[a] || a - b)
+  const cost = (first: number, end: number) => {
+    const length = lengths[sorted[first]]
+    const each = chunkEnds(length, chunks).reduce((sum, [from, to]) => sum + (to - from) * (batch.maxPrompt + to), 0)
+    return (end - first) * each
+  }
+  // best[n] = the cheapest division of the n longest, and where its last class begins.
+  let best = sorted.reduce<Division[]>((list, _, i) => [...list, { cost: cost(0, i + 1), starts: [0] }], [{ cost: 0, starts: [] }])
+  for (let c = 1; c < classes; c++) {
+    best = best.map((known, end) => {
+      let chosen = known
+      for (let first = 1; first < end; first++) {
+        const total = best[first].cost + cost(first, end)
+        if (total < chosen.cost) chosen = { cost: total, starts: [...best[first].starts, first] }
+      }
+      return chosen
+    })
+  }
+  const { starts } = best[sorted.length]
+  return starts.map((start, c) => ({ slots: sorted.slice(start, starts[c + 1]), length: lengths[sorted[start]] }))
+}
+
+interface Division {
+  readonly cost: number
+  readonly starts: readonly number[]
+}
+
+/** Rows of each completion; at least one, so that no class is empty of positions. */
+function slotLengths({ slots, maxCompletion, completionSlots }: PackedBatch): number[] {
+  return Array.from({ length: slots }, (_, slot) => {
+    const own = completionSlots.subarray(slot * maxCompletion, (slot + 1) * maxCompletion)
+    const end = own.indexOf(-1)
+    return Math.max(1, end < 0 ? maxCompletion : end)
+  })
+}
