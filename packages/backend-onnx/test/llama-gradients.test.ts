@@ -1,12 +1,13 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packGroups } from '@plumbline/transformer'
+import { EMBEDDING, headName, packGroups, type PackedBatch } from '@plumbline/transformer'
 import { BLOCKED, PLAIN } from '../src/graph/attention-layout'
+import { headPart, vocabularyChunks } from '../src/graph/head'
 import { Session, type HostTensor } from '../src/runtime/session'
 import { planBlocks } from '../src/training/attention-blocks'
 import { batchFeeds, ropeTables } from '../src/training/batch-feeds'
-import { COTANGENT, EMBEDDING_ROWS, gradientOf, LOG_PROBS, sumOf, traceTraining } from '../src/training/training-graph'
+import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf, traceTraining } from '../src/training/training-graph'
 import { Lcg, randomWeights, smallLlama } from './support/random-llama'
 
 interface Case {
@@ -20,11 +21,16 @@ interface Case {
 const cases = JSON.parse(readFileSync(join(__dirname, 'fixtures/llama-gradients.json'), 'utf8')) as Case[]
 const settings = { threads: 2 }
 
-/** The embedding rows are added here as the engine does it: in order. */
-function addEmbeddingRows(gradients: Map<string, Float32Array>, rows: Float32Array, tokens: Int32Array, width: number): void {
-  const table = gradients.get('model.embed_tokens.weight')!
+/** The rows of embedding and head are added here as the engine does it: in order. */
+function addEmbeddingRows(table: Float32Array, rows: Float32Array, tokens: Int32Array, width: number): void {
   for (const [row, token] of tokens.entries()) {
     for (let i = 0; i < width; i++) table[token * width + i] += rows[row * width + i]
+  }
+}
+
+function addHeadRows(table: Float32Array, rows: Float32Array, batch: PackedBatch, cotangents: readonly number[], width: number): void {
+  for (const [s, token] of batch.scoredIds.entries()) {
+    for (let i = 0; i < width; i++) table[token * width + i] += cotangents[s] * rows[batch.scoredRows[s] * width + i]
   }
 }
 
@@ -56,13 +62,25 @@ describe.each(variants)('a random grouped-query Llama, tied embeddings: $tied, a
     feeds[name] = { data, dims: shape }
     feeds[sumOf(name)] = { data: new Float32Array(data.length), dims: shape }
   }
+  const head = headName(config)
+  const parts = vocabularyChunks(config.vocabSize).map(({ from, to }, c) => ({ part: headPart(head, c), from: from * config.hiddenSize, to: to * config.hiddenSize })) // prettier-ignore
+  for (const { part, from, to } of parts) {
+    const dims = [(to - from) / config.hiddenSize, config.hiddenSize]
+    feeds[part] = { data: weights.get(head)!.data.slice(from, to), dims }
+    feeds[sumOf(part)] = { data: new Float32Array(to - from), dims }
+  }
   const graph = traceTraining(config, layout)
 
   async function gradientsFrom(backward: Session, feeds: Record<string, HostTensor>): Promise<Map<string, Float32Array>> {
     const out = await backward.run(feeds)
     const result = new Map([...weights].map(([name, { data }]) => [name, new Float32Array(data.length)]))
-    for (const name of graph.inGraph) result.set(name, Float32Array.from(out[gradientOf(name)].data as Float32Array))
-    addEmbeddingRows(result, out[EMBEDDING_ROWS].data as Float32Array, batch.tokens, config.hiddenSize)
+    for (const name of graph.inGraph) {
+      const gradient = out[gradientOf(name)].data as Float32Array
+      const part = parts.find((known) => known.part === name)
+      result.get(part ? head : name)!.set(gradient, part?.from)
+    }
+    addEmbeddingRows(result.get(EMBEDDING)!, out[EMBEDDING_ROWS].data as Float32Array, batch.tokens, config.hiddenSize)
+    addHeadRows(result.get(head)!, out[HEAD_ROWS].data as Float32Array, batch, cotangents, config.hiddenSize)
     return result
   }
 

@@ -19,16 +19,15 @@ interface Case {
   readonly outputLength: number
 }
 
-const heads = { heads: 4, kvHeads: 2, headDim: 4 }
+const heads = { heads: 4, kvHeads: 2, headDim: 4, vocabSize: 11 }
 // Two groups; the second has completions of one token and of the same tokens; prompts of different lengths.
 const batch = packGroups([
   { prompt: [3, 1, 4], completions: [[1, 5, 9], [2, 6]] }, // prettier-ignore
   { prompt: [5], completions: [[7], [3, 3, 3, 3], [3, 3, 3, 3]] }, // prettier-ignore
 ])
 const tables = ropeTables(16, heads.headDim, 10_000)
-const shapes: Record<string, readonly number[]> = { tall: [7, 5], wide: [5, 7], head: [11, 6] }
+const shapes: Record<string, readonly number[]> = { tall: [7, 5], wide: [5, 7] }
 const { rows, tailRows } = batch
-const scored = batch.scoredIds.length
 
 const cases: Case[] = [
   {
@@ -63,13 +62,6 @@ const cases: Case[] = [
     inputs: { q: [tailRows, 16], k: [rows, 8], v: [rows, 8] },
     build: (ops, v) => ops.attention(v('q'), v('k'), v('v'), 'tail', heads),
     outputLength: tailRows * 16,
-  },
-  {
-    name: 'selectedLogProbs',
-    inputs: { hidden: [tailRows, 6], head: [11, 6] },
-    build: (ops, v, graph) =>
-      ops.selectedLogProbs(v('hidden'), v('head'), graph.input('scored_rows', 'int64'), graph.input('scored_ids', 'int64')),
-    outputLength: scored,
   },
 ]
 

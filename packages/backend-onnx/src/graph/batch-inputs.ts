@@ -6,6 +6,8 @@ export class BatchInputs {
   constructor(
     private readonly graph: Graph,
     readonly layout: AttentionLayout = PLAIN,
+    /** Words of a chunk of the output head; as many as pay when absent. */
+    readonly wordsPerChunk?: number,
   ) {}
 
   get tokens(): Value {
@@ -17,11 +19,43 @@ export class BatchInputs {
   get tailPositions(): Value {
     return this.input('tail_positions', 'int64')
   }
+  /** Tail row of each scored token; the model passes it on, and the head reads the pairs below instead. */
   get scoredRows(): Value {
     return this.input('scored_rows', 'int64')
   }
   get scoredIds(): Value {
     return this.input('scored_ids', 'int64')
+  }
+  /** Tail row and word within a chunk of each scored token; any word of the chunk where the token is in another. [m, 2] */
+  scoredPairs(chunk: number): Value {
+    return this.input(`scored_pairs_${chunk}`, 'int64')
+  }
+  /** Tail row of each scored token, and column 0. [m, 2] */
+  get scoredRowPairs(): Value {
+    return this.input('scored_row_pairs', 'int64')
+  }
+  /** 1 for scored tokens of a chunk, 0 for others. [m] */
+  scoredInChunk(chunk: number): Value {
+    return this.input(`scored_in_${chunk}`)
+  }
+  /** Which scored token each completion row predicts; m for none. [completionRows] */
+  get completionScored(): Value {
+    return this.input('completion_scored', 'int32')
+  }
+  /** That token. [completionRows] */
+  get completionIds(): Value {
+    return this.input('completion_ids', 'int32')
+  }
+  /** The first scored token of each completion. [completions] */
+  get firstScored(): Value {
+    return this.input('first_scored', 'int32')
+  }
+  get firstIds(): Value {
+    return this.input('first_ids', 'int32')
+  }
+  /** 1 where a completion belongs to a group. [completions, groups] */
+  get firstGroups(): Value {
+    return this.input('first_groups')
   }
   /** Cotangents of the scored tokens' log-probs. */
   get cotangent(): Value {
@@ -33,10 +67,6 @@ export class BatchInputs {
   }
   get tailPadding(): Value {
     return this.input('tail_padding', 'int64')
-  }
-  /** [tailRows] */
-  get tailZeros(): Value {
-    return this.input('tail_zeros')
   }
   get ropeCosine(): Value {
     return this.graph.input('rope_cosine')

@@ -3,40 +3,123 @@ import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
 import { weightGradient } from './weight-gradient'
 
+/** A run of the vocabulary: words from … to − 1. */
+export interface Words {
+  readonly from: number
+  readonly to: number
+}
+
 /**
- * log softmax(hidden headᵀ)[rows, ids] with its gradient.
+ * Words of one chunk. Logits of a whole vocabulary of 8,192 made the largest tensors of a step; in chunks of this size they take a
+ * quarter of that memory in the same time.
+ */
+const CHUNK = 2048
+
+/** The vocabulary in chunks of equal size, up to a word. */
+export function vocabularyChunks(words: number, most = CHUNK): Words[] {
+  const count = Math.ceil(words / most)
+  return Array.from({ length: count }, (_, i) => ({
+    from: Math.floor((i * words) / count),
+    to: Math.floor(((i + 1) * words) / count),
+  }))
+}
+
+/** The rows of the output head that belong to a chunk: an input of its own, so that the caller feeds a view and nothing is copied. */
+export const headPart = (head: string, chunk: number) => `${head}#${chunk}`
+
+/**
+ * log softmax(hidden headᵀ)[row, word] of the scored tokens with its gradient, one chunk of the vocabulary at a time.
  *
- * The prediction rows are shared: all completions of a group read their first token's probability from one row. Cotangents are
- * summed per row and scattered by ScatterElements, which (unlike ScatterND) walks repeated indices one after the other.
+ * A chunk's softmax is normalised on its own, ℓ_c; with z_c the logarithm of its sum and z that of all, log p = ℓ_c + (z_c − z).
+ * In the gradient ∂logits = onehot · g − p · Σ_row g, the factor exp(z_c − z) · Σ_row g of each row is applied to the narrow side of the
+ * products, so a chunk's probabilities are touched once. The one-hot part of the head's own gradient is one row a token: it is added
+ * outside the graph, from `hidden`, like that of the embedding.
  */
 export function selectedLogProbs(
   graph: Graph,
   tape: Tape,
   batch: BatchInputs,
   residuals: Value[],
-  shape: readonly number[],
+  [words, width]: readonly number[],
   hidden: Value,
   head: Value,
-  rows: Value,
-  ids: Value,
 ): Value {
-  const logits = graph.node('Gemm', [hidden, head], { attributes: { transB: 1 }, label: 'logits' })
-  const logProbs = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
-  residuals.push(logProbs)
-  const chosen = graph.node('Add', [graph.node('Mul', [rows, graph.ints(shape[0])]), ids], { label: 'chosen' })
-  const selected = graph.node('Gather', [graph.node('Reshape', [logProbs, graph.ints(-1)]), chosen], { attributes: { axis: 0 } })
-  return tape.record(selected, [hidden, head], (g) => {
-    // ∂logits = onehot·g − softmax · Σ_row g
-    const perRow = graph.node('ScatterElements', [batch.tailZeros, rows, g], {
-      attributes: { axis: 0, reduction: 'add' },
-    })
-    const negative = graph.node('Unsqueeze', [graph.node('Neg', [perRow]), graph.ints(1)])
-    const dense = graph.node('Mul', [graph.node('Exp', [logProbs]), negative])
-    const scattered = graph.node('ScatterElements', [graph.node('Reshape', [dense, graph.ints(-1)]), chosen, g], {
-      attributes: { axis: 0, reduction: 'add' },
-      label: 'logits_d',
-    })
-    const dLogits = graph.node('Reshape', [scattered, graph.ints(-1, shape[0])])
-    return [(sum) => graph.node('Gemm', [dLogits, head, sum], { label: 'head_dx' }), weightGradient(graph, dLogits, hidden, shape)]
+  const chunks = vocabularyChunks(words, batch.wordsPerChunk)
+  const weights = chunks.map((_, c) => graph.input(headPart(head.name, c)))
+  const logProbs = weights.map((weight) => {
+    const logits = graph.node('Gemm', [hidden, weight], { attributes: { transB: 1 }, label: 'logits' })
+    const own = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
+    return { own, sum: chunks.length === 1 ? undefined : graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, own)]) }
   })
+  residuals.push(...logProbs.map(({ own }) => own))
+  const shares = chunkShares(
+    graph,
+    residuals,
+    logProbs.flatMap(({ sum }) => sum ?? []),
+  )
+  const selected = chunks.map((_, c) => {
+    const own = graph.node('GatherND', [logProbs[c].own, batch.scoredPairs(c)])
+    if (chunks.length === 1) return own
+    const share = graph.node('GatherND', [shares[c], batch.scoredRowPairs])
+    return graph.node('Mul', [graph.node('Add', [own, share]), batch.scoredInChunk(c)])
+  })
+  const result = selected.length === 1 ? selected[0] : graph.node('Sum', selected, { label: 'selected' })
+  return tape.record(result, [hidden, ...weights], (g) => {
+    const row = rowCotangents(graph, batch, g)
+    const sums = graph.node('Neg', [row.sums])
+    const scales = chunks.map((_, c) => (chunks.length === 1 ? sums : graph.node('Mul', [sums, graph.node('Exp', [shares[c]])])))
+    const probabilities = logProbs.map(({ own }) => graph.node('Exp', [own], { label: 'probabilities' }))
+    return [
+      (sum) => {
+        const dense = chunks.map((_, c) =>
+          graph.node('Mul', [graph.node('Gemm', [probabilities[c], weights[c]], { label: 'head_dx' }), scales[c]]),
+        )
+        const terms = [oneHot(graph, batch, head, row), ...dense, ...(sum ? [sum] : [])]
+        return graph.node('Sum', terms)
+      },
+      ...chunks.map(({ from, to }, c) =>
+        weightGradient(graph, probabilities[c], graph.node('Mul', [hidden, scales[c]]), [to - from, width]),
+      ),
+    ]
+  })
+}
+
+/** z_c − z for every chunk: [rows, 1] each; none for a single chunk. Kept, because without the logits they cannot be had again. */
+function chunkShares(graph: Graph, residuals: Value[], sums: readonly Value[]): Value[] {
+  if (sums.length === 0) return []
+  const all = graph.node('Concat', sums, { attributes: { axis: 1 } })
+  const normalised = graph.node('LogSoftmax', [all], { attributes: { axis: -1 }, label: 'chunk_shares' })
+  residuals.push(normalised)
+  return sums.map((_, c) => column(graph, normalised, c))
+}
+
+interface RowCotangents {
+  /** One per completion row: that of the token it predicts. [completionRows, 1] */
+  readonly completion: Value
+  /** One per completion: that of its first token, which the last prompt row predicts. [completions, 1] */
+  readonly first: Value
+  /** Σ over the tokens that a tail row predicts. [tailRows, 1] */
+  readonly sums: Value
+}
+
+function rowCotangents(graph: Graph, batch: BatchInputs, g: Value): RowCotangents {
+  // One zero more than tokens: the row that predicts nothing (see `packGroups`) points to it.
+  const padded = graph.node('Reshape', [graph.node('Pad', [g, graph.ints(0, 1)]), graph.ints(-1, 1)])
+  const pick = (index: Value) => graph.node('Gather', [padded, index], { attributes: { axis: 0 } })
+  const [completion, first] = [pick(batch.completionScored), pick(batch.firstScored)]
+  const groups = graph.node('Gemm', [batch.firstGroups, first], { attributes: { transA: 1 } })
+  return { completion, first, sums: graph.node('Concat', [groups, completion], { attributes: { axis: 0 } }) }
+}
+
+/** Σ over the tokens that a tail row predicts, of g · head[token]. [tailRows, width] */
+function oneHot(graph: Graph, batch: BatchInputs, head: Value, { completion, first }: RowCotangents): Value {
+  const rows = (ids: Value, g: Value) => graph.node('Mul', [graph.node('Gather', [head, ids], { attributes: { axis: 0 } }), g])
+  const groups = graph.node('Gemm', [batch.firstGroups, rows(batch.firstIds, first)], { attributes: { transA: 1 } })
+  return graph.node('Concat', [groups, rows(batch.completionIds, completion)], { attributes: { axis: 0 } })
+}
+
+const firstColumn = (graph: Graph, x: Value) => column(graph, x, 0)
+
+function column(graph: Graph, x: Value, index: number): Value {
+  return graph.node('Slice', [x, graph.ints(index), graph.ints(index + 1), graph.ints(1)])
 }

@@ -12,6 +12,8 @@ export class OnnxOps implements ScoringOps<Value> {
   readonly residuals: Value[] = []
   /** The embedded rows: where differentiation ends. */
   embedded: Value | undefined
+  /** The rows that the output head reads. [tailRows, d] */
+  hidden: Value | undefined
   constructor(
     private readonly graph: Graph,
     private readonly tape: Tape,
@@ -96,7 +98,9 @@ export class OnnxOps implements ScoringOps<Value> {
     return this.tape.record(y, [q, k, v], (g) => packedAttentionRule(this.graph, this.batch, q, k, v, y, g, queries, shape).map(plus))
   }
 
-  selectedLogProbs(hidden: Value, head: Value, rows: Value, ids: Value): Value {
-    return selectedLogProbs(this.graph, this.tape, this.batch, this.residuals, this.shapeOf(head), hidden, head, rows, ids)
+  /** Reads which rows and words from the batch's inputs, where they stand chunk by chunk. */
+  selectedLogProbs(hidden: Value, head: Value): Value {
+    this.hidden = hidden
+    return selectedLogProbs(this.graph, this.tape, this.batch, this.residuals, this.shapeOf(head), hidden, head)
   }
 }

@@ -1,23 +1,22 @@
-import type { HeadShape, PackedBatch } from '@plumbline/transformer'
+import type { HeadShape, ModelConfig, PackedBatch } from '@plumbline/transformer'
 import type { HostTensor } from '../runtime/session'
 import type { AttentionBlocks } from './attention-blocks'
 import { attentionFeeds } from './attention-feeds'
+import { headFeeds } from './head-feeds'
 
 type Feeds = Record<string, HostTensor>
 
-/** Fills the inputs of `BatchInputs` (and tokens, positions, scored tokens) for one packed batch, with attention in these blocks. */
-export function batchFeeds(batch: PackedBatch, blocks: AttentionBlocks, shape: HeadShape): Feeds {
+/** Fills the inputs of `BatchInputs` for one packed batch, with attention in these blocks. */
+export function batchFeeds(batch: PackedBatch, blocks: AttentionBlocks, config: HeadShape & Pick<ModelConfig, 'vocabSize'>): Feeds {
   const tailStart = batch.rows - batch.tailRows
   return {
     tokens: { data: batch.tokens, dims: [batch.rows] },
     positions: positionsFeed(batch.positions),
     tail_positions: positionsFeed(batch.positions.subarray(tailStart)),
-    scored_rows: int64s(batch.scoredRows),
-    scored_ids: int64s(batch.scoredIds),
     tail_start: int64(tailStart),
     tail_padding: int64(tailStart, 0, 0, 0),
-    tail_zeros: { data: new Float32Array(batch.tailRows), dims: [batch.tailRows] },
-    ...attentionFeeds(batch, blocks, shape),
+    ...attentionFeeds(batch, blocks, config),
+    ...headFeeds(batch, config.vocabSize),
   }
 }
 
@@ -42,6 +41,5 @@ export function ropeTables(maxPositions: number, headDim: number, theta: number)
   }
 }
 
-const int64s = (data: Int32Array): HostTensor => ({ data: BigInt64Array.from(data, BigInt), dims: [data.length] })
 const int64 = (...values: number[]): HostTensor => ({ data: BigInt64Array.from(values, BigInt), dims: [values.length] })
 const positionsFeed = (positions: Int32Array): HostTensor => ({ data: BigInt64Array.from(positions, BigInt), dims: [positions.length, 1] })

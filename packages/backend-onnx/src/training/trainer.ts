@@ -1,5 +1,6 @@
-import { EMBEDDING, packGroups, type ModelConfig, type PackedBatch, type PackedGroup, type Weights } from '@plumbline/transformer'
+import { EMBEDDING, headName, packGroups, type ModelConfig, type PackedBatch, type PackedGroup, type Weights } from '@plumbline/transformer'
 import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
+import { headPart, vocabularyChunks } from '../graph/head'
 import { BufferPool } from '../runtime/buffers'
 import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
@@ -7,7 +8,7 @@ import { batchFeeds, ropeTables } from './batch-feeds'
 import { liveBatch, selectRows, type LiveBatch } from './live-rows'
 import type { ParameterStore } from './parameters'
 import { Program } from './program'
-import { COTANGENT, EMBEDDING_ROWS, gradientOf, LOG_PROBS, sumOf } from './training-graph'
+import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
 
 type Feeds = Record<string, HostTensor>
 
@@ -78,17 +79,24 @@ export class Trainer {
     const feeds = this.feeds(batch, planBlocks(batch, pending.layout))
     feeds[COTANGENT] = { data: live.cotangents, dims: [live.cotangents.length] }
     if (pending.kept) addKept(feeds, pending.kept, program, pending.batch, batch, live.sourceRows)
-    const rows = this.buffers.take(batch.rows * this.config.hiddenSize)
-    const into: Feeds = { [EMBEDDING_ROWS]: { data: rows, dims: [batch.rows, this.config.hiddenSize] } }
+    const width = this.config.hiddenSize
+    const embeddingRows = this.buffers.take(batch.rows * width)
+    const headRows = this.buffers.take(batch.tailRows * width)
+    const into: Feeds = {
+      [EMBEDDING_ROWS]: { data: embeddingRows, dims: [batch.rows, width] },
+      [HEAD_ROWS]: { data: headRows, dims: [batch.tailRows, width] },
+    }
     const inGraph = new Set(program.inGraph)
-    for (const { name, shape, gradient } of this.store.parameters) {
+    for (const [name, { data, dims }] of this.gradients()) {
       if (!inGraph.has(name)) continue
       // Read and written in the same buffer: the running sum never moves.
-      feeds[sumOf(name)] = into[gradientOf(name)] = { data: gradient, dims: shape }
+      feeds[sumOf(name)] = into[gradientOf(name)] = { data, dims }
     }
     await program.run(pending.kept ? 'backwardFromKept' : 'backwardRecomputing', feeds, into)
-    this.addEmbeddingRows(rows, batch.tokens)
-    this.buffers.give(rows)
+    addRows(this.gradientOf(EMBEDDING), width, batch.tokens, embeddingRows)
+    addRows(this.gradientOf(headName(this.config)), width, batch.scoredIds, headRows, batch.scoredRows, live.cotangents)
+    this.buffers.give(embeddingRows)
+    this.buffers.give(headRows)
   }
 
   /** Forgets waiting forward passes and accumulated gradients. */
@@ -113,6 +121,7 @@ export class Trainer {
   private feeds(batch: PackedBatch, blocks: AttentionBlocks, weights: Weights = this.store.weights): Feeds {
     const feeds: Feeds = { ...batchFeeds(batch, blocks, this.config), ...this.tables }
     for (const [name, { shape, data }] of weights) feeds[name] = { data, dims: shape }
+    Object.assign(feeds, Object.fromEntries(headParts(this.config, feeds[headName(this.config)])))
     return feeds
   }
 
@@ -127,15 +136,44 @@ export class Trainer {
     for (const { data } of Object.values(kept ?? {})) this.buffers.give(data as Float32Array)
   }
 
-  /** In row order, so the sum has the same bits whatever the threads do. */
-  private addEmbeddingRows(rows: Float32Array, tokens: Int32Array): void {
-    const table = this.store.parameters.find(({ name }) => name === EMBEDDING)!.gradient
-    const width = this.config.hiddenSize
-    for (let row = 0; row < tokens.length; row++) {
-      const target = tokens[row] * width
-      const source = row * width
-      for (let i = 0; i < width; i++) table[target + i] += rows[source + i]
-    }
+  /** Running gradients by name, with those of the head's parts as views. */
+  private gradients(): [string, HostTensor][] {
+    const all = this.store.parameters.map(({ name, shape, gradient }): [string, HostTensor] => [name, { data: gradient, dims: shape }])
+    const head = headName(this.config)
+    return [...all, ...headParts(this.config, all.find(([name]) => name === head)![1])]
+  }
+
+  private gradientOf(parameter: string): Float32Array {
+    return this.store.parameters.find(({ name }) => name === parameter)!.gradient
+  }
+}
+
+/** Views of the head's rows, one per chunk of the vocabulary. */
+function headParts(config: ModelConfig, { data }: HostTensor): [string, HostTensor][] {
+  const width = config.hiddenSize
+  return vocabularyChunks(config.vocabSize).map(({ from, to }, c) => [
+    headPart(headName(config), c),
+    { data: data.subarray(from * width, to * width), dims: [to - from, width] },
+  ])
+}
+
+/**
+ * Adds to row ids[i] of a table the row `rowOf[i]` times `factors[i]`, or row i as it is. One after the other, so the sum has the same
+ * bits whatever the threads do.
+ */
+function addRows(
+  table: Float32Array,
+  width: number,
+  ids: Int32Array,
+  rows: Float32Array,
+  rowOf?: Int32Array,
+  factors?: Float32Array,
+): void {
+  for (const [i, id] of ids.entries()) {
+    const target = id * width
+    const source = (rowOf ? rowOf[i] : i) * width
+    const factor = factors ? factors[i] : 1
+    for (let j = 0; j < width; j++) table[target + j] += factor * rows[source + j]
   }
 }
 

@@ -4,10 +4,13 @@ import { Tape } from '../graph/autodiff'
 import { BatchInputs } from '../graph/batch-inputs'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
+import { headPart, vocabularyChunks } from '../graph/head'
 import { OnnxOps } from '../graph/scoring-ops'
 
 /** Output with the cotangents of the embedded rows, which are added to the table outside the graph. [rows, d] */
 export const EMBEDDING_ROWS = 'embedding_rows'
+/** Output with the rows that the head reads: with their cotangents they are added to its gradient outside the graph. [tailRows, d] */
+export const HEAD_ROWS = 'head_rows'
 export const LOG_PROBS = 'selected_log_probs'
 export const COTANGENT = 'cotangent'
 export const gradientOf = (parameter: string) => `gradient:${parameter}`
@@ -25,7 +28,7 @@ export interface TrainingGraph {
   backwardRecomputing(): Emitted
   /** Names of the kept activations, one row per packed row or per tail row. */
   readonly residuals: readonly string[]
-  /** Parameters whose gradients the graph returns; an untied embedding's comes from EMBEDDING_ROWS alone. */
+  /** Parameters, and parts of the head, whose gradients the graph returns; the embedding's own comes from EMBEDDING_ROWS. */
   readonly inGraph: readonly string[]
 }
 
@@ -37,7 +40,9 @@ export function traceTraining(config: ModelConfig, layout: AttentionLayout): Tra
   const ops = new OnnxOps(graph, tape, ({ name }) => shapes.get(name)!, inputs)
   const logProbs = scorePacked(ops, config, (name) => graph.input(name), inputs)
   const embedded = ops.embedded!
-  const inGraph = [...shapes.keys()].filter((name) => name !== EMBEDDING || headName(config) === EMBEDDING)
+  const head = headName(config)
+  const parts = vocabularyChunks(config.vocabSize).map((_, c) => headPart(head, c))
+  const inGraph = [...[...shapes.keys()].filter((name) => name !== EMBEDDING && name !== head), ...parts]
   const parameters = inGraph.map((name) => graph.input(name))
   const gradients = tape.gradients(
     logProbs,
@@ -45,7 +50,7 @@ export function traceTraining(config: ModelConfig, layout: AttentionLayout): Tra
     [embedded, ...parameters],
     new Map(parameters.map((value) => [value, graph.input(sumOf(value.name))])),
   )
-  const outputs: Record<string, Value> = { [EMBEDDING_ROWS]: gradients.get(embedded)! }
+  const outputs: Record<string, Value> = { [EMBEDDING_ROWS]: gradients.get(embedded)!, [HEAD_ROWS]: ops.hidden! }
   for (const value of parameters) outputs[gradientOf(value.name)] = gradients.get(value)!
 
   const needed = new Set(emit(outputs, ops.residuals).inputs.map(({ name }) => name))
