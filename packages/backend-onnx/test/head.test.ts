@@ -4,7 +4,7 @@ import { PLAIN } from '../src/graph/attention-layout'
 import { Tape } from '../src/graph/autodiff'
 import { BatchInputs } from '../src/graph/batch-inputs'
 import { emit } from '../src/graph/emit'
-import { Graph } from '../src/graph/graph'
+import { Graph, type Value } from '../src/graph/graph'
 import { headPart, selectedLogProbs, vocabularyChunks } from '../src/graph/head'
 import { Session, type HostTensor } from '../src/runtime/session'
 import { headFeeds } from '../src/training/head-feeds'
@@ -33,8 +33,8 @@ describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', 
     const tape = new Tape()
     const inputs = new BatchInputs(graph, PLAIN, wordsPerChunk)
     const [x, table] = [graph.input('hidden'), graph.input('head')]
-    const residuals: ReturnType<Graph['input']>[] = []
-    const output = selectedLogProbs(graph, tape, inputs, residuals, [WORDS, WIDTH], x, table)
+    const residuals: Value[] = []
+    const output = selectedLogProbs(graph, tape, inputs, (value) => residuals.push(value), [WORDS, WIDTH], x, table)
     const chunks = vocabularyChunks(WORDS, wordsPerChunk)
     const parts = chunks.map((_, c) => graph.input(headPart('head', c)))
     const gradients = tape.gradients(output, graph.input('cotangent'), [x, ...parts])

@@ -4,28 +4,33 @@ import type { Graph, Value } from './graph'
 
 type Queries = 'all' | 'tail'
 
+/** Queries, keys and values with a row for each head of each row. [rows · heads, headDim], k and v [rows · kvHeads, headDim] */
+export interface HeadRows {
+  readonly q: Value
+  readonly k: Value
+  readonly v: Value
+}
+
 /**
  * Attention over packed rows, block by block (see `AttentionLayout`). Rows are gathered into padded slots, already split by heads
  * ([S, kvHeads, …, headDim]), so one gather is packing, head transposition, and the repetition of a prompt's keys for each of its
  * completions. Query heads that share keys are folded into the row dimension: keys are never repeated for heads.
  */
-export function packedAttention(graph: Graph, batch: BatchInputs, q: Value, k: Value, v: Value, queries: Queries, shape: HeadShape): Value {
-  const slots = blocks(batch, queries).map((inputs) => {
-    const query = gatherHeads(graph, q, inputs.queries, shape.headDim)
-    const keys = gatherHeads(graph, k, inputs.keys, shape.headDim)
-    const values = gatherHeads(graph, v, inputs.keys, shape.headDim)
+export function packedAttention(graph: Graph, batch: BatchInputs, { q, k, v }: HeadRows, queries: Queries, shape: HeadShape): Value {
+  const attended = blocks(batch, queries).map((inputs) => {
+    const query = slots(graph, q, inputs.queries)
+    const keys = slots(graph, k, inputs.keys)
+    const values = slots(graph, v, inputs.keys)
     return graph.node('MatMul', [probabilities(graph, inputs, query, keys, shape), values], { label: 'attention_out' })
   })
-  return queryRows(graph, batch, slots, queries, shape)
+  return queryRows(graph, batch, attended, queries, shape)
 }
 
-/** Cotangents of q, k and v from that of the result y. */
+/** Cotangents of q, k and v, [rows, (kv)heads · headDim] each, from that of the result y. */
 export function packedAttentionRule(
   graph: Graph,
   batch: BatchInputs,
-  q: Value,
-  k: Value,
-  v: Value,
+  { q, k, v }: HeadRows,
   y: Value,
   g: Value,
   queries: Queries,
@@ -33,16 +38,17 @@ export function packedAttentionRule(
 ): [Value, Value, Value] {
   const { headDim, kvHeads } = shape
   // Σ_t p·∂p = ∂out·out, over headDim numbers instead of T.
+  const gHeads = flat(graph, g, headDim)
   const products = flat(graph, graph.node('Mul', [g, y]), headDim)
   const inner = graph.node('ReduceSum', [products, graph.ints(-1)], { attributes: { keepdims: 1 } })
   const block = (inputs: AttentionInputs): BlockGradient => {
-    const query = gatherHeads(graph, q, inputs.queries, headDim)
-    const keys = gatherHeads(graph, k, inputs.keys, headDim)
+    const query = slots(graph, q, inputs.queries)
+    const keys = slots(graph, k, inputs.keys)
     const p = probabilities(graph, inputs, query, keys, shape)
     // Padding queries must not reach any key: their cotangent is made exactly zero.
-    const dOut = graph.node('Mul', [gatherHeads(graph, g, inputs.queries, headDim), inputs.live])
+    const dOut = graph.node('Mul', [slots(graph, gHeads, inputs.queries), inputs.live])
     const dValues = fusedMatMul(graph, p, dOut, { transA: 1 }, 'attention_dv')
-    const dProbabilities = fusedMatMul(graph, dOut, gatherHeads(graph, v, inputs.keys, headDim), { transB: 1 }, 'attention_dp')
+    const dProbabilities = fusedMatMul(graph, dOut, slots(graph, v, inputs.keys), { transB: 1 }, 'attention_dp')
     const ownInner = graph.node('Mul', [graph.node('Gather', [inner, inputs.queries], { attributes: { axis: 0 } }), inputs.live])
     const dScores = graph.node('Mul', [graph.node('Sub', [dProbabilities, ownInner]), p], { label: 'attention_ds' })
     const scaled = { alpha: { float: 1 / Math.sqrt(headDim) } }
@@ -95,8 +101,8 @@ function mask(graph: Graph, { keyPositions, queryPositions }: AttentionInputs): 
 }
 
 /** Query slots of all blocks back to rows. [rows, heads · headDim] */
-function queryRows(graph: Graph, batch: BatchInputs, slots: readonly Value[], queries: Queries, { heads, headDim }: HeadShape): Value {
-  const rows = graph.node('Gather', [stacked(graph, slots, headDim), batch.back(queries)], { attributes: { axis: 0 } })
+function queryRows(graph: Graph, batch: BatchInputs, parts: readonly Value[], queries: Queries, { heads, headDim }: HeadShape): Value {
+  const rows = graph.node('Gather', [stacked(graph, parts, headDim), batch.back(queries)], { attributes: { axis: 0 } })
   return flat(graph, rows, heads * headDim)
 }
 
@@ -118,8 +124,8 @@ function keyRows(
   let summed = graph.node('Reshape', [early.reduce((sum, part) => graph.node('Add', [sum, part]), last), rows])
   const inputs = batch.completionBlocks(queries)
   for (const [c, chunks] of completion.entries()) {
-    for (const [i, slots] of chunks.entries()) {
-      const ofPrompt = graph.node('Slice', [slots, graph.ints(0), batch.maxPrompt, graph.ints(2)])
+    for (const [i, part] of chunks.entries()) {
+      const ofPrompt = graph.node('Slice', [part, graph.ints(0), batch.maxPrompt, graph.ints(2)])
       summed = graph.node('Gemm', [inputs[c][i].slotGroups, graph.node('Reshape', [ofPrompt, rows]), summed], {
         attributes: { transA: 1 },
         label: 'prompt_keys_sum',
@@ -127,10 +133,10 @@ function keyRows(
     }
   }
   const own = completion[0].map((_, chunk) => {
-    const slots = completion.map((chunks) =>
+    const ownParts = completion.map((chunks) =>
       graph.node('Slice', [chunks[chunk], batch.maxPrompt, graph.ints(2 ** 31), graph.ints(2)], { label: 'own_keys' }),
     )
-    return graph.node('Gather', [stacked(graph, slots, headDim), batch.completionKeysBack(chunk)], { attributes: { axis: 0 } })
+    return graph.node('Gather', [stacked(graph, ownParts, headDim), batch.completionKeysBack(chunk)], { attributes: { axis: 0 } })
   })
   const ofPrompts = graph.node('Gather', [flat(graph, summed, headDim), batch.promptKeysBack], { attributes: { axis: 0 } })
   const ofCompletions = own.reduce((sum, part) => graph.node('Add', [sum, part]))
@@ -138,17 +144,18 @@ function keyRows(
 }
 
 /** Slots of several blocks as one list of heads. */
-function stacked(graph: Graph, slots: readonly Value[], headDim: number): Value {
-  const flattened = slots.map((part) => flat(graph, part, headDim))
+function stacked(graph: Graph, parts: readonly Value[], headDim: number): Value {
+  const flattened = parts.map((part) => flat(graph, part, headDim))
   return flattened.length === 1 ? flattened[0] : graph.node('Concat', flattened, { attributes: { axis: 0 } })
 }
 
-/** Rows to slots by heads. x [rows, heads · headDim], index into [rows · heads] → index's shape × headDim. */
-function gatherHeads(graph: Graph, x: Value, index: Value, headDim: number): Value {
-  return graph.node('Gather', [flat(graph, x, headDim), index], { attributes: { axis: 0 }, label: 'slots' })
+/** Rows to slots by heads. x [rows · heads, headDim], index into its rows → index's shape × headDim. */
+function slots(graph: Graph, x: Value, index: Value): Value {
+  return graph.node('Gather', [x, index], { attributes: { axis: 0 }, label: 'slots' })
 }
 
-function flat(graph: Graph, x: Value, width: number): Value {
+/** Any tensor as rows of `width` numbers. */
+export function flat(graph: Graph, x: Value, width: number): Value {
   return graph.node('Reshape', [x, graph.ints(-1, width)])
 }
 

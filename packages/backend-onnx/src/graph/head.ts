@@ -34,12 +34,14 @@ export const headPart = (head: string, chunk: number) => `${head}#${chunk}`
  * In the gradient ∂logits = onehot · g − p · Σ_row g, the factor exp(z_c − z) · Σ_row g of each row is applied to the narrow side of the
  * products, so a chunk's probabilities are touched once. The one-hot part of the head's own gradient is one row a token: it is added
  * outside the graph, from `hidden`, like that of the embedding.
+ *
+ * @param keep called for values that the gradient needs and that are dear to compute again, with their width.
  */
 export function selectedLogProbs(
   graph: Graph,
   tape: Tape,
   batch: BatchInputs,
-  residuals: Value[],
+  keep: (value: Value, width: number) => void,
   [words, width]: readonly number[],
   hidden: Value,
   head: Value,
@@ -51,10 +53,10 @@ export function selectedLogProbs(
     const own = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
     return { own, sum: chunks.length === 1 ? undefined : graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, own)]) }
   })
-  residuals.push(...logProbs.map(({ own }) => own))
+  for (const [c, { own }] of logProbs.entries()) keep(own, chunks[c].to - chunks[c].from)
   const shares = chunkShares(
     graph,
-    residuals,
+    keep,
     logProbs.flatMap(({ sum }) => sum ?? []),
   )
   const selected = chunks.map((_, c) => {
@@ -85,11 +87,11 @@ export function selectedLogProbs(
 }
 
 /** z_c − z for every chunk: [rows, 1] each; none for a single chunk. Kept, because without the logits they cannot be had again. */
-function chunkShares(graph: Graph, residuals: Value[], sums: readonly Value[]): Value[] {
+function chunkShares(graph: Graph, keep: (value: Value, width: number) => void, sums: readonly Value[]): Value[] {
   if (sums.length === 0) return []
   const all = graph.node('Concat', sums, { attributes: { axis: 1 } })
   const normalised = graph.node('LogSoftmax', [all], { attributes: { axis: -1 }, label: 'chunk_shares' })
-  residuals.push(normalised)
+  keep(normalised, sums.length)
   return sums.map((_, c) => column(graph, normalised, c))
 }
 

@@ -1,15 +1,25 @@
 import type { HeadShape, ScoringOps } from '@plumbline/transformer'
-import { packedAttention, packedAttentionRule } from './attention'
+import { flat, packedAttention, packedAttentionRule } from './attention'
 import { plus, type Tape } from './autodiff'
 import type { Graph, Value } from './graph'
 import { BatchInputs } from './batch-inputs'
 import { selectedLogProbs } from './head'
 import { weightGradient } from './weight-gradient'
 
+/** A value worth keeping for the backward pass, and its shape: `split` rows of width `width / split` for each row it belongs to. */
+export interface Residual {
+  readonly value: Value
+  readonly width: number
+  readonly split: number
+  /** One for each tail row, else for each row. */
+  readonly tail: boolean
+}
+
 /** The transformer's operations as ONNX nodes with their gradients. */
 export class OnnxOps implements ScoringOps<Value> {
-  /** Values worth keeping for the backward pass: results of matrix products. Everything else is cheap to compute again. */
-  readonly residuals: Value[] = []
+  /** Results of matrix products. Everything else is cheap to compute again. */
+  readonly residuals: Residual[] = []
+  private readonly tailValues = new Set<Value>()
   /** The embedded rows: where differentiation ends. */
   embedded: Value | undefined
   /** The rows that the output head reads. [tailRows, d] */
@@ -32,8 +42,8 @@ export class OnnxOps implements ScoringOps<Value> {
 
   linear(x: Value, weight: Value, residual?: Value): Value {
     const { graph } = this
-    const y = graph.node('Gemm', [x, weight, residual], { attributes: { transB: 1 }, label: 'linear' })
-    this.residuals.push(y)
+    const y = this.alike(x, graph.node('Gemm', [x, weight, residual], { attributes: { transB: 1 }, label: 'linear' }))
+    this.keep(y, this.shapeOf(weight)[0])
     return this.tape.record(y, residual ? [x, weight, residual] : [x, weight], (g) => [
       (sum) => graph.node('Gemm', [g, weight, sum], { label: 'linear_dx' }),
       weightGradient(graph, g, x, this.shapeOf(weight)),
@@ -47,6 +57,7 @@ export class OnnxOps implements ScoringOps<Value> {
       attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 },
       label: 'rms_norm',
     })
+    this.alike(x, y)
     return this.tape.record(y, [x, weight], (g) => {
       // x̂ = x/rms, t = g·x̂:  ∂w = Σ_rows t,  ∂x = (g·w − x̂ · mean(t·w)) / rms
       const normed = graph.node('Mul', [x, inverse])
@@ -69,7 +80,7 @@ export class OnnxOps implements ScoringOps<Value> {
       return this.graph.node('Squeeze', [turned, this.graph.ints(1)])
     }
     void headDim // The tables' width says it.
-    const y = rotate(x, this.batch.ropeSine)
+    const y = this.alike(x, rotate(x, this.batch.ropeSine))
     // The gradient is the rotation back.
     return this.tape.record(y, [x], (g) => [plus(rotate(g, this.batch.ropeMinusSine))])
   }
@@ -78,7 +89,7 @@ export class OnnxOps implements ScoringOps<Value> {
     const { graph } = this
     const sigmoid = graph.node('Sigmoid', [gate])
     const silu = graph.node('Mul', [gate, sigmoid])
-    const y = graph.node('Mul', [silu, up])
+    const y = this.alike(gate, graph.node('Mul', [silu, up]))
     return this.tape.record(y, [gate, up], (g) => {
       // silu' = σ + silu · (1 − σ) = σ + silu − silu·σ
       const slope = graph.node('Sub', [graph.node('Add', [sigmoid, silu]), graph.node('Mul', [silu, sigmoid])])
@@ -89,18 +100,36 @@ export class OnnxOps implements ScoringOps<Value> {
   tail(x: Value): Value {
     const { graph, batch } = this
     const y = graph.node('Slice', [x, batch.tailStart, graph.ints(2 ** 31), graph.ints(0)], { label: 'tail' })
+    this.tailValues.add(y)
     return this.tape.record(y, [x], (g) => [plus(graph.node('Pad', [g, batch.tailPadding]))])
   }
 
   attention(q: Value, k: Value, v: Value, queries: 'all' | 'tail', shape: HeadShape): Value {
-    const y = packedAttention(this.graph, this.batch, q, k, v, queries, shape)
-    this.residuals.push(q, k, y)
-    return this.tape.record(y, [q, k, v], (g) => packedAttentionRule(this.graph, this.batch, q, k, v, y, g, queries, shape).map(plus))
+    const { heads, kvHeads, headDim } = shape
+    const inputs = { q: flat(this.graph, q, headDim), k: flat(this.graph, k, headDim), v: flat(this.graph, v, headDim) }
+    const y = packedAttention(this.graph, this.batch, inputs, queries, shape)
+    if (queries === 'tail') this.tailValues.add(y)
+    // Kept as they are read: a view of a kept tensor would be a copy.
+    this.residuals.push({ value: inputs.q, width: heads * headDim, split: heads, tail: queries === 'tail' })
+    this.residuals.push({ value: inputs.k, width: kvHeads * headDim, split: kvHeads, tail: false })
+    this.keep(y, heads * headDim)
+    return this.tape.record(y, [q, k, v], (g) => packedAttentionRule(this.graph, this.batch, inputs, y, g, queries, shape).map(plus))
   }
 
   /** Reads which rows and words from the batch's inputs, where they stand chunk by chunk. */
   selectedLogProbs(hidden: Value, head: Value): Value {
     this.hidden = hidden
-    return selectedLogProbs(this.graph, this.tape, this.batch, this.residuals, this.shapeOf(head), hidden, head)
+    const keep = (value: Value, width: number) => this.residuals.push({ value, width, split: 1, tail: true })
+    return selectedLogProbs(this.graph, this.tape, this.batch, keep, this.shapeOf(head), hidden, head)
+  }
+
+  /** Says that y has a row for each row of x. */
+  private alike(x: Value, y: Value): Value {
+    if (this.tailValues.has(x)) this.tailValues.add(y)
+    return y
+  }
+
+  private keep(value: Value, width: number): void {
+    this.residuals.push({ value, width, split: 1, tail: this.tailValues.has(value) })
   }
 }

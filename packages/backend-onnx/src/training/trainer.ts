@@ -1,7 +1,7 @@
 import { EMBEDDING, headName, packGroups, type ModelConfig, type PackedBatch, type PackedGroup, type Weights } from '@plumbline/transformer'
-import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
+import type { AttentionLayout } from '../graph/attention-layout'
 import { headPart, vocabularyChunks } from '../graph/head'
-import { BufferPool } from '../runtime/buffers'
+import { Scratch } from '../runtime/scratch'
 import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
 import { batchFeeds, ropeTables } from './batch-feeds'
@@ -19,15 +19,16 @@ interface Pending {
   /** What traced it: kept activations belong to its graph. */
   readonly program: Program
   readonly layout: AttentionLayout
-  /** Kept activations; absent when they are computed again. */
-  readonly kept?: Feeds
+  /** Kept activations, and how to give their memory back; absent when they are computed again. */
+  readonly kept?: { readonly feeds: Feeds; readonly give: () => void }
 }
 
 /** Scores and differentiates packed batches, and adds the gradients up in the parameter store. */
 export class Trainer {
   private readonly programs = new Map<AttentionLayout, Program>()
   private readonly tables: Feeds
-  private readonly buffers: BufferPool
+  private readonly keptMemory = new Scratch()
+  private readonly rowMemory = new Scratch()
   private pending: Pending[] = []
 
   constructor(
@@ -35,7 +36,6 @@ export class Trainer {
     private readonly store: ParameterStore,
     private readonly settings: SessionSettings,
   ) {
-    this.buffers = new BufferPool(this.program(PLAIN).residuals.length + 1)
     this.tables = ropeTables(config.maxPositions, config.headDim, config.ropeTheta)
   }
 
@@ -53,12 +53,11 @@ export class Trainer {
     const blocks = attentionBlocks(batch, this.config.heads)
     const { layout } = blocks
     const program = this.program(layout)
-    const into = { ...logProbsOf(batch), ...(keep ? this.placesToKeep(program, batch) : {}) }
+    const kept = keep ? this.placesToKeep(program, batch) : undefined
+    const into = { ...logProbsOf(batch), ...kept?.feeds }
     const out = await program.run(keep ? 'forwardKeeping' : 'forward', this.feeds(batch, blocks), into)
-    const { [LOG_PROBS]: logProbs, ...kept } = out
-    if (keep) program.learn(kept, batch)
-    this.pending.push({ groups, batch, program, layout, kept: keep ? kept : undefined })
-    return logProbs.data as Float32Array
+    this.pending.push({ groups, batch, program, layout, kept })
+    return out[LOG_PROBS].data as Float32Array
   }
 
   /** Adds the gradient of Σ cotangent · log-prob for the oldest waiting forward pass. */
@@ -69,7 +68,7 @@ export class Trainer {
       const live = liveBatch(pending.groups, pending.batch, cotangents)
       if (live) await this.addGradients(pending, live)
     } finally {
-      this.giveBack(pending)
+      pending.kept?.give()
     }
   }
 
@@ -78,10 +77,10 @@ export class Trainer {
     const { program } = pending
     const feeds = this.feeds(batch, planBlocks(batch, pending.layout))
     feeds[COTANGENT] = { data: live.cotangents, dims: [live.cotangents.length] }
-    if (pending.kept) addKept(feeds, pending.kept, program, pending.batch, batch, live.sourceRows)
+    if (pending.kept) addKept(feeds, pending.kept.feeds, program, pending.batch, batch, live.sourceRows)
     const width = this.config.hiddenSize
-    const embeddingRows = this.buffers.take(batch.rows * width)
-    const headRows = this.buffers.take(batch.tailRows * width)
+    const { parts, give } = this.rowMemory.take([batch.rows * width, batch.tailRows * width])
+    const [embeddingRows, headRows] = parts
     const into: Feeds = {
       [EMBEDDING_ROWS]: { data: embeddingRows, dims: [batch.rows, width] },
       [HEAD_ROWS]: { data: headRows, dims: [batch.tailRows, width] },
@@ -95,13 +94,12 @@ export class Trainer {
     await program.run(pending.kept ? 'backwardFromKept' : 'backwardRecomputing', feeds, into)
     addRows(this.gradientOf(EMBEDDING), width, batch.tokens, embeddingRows)
     addRows(this.gradientOf(headName(this.config)), width, batch.scoredIds, headRows, batch.scoredRows, live.cotangents)
-    this.buffers.give(embeddingRows)
-    this.buffers.give(headRows)
+    give()
   }
 
   /** Forgets waiting forward passes and accumulated gradients. */
   drop(): void {
-    for (const pending of this.pending) this.giveBack(pending)
+    for (const { kept } of this.pending) kept?.give()
     this.pending = []
     this.store.clearGradients()
   }
@@ -109,7 +107,8 @@ export class Trainer {
   async release(): Promise<void> {
     for (const program of this.programs.values()) await program.release()
     this.programs.clear()
-    this.buffers.clear()
+    this.keptMemory.clear()
+    this.rowMemory.clear()
   }
 
   private program(layout: AttentionLayout): Program {
@@ -125,15 +124,13 @@ export class Trainer {
     return feeds
   }
 
-  /** Where a pass writes what it keeps; nowhere yet before the first one has shown the shapes. */
-  private placesToKeep(program: Program, batch: PackedBatch): Feeds {
-    const places: Feeds = {}
-    for (const { name, rows, width } of program.kept(batch)) places[name] = { data: this.buffers.take(rows * width), dims: [rows, width] }
-    return places
-  }
-
-  private giveBack({ kept }: Pending): void {
-    for (const { data } of Object.values(kept ?? {})) this.buffers.give(data as Float32Array)
+  /** Where a pass writes what it keeps. */
+  private placesToKeep(program: Program, batch: PackedBatch) {
+    const shapes = program.residuals.map(({ width, split, tail }) => [(tail ? batch.tailRows : batch.rows) * split, width / split])
+    const { parts, give } = this.keptMemory.take(shapes.map(([rows, width]) => rows * width))
+    const feeds: Feeds = {}
+    for (const [i, { value }] of program.residuals.entries()) feeds[value.name] = { data: parts[i], dims: shapes[i] }
+    return { feeds, give }
   }
 
   /** Running gradients by name, with those of the head's parts as views. */
@@ -185,15 +182,14 @@ function logProbsOf(batch: PackedBatch): Feeds {
 /** Feeds what the forward pass kept: as it is, or the rows that are still alive. */
 function addKept(feeds: Feeds, kept: Feeds, program: Program, full: PackedBatch, batch: PackedBatch, sourceRows: Int32Array): void {
   const fullTail = full.rows - full.tailRows
-  const tail = sourceRows.subarray(batch.rows - batch.tailRows).map((row) => row - fullTail)
-  for (const name of program.residuals) {
-    const { data, dims } = kept[name]
+  const tailRows = sourceRows.subarray(batch.rows - batch.tailRows).map((row) => row - fullTail)
+  for (const { value, width, split, tail } of program.residuals) {
     if (batch === full) {
-      feeds[name] = kept[name]
+      feeds[value.name] = kept[value.name]
       continue
     }
-    const sources = dims[0] === full.rows ? sourceRows : tail
-    const width = dims.slice(1).reduce((product, size) => product * size, 1)
-    feeds[name] = { data: selectRows(data as Float32Array, width, sources), dims: [sources.length, ...dims.slice(1)] }
+    const sources = tail ? tailRows : sourceRows
+    const data = selectRows(kept[value.name].data as Float32Array, width, sources)
+    feeds[value.name] = { data, dims: [sources.length * split, width / split] }
   }
 }

@@ -5,7 +5,7 @@ import { BatchInputs } from '../graph/batch-inputs'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
 import { headPart, vocabularyChunks } from '../graph/head'
-import { OnnxOps } from '../graph/scoring-ops'
+import { OnnxOps, type Residual } from '../graph/scoring-ops'
 
 /** Output with the cotangents of the embedded rows, which are added to the table outside the graph. [rows, d] */
 export const EMBEDDING_ROWS = 'embedding_rows'
@@ -26,8 +26,8 @@ export interface TrainingGraph {
   backwardFromKept(): Emitted
   /** The same with every activation computed again. */
   backwardRecomputing(): Emitted
-  /** Names of the kept activations, one row per packed row or per tail row. */
-  readonly residuals: readonly string[]
+  /** The kept activations, one row per packed row or per tail row. */
+  readonly residuals: readonly Residual[]
   /** Parameters, and parts of the head, whose gradients the graph returns; the embedding's own comes from EMBEDDING_ROWS. */
   readonly inGraph: readonly string[]
 }
@@ -53,14 +53,18 @@ export function traceTraining(config: ModelConfig, layout: AttentionLayout): Tra
   const outputs: Record<string, Value> = { [EMBEDDING_ROWS]: gradients.get(embedded)!, [HEAD_ROWS]: ops.hidden! }
   for (const value of parameters) outputs[gradientOf(value.name)] = gradients.get(value)!
 
-  const needed = new Set(emit(outputs, ops.residuals).inputs.map(({ name }) => name))
-  const kept = [...new Set(ops.residuals)].filter(({ name }) => needed.has(name))
+  const keepable = ops.residuals.map(({ value }) => value)
+  const needed = new Set(emit(outputs, keepable).inputs.map(({ name }) => name))
+  const residuals = [...new Map(ops.residuals.map((residual) => [residual.value, residual])).values()].filter(({ value }) =>
+    needed.has(value.name),
+  )
+  const kept = residuals.map(({ value }) => value)
   return {
     forward: () => emit({ [LOG_PROBS]: logProbs }),
     forwardKeeping: () => emit({ [LOG_PROBS]: logProbs, ...Object.fromEntries(kept.map((value) => [value.name, value])) }),
     backwardFromKept: () => emit(outputs, kept),
     backwardRecomputing: () => emit(outputs),
-    residuals: kept.map(({ name }) => name),
+    residuals,
     inGraph,
   }
 }
