@@ -1,4 +1,4 @@
-/** No cycles between files or packages, and packages reach each other only through their entry point. */
+/** No cycles between files or packages, and packages reach each other only through their entry points. */
 module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
@@ -6,7 +6,7 @@ module.exports = {
       name: 'no-deep-import-across-packages',
       severity: 'error',
       from: { path: '^packages/([^/]+)/' },
-      to: { path: '^packages/([^/]+)/(src|dist)/', pathNot: ['^packages/$1/', '/(src|dist)/index\\.(ts|js|d\\.ts)$'] },
+      to: { path: '^packages/([^/]+)/(src|dist)/', pathNot: ['^packages/$1/', '/(src|dist)/(index|base)\\.(ts|js|d\\.ts)$'] },
     },
   ],
   options: {

@@ -2,7 +2,10 @@
 module.exports = {
   testMatch: ['<rootDir>/packages/*/test/**/*.test.ts', '<rootDir>/examples/*/test/**/*.test.ts', '<rootDir>/scripts/test/**/*.test.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }] },
-  moduleNameMapper: { '^@plumbline/([^/]+)$': '<rootDir>/packages/$1/src/index.ts' },
+  moduleNameMapper: {
+    '^@plumbline/([^/]+)$': '<rootDir>/packages/$1/src/index.ts',
+    '^@plumbline/core/base$': '<rootDir>/packages/core/src/base.ts',
+  },
   maxWorkers: 2,
   testTimeout: 60_000,
 }

@@ -1,5 +1,14 @@
-import { isPlumbError, PlumbError, type Backend, type BackendProbe, type ModelSource, type OpenOptions, type Policy } from '@plumbline/core'
-import { loadModel } from '@plumbline/transformer'
+import {
+  isPlumbError,
+  PlumbError,
+  type Backend,
+  type BackendProbe,
+  type ModelFacts,
+  type ModelSource,
+  type OpenOptions,
+  type Policy,
+} from '@plumbline/core'
+import { inspectModel, loadModel } from '@plumbline/transformer'
 import { Engine } from './engine'
 import { loadLibrary, type Device } from './library'
 import { GpuPolicy } from './policy'
@@ -27,6 +36,10 @@ export class GpuBackend implements Backend {
     const { device: wanted, microBatchTokens = MICRO_BATCH_TOKENS } = { ...this.options, ...options }
     const { backend, device } = loadLibrary(toDevice(wanted))
     return new GpuPolicy(new Engine(backend), await loadModel(model), device, microBatchTokens)
+  }
+
+  inspect(model: ModelSource): Promise<ModelFacts> {
+    return inspectModel(model)
   }
 }
 

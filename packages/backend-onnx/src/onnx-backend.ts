@@ -1,6 +1,14 @@
 import { availableParallelism } from 'node:os'
-import { PlumbError, type Backend, type BackendProbe, type ModelSource, type OpenOptions, type Policy } from '@plumbline/core'
-import { loadModelConfig, loadTokenizer, parameterCount } from '@plumbline/transformer'
+import {
+  PlumbError,
+  type Backend,
+  type BackendProbe,
+  type ModelFacts,
+  type ModelSource,
+  type OpenOptions,
+  type Policy,
+} from '@plumbline/core/base'
+import { inspectModel, loadModelConfig, parameterCount } from '@plumbline/transformer'
 import { OnnxPolicy } from './onnx-policy'
 import { EngineTeam } from './worker/team'
 
@@ -20,6 +28,8 @@ const SMALL_MODEL = 2_000_000
 /** Trains and samples on the CPU through onnxruntime-node, whose npm package carries the native library. */
 export class OnnxBackend implements Backend {
   readonly name = 'onnx'
+  /** For `open`, which often follows: a tokenizer may take longer to load than its model. */
+  private inspected: { readonly source: ModelSource; readonly facts: Promise<ModelFacts> } | undefined
 
   constructor(private readonly defaults: OnnxOptions = {}) {}
 
@@ -40,10 +50,12 @@ export class OnnxBackend implements Backend {
     const settings: OnnxOptions = { ...this.defaults, ...definedOnly(options) }
     requireCpu(settings.device)
     const threads = threadCount(settings)
-    const tokenizer = await loadTokenizer(source.kind === 'folder' ? source.path : source.tokenizer)
+    const facts = this.inspected?.source === source ? this.inspected.facts : inspectModel(source)
+    this.inspected = undefined
+    const { tokenizer } = await facts
     const isSmall = parameterCount(await loadModelConfig(source, tokenizer)) <= SMALL_MODEL
     const engines = Math.min(threads, settings.engines ?? (isSmall ? threads : 1))
-    const { team, opened } = await EngineTeam.open(source, { threads: Math.floor(threads / engines) }, engines)
+    const { team, opened } = await EngineTeam.open(source, tokenizer, { threads: Math.floor(threads / engines) }, engines)
     const { rowBytes, ...model } = opened
     const fitting = Math.min(MOST_TOKENS, Math.max(FEWEST_TOKENS, Math.floor(KEPT_BYTES / rowBytes)))
     const info = { ...model, engine: `onnx (CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'})` }
@@ -52,6 +64,11 @@ export class OnnxBackend implements Backend {
       loneGroupTokens: settings.microBatchTokens ?? 2 * fitting,
       activationMemory: settings.activationMemory ?? 'keep',
     })
+  }
+
+  inspect(source: ModelSource): Promise<ModelFacts> {
+    this.inspected = { source, facts: inspectModel(source) }
+    return this.inspected.facts
   }
 }
 

@@ -66,6 +66,10 @@ export class OnnxPolicy implements Policy {
     })
   }
 
+  prepareTraining(): Promise<void> {
+    return this.inOrder(async () => void (await this.engines.all('prepareTraining', this.settings.activationMemory === 'keep')))
+  }
+
   optimStep(options: AdamWOptions): Promise<OptimStepReport> {
     return this.inOrder(async () => {
       await this.engines.sumGradients()

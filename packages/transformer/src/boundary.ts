@@ -1,4 +1,4 @@
-import { PlumbError, type TokenPair } from '@plumbline/core'
+import { PlumbError, type TokenPair } from '@plumbline/core/base'
 
 /** What the boundary needs of a tokenizer. */
 export interface PairTokenizer {

@@ -1,4 +1,4 @@
-import { PlumbError, type ChatMessage } from '@plumbline/core'
+import { PlumbError, type ChatMessage } from '@plumbline/core/base'
 import { Template } from './huggingface'
 import type { SpecialTokens } from './special-tokens'
 

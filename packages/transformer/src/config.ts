@@ -1,4 +1,4 @@
-import { PlumbError } from '@plumbline/core'
+import { PlumbError } from '@plumbline/core/base'
 
 /**
  * The dimensions of a decoder-only transformer, as read from a Hugging Face `config.json`.

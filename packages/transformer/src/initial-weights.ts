@@ -1,4 +1,4 @@
-import { randomStreams } from '@plumbline/core'
+import { randomStreams } from '@plumbline/core/base'
 import type { ModelConfig } from './config'
 import { elements, parameterShapes } from './parameters'
 import type { WeightTensor, Weights } from './safetensors'

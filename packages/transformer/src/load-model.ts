@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { PlumbError, suggestion, type ModelSource, type Tokenizer } from '@plumbline/core'
+import { PlumbError, suggestion, type ModelFacts, type ModelSource, type Tokenizer } from '@plumbline/core/base'
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { initialWeights } from './initial-weights'
 import { readCompanions, readModelConfig, readModelFolder, type ModelFolder } from './model-folder'
@@ -15,32 +15,55 @@ const ARCHITECTURE_FIELDS = [
 ]
 
 /** A model ready for an engine: its dimensions, weights and tokenizer, and what `writeModelFolder` needs to save it. */
-export interface LoadedModel extends ModelFolder {
+export interface LoadedModel extends UntokenizedModel {
   readonly tokenizer: Tokenizer
+}
+
+/** A model without its tokenizer. */
+export interface UntokenizedModel extends ModelFolder {
   /** Every token that ends a text: the tokenizer's, the config's, and those of `generation_config.json`. */
   readonly eosIds: readonly number[]
 }
 
-/** Opens either kind of model source; every backend starts here. */
+/** What a model's files are read with; plain data, so that it may go to another thread. */
+export type TokenizerIds = Pick<Tokenizer, 'vocabularySize' | 'bosId' | 'eosId' | 'padId'>
+
+/** Opens either kind of model source. */
 export async function loadModel(source: ModelSource): Promise<LoadedModel> {
-  const tokenizer = await loadTokenizer(source.kind === 'folder' ? source.path : source.tokenizer)
+  const tokenizer = await loadTokenizer(tokenizerPath(source))
+  return { ...(await loadUntokenizedModel(source, tokenizer)), tokenizer }
+}
+
+/** The same for who has the tokenizer, or needs it later: it takes longer to load than a small model. */
+export async function loadUntokenizedModel(source: ModelSource, tokenizer: TokenizerIds): Promise<UntokenizedModel> {
   const folder = source.kind === 'folder' ? await readModelFolder(source.path) : await scratch(source, tokenizer)
-  return { ...folder, tokenizer, eosIds: eosIds(folder, tokenizer) }
+  return { ...folder, eosIds: eosIds(folder, tokenizer) }
+}
+
+/** Where a model's tokenizer is: see `loadTokenizer`. */
+export function tokenizerPath(source: ModelSource): string {
+  return source.kind === 'folder' ? source.path : source.tokenizer
+}
+
+/** `Backend.inspect` for every backend whose models are loaded here. */
+export async function inspectModel(source: ModelSource): Promise<ModelFacts> {
+  const tokenizer = await loadTokenizer(tokenizerPath(source))
+  return { tokenizer, contextLength: (await loadModelConfig(source, tokenizer)).maxPositions }
 }
 
 /** The dimensions alone, without reading or drawing a weight. */
-export async function loadModelConfig(source: ModelSource, tokenizer: Tokenizer): Promise<ModelConfig> {
+export async function loadModelConfig(source: ModelSource, tokenizer: TokenizerIds): Promise<ModelConfig> {
   return (source.kind === 'folder' ? await readModelConfig(source.path) : scratchConfig(source, tokenizer)).config
 }
 
 type Scratch = Extract<ModelSource, { kind: 'scratch' }>
 
-async function scratch(source: Scratch, tokenizer: Tokenizer): Promise<ModelFolder> {
+async function scratch(source: Scratch, tokenizer: TokenizerIds): Promise<ModelFolder> {
   const { config, configJson } = scratchConfig(source, tokenizer)
   return { config, configJson, weights: initialWeights(config, source.seed), files: await tokenizerFiles(source.tokenizer) }
 }
 
-function scratchConfig({ architecture }: Scratch, tokenizer: Tokenizer): Pick<ModelFolder, 'config' | 'configJson'> {
+function scratchConfig({ architecture }: Scratch, tokenizer: TokenizerIds): Pick<ModelFolder, 'config' | 'configJson'> {
   const stray = Object.keys(architecture).find((key) => !ARCHITECTURE_FIELDS.includes(key))
   if (stray !== undefined) {
     const message = `"${stray}" is not a field of a Llama config.json. ${suggestion(stray, ARCHITECTURE_FIELDS)}`
@@ -70,7 +93,7 @@ async function tokenizerFiles(path: string): Promise<Map<string, Uint8Array>> {
   return new Map([['tokenizer.json', await readFile(path)]])
 }
 
-function eosIds({ config, files }: ModelFolder, tokenizer: Tokenizer): number[] {
+function eosIds({ config, files }: ModelFolder, tokenizer: TokenizerIds): number[] {
   const generation = files.get('generation_config.json')
   let declared: unknown
   try {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { PlumbError } from '@plumbline/core'
+import { PlumbError } from '@plumbline/core/base'
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { parameterShapes } from './parameters'
 import { writeDurably, writeWholeFolder } from './whole-folder'

@@ -1,5 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises'
-import { PlumbError } from '@plumbline/core'
+import { PlumbError } from '@plumbline/core/base'
 import { elements } from './parameters'
 
 /** A weight in memory: float32 whatever it was stored as, row-major. */

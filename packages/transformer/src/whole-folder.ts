@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { PlumbError } from '@plumbline/core'
+import { PlumbError } from '@plumbline/core/base'
 
 /**
  * Writes a folder whole or not at all: `fill` writes into a temporary folder beside the target, which is flushed and renamed into

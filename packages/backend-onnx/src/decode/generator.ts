@@ -1,4 +1,4 @@
-import { PlumbError, type Generation, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core'
+import { PlumbError, type Generation, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core/base'
 import { Completion, CompletionRules, parameterCount, type ModelConfig } from '@plumbline/transformer'
 import { Graph } from '../graph/graph'
 import { Session, type HostTensor } from '../runtime/session'

@@ -1,4 +1,4 @@
-import { PlumbError, type AdamWOptions } from '@plumbline/core'
+import { PlumbError, type AdamWOptions } from '@plumbline/core/base'
 import { aligned, type Parameter, type ParameterStore } from './parameters'
 
 /**

@@ -1,4 +1,4 @@
-import { PlumbError } from '@plumbline/core'
+import { PlumbError } from '@plumbline/core/base'
 import type { Weights, WeightTensor } from '@plumbline/transformer'
 import { instantiateKernel, KERNEL_ALIGNMENT, type AdamWKernel } from './adamw-kernel'
 import { webAssembly } from './web-assembly'

@@ -30,9 +30,14 @@ export class Program {
   }
 
   async run(stage: Stage, feeds: Feeds, into?: Feeds): Promise<Record<string, HostTensor>> {
+    return (await this.session(stage)).run(feeds, into)
+  }
+
+  /** Compiled by the first who asks. */
+  session(stage: Stage): Promise<Session> {
     let session = this.sessions.get(stage)
     if (!session) this.sessions.set(stage, (session = Session.create(this.graph[stage](), this.settings)))
-    return (await session).run(feeds, into)
+    return session
   }
 
   async release(): Promise<void> {

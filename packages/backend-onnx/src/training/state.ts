@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { PlumbError } from '@plumbline/core'
+import { PlumbError } from '@plumbline/core/base'
 import { readSafetensors, writeSafetensors, type Weights } from '@plumbline/transformer'
 import type { Parameter, ParameterStore } from './parameters'
 

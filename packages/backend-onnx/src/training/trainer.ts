@@ -1,5 +1,5 @@
 import { EMBEDDING, headName, packGroups, type ModelConfig, type PackedBatch, type PackedGroup, type Weights } from '@plumbline/transformer'
-import type { AttentionLayout } from '../graph/attention-layout'
+import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
 import { headPart, vocabularyChunks } from '../graph/head'
 import { Scratch } from '../runtime/scratch'
 import type { HostTensor, SessionSettings } from '../runtime/session'
@@ -37,6 +37,15 @@ export class Trainer {
     private readonly settings: SessionSettings,
   ) {
     this.tables = ropeTables(config.maxPositions, config.headDim, config.ropeTheta)
+  }
+
+  /** Compiles what a step of short sequences runs, with or without kept activations: the first step need not wait for it. */
+  async compile(keep: boolean): Promise<void> {
+    const program = this.program(PLAIN)
+    await Promise.all([
+      program.session(keep ? 'forwardKeeping' : 'forward'),
+      program.session(keep ? 'backwardFromKept' : 'backwardRecomputing'),
+    ])
   }
 
   /** Log-probs of every token of every completion, in order. */

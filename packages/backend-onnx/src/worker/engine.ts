@@ -1,5 +1,15 @@
-import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling } from '@plumbline/core'
-import { loadModel, parameterCount, writeModelFolder, type LoadedModel, type PackedGroup, type Weights } from '@plumbline/transformer'
+import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling, Tokenizer } from '@plumbline/core/base'
+import {
+  loadTokenizer,
+  loadUntokenizedModel,
+  parameterCount,
+  tokenizerPath,
+  writeModelFolder,
+  type PackedGroup,
+  type TokenizerIds,
+  type UntokenizedModel,
+  type Weights,
+} from '@plumbline/transformer'
 import { Generator } from '../decode/generator'
 import { adamWStep } from '../training/adamw'
 import { ParameterStore } from '../training/parameters'
@@ -9,10 +19,12 @@ import { keptRowBytes } from '../training/training-graph'
 
 /** What the worker offers; `generate` emits `Generation` events. */
 export interface EngineMethods {
-  open(source: ModelSource, settings: EngineSettings): Promise<OpenedModel>
+  open(source: ModelSource, tokenizer: TokenizerIds, settings: EngineSettings): Promise<OpenedModel>
   logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array>
   forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array>
   backward(cotangents: Float32Array): Promise<void>
+  /** Compiles what a training step runs. */
+  prepareTraining(keep: boolean): Promise<void>
   drop(): void
   /** The accumulated gradients of all parameters, one after the other. */
   takeGradients(): Float32Array
@@ -41,7 +53,9 @@ export interface OpenedModel {
   readonly rowBytes: number
 }
 
-type OpenModel = Omit<LoadedModel, 'weights'>
+interface OpenModel extends Omit<UntokenizedModel, 'weights'> {
+  readonly source: ModelSource
+}
 
 /** How the call that is being served talks to its caller. */
 export interface CallContext {
@@ -55,15 +69,17 @@ export class Engine implements EngineMethods {
   private opened: { readonly model: OpenModel; readonly store: ParameterStore; readonly trainer: Trainer } | undefined
   private settings: EngineSettings = { threads: 1 }
   private generator: Generator | undefined
+  /** Loaded with the first call that generates. */
+  private tokenizer: Tokenizer | undefined
   private readonly snapshots = new Map<number, Weights>()
   private nextSnapshot = 0
 
-  async open(source: ModelSource, settings: EngineSettings): Promise<OpenedModel> {
+  async open(source: ModelSource, tokenizer: TokenizerIds, settings: EngineSettings): Promise<OpenedModel> {
     // The weights move to the store; a second reference would keep what it replaces in memory.
-    const { weights, ...model } = await loadModel(source)
+    const { weights, ...model } = await loadUntokenizedModel(source, tokenizer)
     const store = new ParameterStore(weights)
     this.settings = settings
-    this.opened = { model, store, trainer: new Trainer(model.config, store, settings) }
+    this.opened = { model: { ...model, source }, store, trainer: new Trainer(model.config, store, settings) }
     const { config } = model
     return {
       architecture: config.modelType,
@@ -89,6 +105,10 @@ export class Engine implements EngineMethods {
     return this.model().trainer.backward(cotangents)
   }
 
+  prepareTraining(keep: boolean): Promise<void> {
+    return this.model().trainer.compile(keep)
+  }
+
   drop(): void {
     this.model().trainer.drop()
   }
@@ -110,8 +130,9 @@ export class Engine implements EngineMethods {
     const { context } = this
     const { model, store } = this.model()
     const weights = new Map([...store.weights].map(([name, { shape, data }]) => [name, { data, dims: shape }]))
+    this.tokenizer ??= await loadTokenizer(tokenizerPath(model.source))
     this.generator ??= await Generator.create(
-      { config: model.config, weights, tokenizer: model.tokenizer, endTokens: model.eosIds },
+      { config: model.config, weights, tokenizer: this.tokenizer, endTokens: model.eosIds },
       this.settings,
     )
     await this.generator.run(prompts, sampling, {

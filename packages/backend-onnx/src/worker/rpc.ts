@@ -1,4 +1,4 @@
-import { PlumbError, isPlumbError, type PlumbErrorCode } from '@plumbline/core'
+import { PlumbError, isPlumbError, type PlumbErrorCode } from '@plumbline/core/base'
 
 /** Messages between the main thread and the engine's worker. A call may emit events before it ends, and may be aborted. */
 export type Request = { readonly id: number; readonly method: string; readonly args: readonly unknown[] } | { readonly abort: number }

@@ -1,4 +1,5 @@
-import type { ModelSource } from '@plumbline/core'
+import type { ModelSource } from '@plumbline/core/base'
+import type { TokenizerIds } from '@plumbline/transformer'
 import { EngineClient } from './client'
 import type { EngineMethods, EngineSettings, OpenedModel } from './engine'
 
@@ -12,10 +13,15 @@ import type { EngineMethods, EngineSettings, OpenedModel } from './engine'
 export class EngineTeam {
   private constructor(private readonly engines: readonly EngineClient[]) {}
 
-  static async open(source: ModelSource, settings: EngineSettings, size: number): Promise<{ team: EngineTeam; opened: OpenedModel }> {
+  static async open(
+    source: ModelSource,
+    { vocabularySize, bosId, eosId, padId }: TokenizerIds,
+    settings: EngineSettings,
+    size: number,
+  ): Promise<{ team: EngineTeam; opened: OpenedModel }> {
     const team = new EngineTeam(Array.from({ length: size }, () => new EngineClient()))
     try {
-      const [opened] = await team.all('open', source, settings)
+      const [opened] = await team.all('open', source, { vocabularySize, bosId, eosId, padId }, settings)
       return { team, opened }
     } catch (error) {
       await team.close()

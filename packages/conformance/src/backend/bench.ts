@@ -27,6 +27,7 @@ export interface BackendSubject {
 /** What a check works with; everything it opens is disposed after it. */
 export interface Bench {
   readonly backend: Backend
+  readonly model: ModelSource
   readonly policy: Policy
   /** Four questions of one to four candidates, always the same ones. */
   readonly groups: readonly TokenGroup[]
@@ -50,7 +51,7 @@ export function backendCheck(id: string, contract: string, problem: (bench: Benc
         folders.push(await mkdtemp(join(tmpdir(), 'plumbline-conformance-')))
         return join(folders.at(-1)!, 'saved')
       }
-      return await problem({ backend, policy, groups: tokenGroups(policy.info.vocabularySize), open, folder })
+      return await problem({ backend, model, policy, groups: tokenGroups(policy.info.vocabularySize), open, folder })
     } finally {
       for (const policy of policies) await policy.dispose()
       for (const folder of folders) await rm(folder, { recursive: true, force: true })

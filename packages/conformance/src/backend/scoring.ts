@@ -13,6 +13,18 @@ export const scoringChecks = [
   ),
 
   backendCheck(
+    'backend/inspects-what-it-opens',
+    'Where there is `inspect`, it gives the tokenizer and the context length that the opened policy has.',
+    async ({ backend, model, policy }) => {
+      if (!backend.inspect) return undefined
+      const { tokenizer, contextLength } = await backend.inspect(model)
+      if (tokenizer.fingerprint !== policy.tokenizer.fingerprint) return 'Its tokenizer has another fingerprint than the policy’s.'
+      const expected = policy.info.contextLength
+      return contextLength === expected ? undefined : `It says the context has ${contextLength} tokens; the policy says ${expected}.`
+    },
+  ),
+
+  backendCheck(
     'backend/log-probs-fit-the-completions',
     'There is one finite log-probability of at most 0 per token of a needed completion, and undefined for the others.',
     async ({ policy, groups }) => {

@@ -77,6 +77,20 @@ export const plantedBackends: readonly PlantedBackend[] = [
       probe: async () => ({ usable: true, device: '', detail: '' }),
     }),
   },
+  {
+    name: 'inspects-another-length',
+    caughtBy: 'backend/inspects-what-it-opens',
+    around: (backend) => ({
+      name: 'inspects-another-length',
+      probe: () => backend.probe(),
+      open: (model, options) => backend.open(model, options),
+      inspect: async (model) => {
+        const policy = await backend.open(model)
+        await policy.dispose()
+        return { tokenizer: policy.tokenizer, contextLength: policy.info.contextLength + 1 }
+      },
+    }),
+  },
   planted(
     'one-short',
     'backend/log-probs-fit-the-completions',

@@ -11,6 +11,17 @@ export interface Backend {
   probe(): Promise<BackendProbe>
   /** Loads or initialises a model. Rejects with a PlumbError when the model cannot be read or does not fit. */
   open(model: ModelSource, options?: OpenOptions): Promise<Policy>
+  /**
+   * What tokenising needs of a model, without its weights. Optional: where it is missing the model is opened for it. The tokenizer
+   * and the length are those of the policy that `open` gives.
+   */
+  inspect?(model: ModelSource): Promise<ModelFacts>
+}
+
+export interface ModelFacts {
+  readonly tokenizer: Tokenizer
+  /** Longest prompt + completion in tokens. */
+  readonly contextLength: number
 }
 
 export interface BackendProbe {
@@ -74,6 +85,12 @@ export interface Policy {
    *   accumulated gradients are then dropped and the weights unchanged.
    */
   forwardBackward(groups: readonly TokenGroup[], objective: Objective, options?: StepOptions): Promise<ForwardBackwardReport>
+
+  /**
+   * Says that training comes next: a policy may get ready (compile, allocate) while its caller tokenises. Optional; called at most once,
+   * before the first `forwardBackward` and before `loadState`.
+   */
+  prepareTraining?(): Promise<void>
 
   /**
    * Applies the accumulated gradients and clears them. Resolves to the global gradient norm before clipping.

@@ -2,7 +2,7 @@ import type { AlignVariant } from '../config/schema'
 import { PlumbError } from '../errors'
 import type { WeightedLoss } from '../objective/groups'
 import { readLines } from '../run/files'
-import type { ModelSource } from '../seams/policy'
+import type { ModelFacts, ModelSource } from '../seams/policy'
 import { EpochOrder, stepsOf } from '../train/order'
 import { trainingStep, type TrainingGroup } from '../train/step'
 import { alignGroups, chainsFrom, hasSignal, isLikelihood, selectionCounts, type AlignGroups } from './align-groups'
@@ -10,7 +10,7 @@ import type { Finished, StageContext, StageDesk } from './context'
 import type { RunData } from './data'
 import type { LabelledQuestion } from './records'
 import { referenceLogProbs } from './reference'
-import { encodeReferences } from './sft'
+import { ReferenceEncoding } from './sft'
 import { trainingSection, trainModel } from './train-model'
 
 /** A model as stages hand it on. */
@@ -50,9 +50,14 @@ export async function alignStage(
     const labelled = await read()
     const sftFrom = chainsFrom(variant, losses, data.questions.records)
     const groups = alignGroups(variant, losses, labelled, sftFrom, needsReference ? await reference() : undefined)
-    return context.withPolicy(start.source, async (policy) => {
-      const chains = groups.sftFrom === 'train' ? encodeReferences(policy, context, desk, data.train.records, 'data.train') : []
-      const validation = data.validation ? encodeReferences(policy, context, desk, data.validation.records, 'data.validation') : []
+    const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
+      const references = new ReferenceEncoding(context, desk, model, signal)
+      return {
+        chains: groups.sftFrom === 'train' ? await references.of(data.train.records, 'data.train') : [],
+        validation: data.validation ? await references.of(data.validation.records, 'data.validation') : [],
+      }
+    }
+    return context.withTrainee(start.source, encode, async (policy, { chains, validation }) => {
       const worthwhile = noteSignal(losses, groups, desk, name)
       const questions = groups.questions.filter((parts) => parts.length > 0)
       // a control without candidates takes as many steps as the variants it is compared with

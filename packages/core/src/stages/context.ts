@@ -2,7 +2,7 @@ import type { Config } from '../config/schema'
 import type { RunEvent, StageName, StageProgress } from '../run/events'
 import type { Manifest, RunStore, StageFolder, StageNotice } from '../run/store'
 import type { Labeler } from '../seams/labeler'
-import type { ModelSource, Policy } from '../seams/policy'
+import type { ModelFacts, ModelSource, Policy } from '../seams/policy'
 import type { RunDependencies } from './dependencies'
 import { judgeOf } from './data'
 import { Encoder, EncodingCache } from './encoding'
@@ -96,9 +96,10 @@ export class StageContext {
     return { folder, manifest }
   }
 
-  /** Turns this run's questions and chains into the policy's tokens. */
-  encoder(policy: Policy): Encoder {
-    return new Encoder(policy, (question, tokenizer) => this.dependencies.prompt(question, tokenizer), this.encodings)
+  /** Turns this run's questions and chains into the model's tokens. */
+  encoder(model: ModelFacts | Policy): Encoder {
+    const facts = 'info' in model ? factsOf(model) : model
+    return new Encoder(facts, (question, tokenizer) => this.dependencies.prompt(question, tokenizer), this.encodings)
   }
 
   /** Opens a model, lends it, and disposes it whatever happens. */
@@ -112,10 +113,48 @@ export class StageContext {
     }
   }
 
+  /** Lends what tokenising needs of a model, which is opened only where the backend has no other way to know. */
+  async withFacts<T>(source: ModelSource, use: (model: ModelFacts) => Promise<T>): Promise<T> {
+    const facts = await this.dependencies.backend.inspect?.(source)
+    return facts ? use(facts) : this.withPolicy(source, (policy) => use(factsOf(policy)))
+  }
+
+  /**
+   * Opens a model for training while `encode` turns data into its tokens, where the backend knows them without the model; lends both to
+   * `use`. A model that cannot be opened stops `encode`, and is what is reported.
+   */
+  async withTrainee<E, T>(
+    source: ModelSource,
+    encode: (model: ModelFacts, signal: AbortSignal | undefined) => Promise<E>,
+    use: (policy: Policy, encoded: E) => Promise<T>,
+  ): Promise<T> {
+    const { backend } = this.dependencies
+    const facts = await backend.inspect?.(source)
+    const failed = new AbortController()
+    const signal = AbortSignal.any([failed.signal, ...(this.signal ? [this.signal] : [])])
+    const encoding = facts && encode(facts, signal)
+    // Its failure is looked at below.
+    encoding?.catch(() => undefined)
+    try {
+      return await this.withPolicy(source, async (policy) => {
+        await policy.prepareTraining?.()
+        return use(policy, await (encoding ?? encode(factsOf(policy), this.signal)))
+      })
+    } catch (error) {
+      failed.abort(error)
+      await encoding?.catch(() => undefined)
+      throw error
+    }
+  }
+
   private notice({ level, message }: StageNotice): void {
     this.notices.push(message)
     this.emit({ type: 'notice', level, message })
   }
+}
+
+function factsOf({ tokenizer, info }: Policy): ModelFacts {
+  return { tokenizer, contextLength: info.contextLength }
 }
 
 /** A pace: how fast work is done, and how long the rest takes at that. */

@@ -1,7 +1,7 @@
 import { originOf } from '../data/origin'
 import type { GroupRecord } from '../data/records'
 import { PlumbError } from '../errors'
-import type { Policy } from '../seams/policy'
+import type { ModelFacts } from '../seams/policy'
 import type { Tokenizer, TokenPair } from '../seams/tokenizer'
 import type { RunDependencies } from './dependencies'
 
@@ -27,7 +27,7 @@ export class Encoder {
   firstRepair: string | undefined
 
   constructor(
-    private readonly policy: Pick<Policy, 'tokenizer' | 'info'>,
+    readonly model: ModelFacts,
     private readonly prompt: RunDependencies['prompt'],
     private readonly cache: EncodingCache,
   ) {}
@@ -37,7 +37,7 @@ export class Encoder {
    * @throws PlumbError PLUMB_PROMPT_TOO_LONG when it leaves no room for a token.
    */
   question(record: GroupRecord): readonly number[] {
-    const { tokenizer } = this.policy
+    const { tokenizer } = this.model
     const { text, addSpecial } = this.prompt(record.prompt, tokenizer)
     const encode = () => ({ prompt: tokenizer.encode(text, { addSpecial }), completion: [], exact: true })
     return this.fitting(this.cache.get(tokenizer, text, undefined, encode).prompt, record)
@@ -50,9 +50,9 @@ export class Encoder {
   example(record: GroupRecord, chain: string): { prompt: readonly number[]; completion: readonly number[] } | undefined {
     const pair = this.pair(record, chain)
     this.fitting(pair.prompt, record)
-    const { eosId } = this.policy.tokenizer
+    const { eosId } = this.model.tokenizer
     const completion = eosId === undefined ? pair.completion : [...pair.completion, eosId]
-    if (pair.prompt.length + completion.length > this.policy.info.contextLength || completion.length === 0) {
+    if (pair.prompt.length + completion.length > this.model.contextLength || completion.length === 0) {
       this.tooLong++
       return undefined
     }
@@ -64,13 +64,13 @@ export class Encoder {
   }
 
   private pair(record: GroupRecord, chain: string): TokenPair {
-    const { tokenizer } = this.policy
+    const { tokenizer } = this.model
     const { text, addSpecial } = this.prompt(record.prompt, tokenizer)
     return this.cache.get(tokenizer, text, chain, () => this.encodePair(record, text, addSpecial, chain))
   }
 
   private encodePair(record: GroupRecord, text: string, addSpecial: boolean, chain: string): TokenPair {
-    const { tokenizer } = this.policy
+    const { tokenizer } = this.model
     if (addSpecial && tokenizer.encodePair) {
       try {
         return tokenizer.encodePair(text, chain)
@@ -88,7 +88,7 @@ export class Encoder {
   }
 
   private fitting(prompt: readonly number[], record: GroupRecord): readonly number[] {
-    const { contextLength } = this.policy.info
+    const { contextLength } = this.model
     if (prompt.length < contextLength) return prompt
     throw new PlumbError(
       'PLUMB_PROMPT_TOO_LONG',

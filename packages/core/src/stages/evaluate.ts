@@ -119,8 +119,8 @@ async function givenTestCandidates(context: StageContext, data: RunData, model: 
   const { sampler } = config.sample
   const determinedBy = { model: model.hash, sampler, label: config.label, prompt: config.prompt, test: data.test.hash }
   return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy }, (desk) =>
-    context.withPolicy(model.source, async (policy) => {
-      const { lines: given, counts } = await encodeGiven(context, desk, context.encoder(policy), data.test.records, 'data.test')
+    context.withFacts(model.source, async (facts) => {
+      const { lines: given, counts } = await encodeGiven(context, desk, context.encoder(facts), data.test.records, 'data.test')
       const lines: TestQuestion[] = []
       for (const [q, { id, promptTokens, candidates }] of given.entries()) {
         const texts = candidates.map(({ text, given: labels }) => ({ text, complete: true, given: labels }))

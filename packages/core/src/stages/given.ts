@@ -17,12 +17,12 @@ export async function givenStage(context: StageContext, data: RunData, model: Mo
   // the other keys of `sample` are about sampling
   const determinedBy = { model: modelHash, section: { sampler: config.sample.sampler }, prompt: config.prompt, questions: hash }
   return context.run({ stage: 'sample', determinedBy }, (desk) =>
-    context.withPolicy(model, async (policy) => {
-      const { lines, counts } = await encodeGiven(context, desk, context.encoder(policy), records, 'data.questions')
+    context.withFacts(model, async (facts) => {
+      const { lines, counts } = await encodeGiven(context, desk, context.encoder(facts), records, 'data.questions')
       if (counts.candidates === 0) {
         throw new PlumbError(
           'PLUMB_DATA_EMPTY',
-          `No candidate of data.questions fits into the model's context of ${policy.info.contextLength} tokens.`,
+          `No candidate of data.questions fits into the model's context of ${facts.contextLength} tokens.`,
         )
       }
       await writeJsonLines(desk.folder.file('samples.jsonl'), lines)

@@ -1,12 +1,13 @@
 import type { GroupRecord } from '../data/records'
 import { PlumbError } from '../errors'
 import { ReferenceLikelihood } from '../objective/reference-likelihood'
-import type { ModelSource, Policy } from '../seams/policy'
+import type { ModelFacts, ModelSource } from '../seams/policy'
 import { EpochOrder, stepsOf } from '../train/order'
 import { trainingStep, type TrainingGroup } from '../train/step'
 import type { Finished, StageContext, StageDesk } from './context'
 import type { RunData } from './data'
 import type { Encoder } from './encoding'
+import { inSlices } from './slices'
 import { trainingSection, trainModel } from './train-model'
 
 /** Stage 1, VFT: maximum likelihood on the reference chains of `data.train`. */
@@ -19,11 +20,16 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
     train: data.train.hash,
     validation: data.validation && { data: data.validation.hash, every: sft.checkpointEvery },
   }
-  return context.run({ stage: 'sft', determinedBy }, (desk) =>
-    context.withPolicy(base, async (policy) => {
-      checkPrompts(policy, context, [...data.questions.records, ...data.test.records])
-      const examples = sft.steps === 0 ? [] : encodeReferences(policy, context, desk, data.train.records, 'data.train')
-      const validation = data.validation ? encodeReferences(policy, context, desk, data.validation.records, 'data.validation') : []
+  return context.run({ stage: 'sft', determinedBy }, (desk) => {
+    const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
+      const references = new ReferenceEncoding(context, desk, model, signal)
+      await checkPrompts(context.encoder(model), [...data.questions.records, ...data.test.records], signal)
+      return {
+        examples: sft.steps === 0 ? [] : await references.of(data.train.records, 'data.train'),
+        validation: data.validation ? await references.of(data.validation.records, 'data.validation') : [],
+      }
+    }
+    return context.withTrainee(base, encode, async (policy, { examples, validation }) => {
       const losses = [{ name: 'sft', loss: new ReferenceLikelihood(), weight: 1 }]
       const order = new EpochOrder(examples.length, seed, 'sft')
       return trainModel(context, desk, {
@@ -38,39 +44,41 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
         title: 'sft',
         validation,
       })
-    }),
-  )
+    })
+  })
 }
 
-/**
- * Questions with their reference chains alone, as groups of the role `sft`. Chains that do not fit are left out, and said so.
- * @throws PlumbError PLUMB_DATA_EMPTY when none is left, PLUMB_PROMPT_TOO_LONG, PLUMB_TOKEN_BOUNDARY
- */
-export function encodeReferences(
-  policy: Policy,
-  context: StageContext,
-  desk: StageDesk,
-  records: readonly GroupRecord[],
-  title: string,
-): TrainingGroup[] {
-  const encoder = context.encoder(policy)
-  const groups = records.flatMap((record): TrainingGroup[] => {
-    const examples = record.candidates.flatMap(({ text, reference }) => (reference ? (encoder.example(record, text) ?? []) : []))
-    if (examples.length === 0) return []
-    return [
-      referenceGroup(
-        record.id,
-        examples[0].prompt,
-        examples.map(({ completion }) => completion),
-      ),
-    ]
-  })
-  noteEncoding(encoder, desk, title)
-  if (groups.length > 0) return groups
-  throw new PlumbError(
-    'PLUMB_DATA_EMPTY',
-    `No reference chain of ${title} fits into the model's context of ${policy.info.contextLength} tokens.`,
-  )
+/** Questions with their reference chains alone, in a model's tokens. */
+export class ReferenceEncoding {
+  constructor(
+    private readonly context: StageContext,
+    private readonly desk: StageDesk,
+    private readonly model: ModelFacts,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
+
+  /**
+   * Groups of the role `sft`. Chains that do not fit are left out, and said so.
+   * @throws PlumbError PLUMB_DATA_EMPTY when none is left, PLUMB_PROMPT_TOO_LONG, PLUMB_TOKEN_BOUNDARY
+   */
+  async of(records: readonly GroupRecord[], title: string): Promise<TrainingGroup[]> {
+    const encoder = this.context.encoder(this.model)
+    const encoded = await inSlices(records, (record) => encodeRecord(encoder, record), this.signal)
+    noteEncoding(encoder, this.desk, title)
+    const groups = encoded.filter((group) => group !== undefined)
+    if (groups.length > 0) return groups
+    throw new PlumbError(
+      'PLUMB_DATA_EMPTY',
+      `No reference chain of ${title} fits into the model's context of ${this.model.contextLength} tokens.`,
+    )
+  }
+}
+
+function encodeRecord(encoder: Encoder, record: GroupRecord): TrainingGroup | undefined {
+  const examples = record.candidates.flatMap(({ text, reference }) => (reference ? (encoder.example(record, text) ?? []) : []))
+  if (examples.length === 0) return undefined
+  const completions = examples.map(({ completion }) => completion)
+  return referenceGroup(record.id, examples[0].prompt, completions)
 }
 
 export function referenceGroup(id: string, prompt: readonly number[], completions: readonly (readonly number[])[]): TrainingGroup {
@@ -107,7 +115,6 @@ export function noteEncoding(
 }
 
 /** Every prompt must leave room for an answer; better known before training than after. */
-function checkPrompts(policy: Policy, context: StageContext, records: readonly GroupRecord[]): void {
-  const encoder = context.encoder(policy)
-  for (const record of records) encoder.question(record)
+async function checkPrompts(encoder: Encoder, records: readonly GroupRecord[], signal: AbortSignal | undefined): Promise<void> {
+  await inSlices(records, (record) => encoder.question(record), signal)
 }

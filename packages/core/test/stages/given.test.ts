@@ -115,6 +115,18 @@ describe('candidates of the data file', () => {
     expect(page).not.toMatch(/NaN|undefined/)
   })
 
+  it('needs the tokenizer alone where the backend knows it without the model', async () => {
+    const opened = async (options: Offline) => {
+      const made = await offline({ ...options, variants: ['contrast'] })
+      await runPipeline({ ...made, last: 'sft' })
+      const before = made.backend.opened
+      await runPipeline({ ...made, last: 'sample' })
+      return made.backend.opened - before
+    }
+    expect(await opened({})).toBe(0)
+    expect(await opened({ inspects: false })).toBe(1)
+  })
+
   it('writes texts as tokens with the boundary and EOS, in the order of the file, with their labels', async () => {
     const made = await offline()
     await runPipeline({ ...made, last: 'label' })

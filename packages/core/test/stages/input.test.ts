@@ -66,11 +66,10 @@ describe('bad input', () => {
 
 describe('Encoder', () => {
   const tokenizer = new WordTokenizer(['q', 'a', 'b'])
-  const info = { engine: '', architecture: '', parameters: 0, contextLength: 16, vocabularySize: 6 }
   const encoder = (over: Partial<Tokenizer>, addSpecial = true) => {
     const methods = { encode: tokenizer.encode.bind(tokenizer), decode: tokenizer.decode.bind(tokenizer) }
     const all: Tokenizer = { ...methods, eosId: 1, vocabularySize: 6, fingerprint: 'x', ...over }
-    return new Encoder({ tokenizer: all, info }, (text) => ({ text: `${text} `, addSpecial }), new EncodingCache())
+    return new Encoder({ tokenizer: all, contextLength: 16 }, (text) => ({ text: `${text} `, addSpecial }), new EncodingCache())
   }
   const record = { id: 'r', prompt: 'q', candidates: [] }
 

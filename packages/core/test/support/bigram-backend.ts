@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { PlumbError, randomStreams, type Backend, type BackendProbe, type ModelSource, type Policy } from '../../src'
+import { PlumbError, randomStreams, type Backend, type BackendProbe, type ModelFacts, type ModelSource, type Policy } from '../../src'
 import { BigramPolicy, doubles } from './bigram-policy'
 import { WordTokenizer } from './word-tokenizer'
 
@@ -8,9 +8,12 @@ export interface BigramOptions {
   /** Groups per micro-batch. */
   readonly microBatch?: number
   readonly contextLength?: number
+  readonly inspects?: boolean
   /** Called as these begin, or, for `saved`, as a state is on disk; may throw, as if the process were killed there. */
   readonly onCall?: (what: 'forwardBackward' | 'generate' | 'logProbs' | 'saveState' | 'saved' | 'saveWeights') => void
 }
+
+const DEFAULT_CONTEXT = 64
 
 /** Opens {@link BigramPolicy}: from its own folders, or from scratch with `architecture: { words: […] }`. */
 export class BigramBackend implements Backend {
@@ -20,10 +23,18 @@ export class BigramBackend implements Backend {
   /** How often a model was opened. */
   opened = 0
 
-  constructor(private readonly options: BigramOptions = {}) {}
+  constructor(private readonly options: BigramOptions = {}) {
+    if (options.inspects === false) this.inspect = undefined
+  }
 
   async probe(): Promise<BackendProbe> {
     return { usable: true, device: 'memory', detail: 'A bigram model in memory.' }
+  }
+
+  /** Not there for `inspects: false`, as at backends that only know a model once it is open. */
+  inspect? = async (model: ModelSource): Promise<ModelFacts> => {
+    const { words } = model.kind === 'folder' ? await read(model.path) : scratch(model)
+    return { tokenizer: new WordTokenizer(words), contextLength: this.options.contextLength ?? DEFAULT_CONTEXT }
   }
 
   async open(model: ModelSource): Promise<Policy> {
@@ -31,7 +42,7 @@ export class BigramBackend implements Backend {
     this.open_++
     this.opened++
     const tokenizer = new WordTokenizer(words)
-    const { microBatch = 3, contextLength = 64 } = this.options
+    const { microBatch = 3, contextLength = DEFAULT_CONTEXT } = this.options
     const policy = new BigramPolicy(weights, tokenizer, words, { microBatch, contextLength })
     policy.dispose = async () => {
       this.open_--

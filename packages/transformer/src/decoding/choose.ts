@@ -1,4 +1,4 @@
-import { PlumbError, type Sampling } from '@plumbline/core'
+import { PlumbError, type Sampling } from '@plumbline/core/base'
 import { expNegative } from './exponential'
 import { kthLargest, nucleus } from './top'
 

@@ -1,4 +1,4 @@
-import { isPlumbError, PlumbError, randomStreams, type Generation, type Sampling, type Tokenizer } from '@plumbline/core'
+import { isPlumbError, PlumbError, randomStreams, type Generation, type Sampling, type Tokenizer } from '@plumbline/core/base'
 import { TokenChooser } from './choose'
 import { cutAtStop, StopWatcher } from './stop'
 

@@ -1,4 +1,4 @@
-import type { Tokenizer } from '@plumbline/core'
+import type { Tokenizer } from '@plumbline/core/base'
 
 /**
  * Watches a completion grow and says when its decoded text contains a stop string, which may span tokens.

@@ -1,4 +1,4 @@
-import type { Cotangent, TokenLogProbs } from '@plumbline/core'
+import type { Cotangent, TokenLogProbs } from '@plumbline/core/base'
 import type { SelectedGroup } from './micro-batches'
 
 /** Cuts the log-probs of one packed batch into completions, in place of the caller's indices. */

@@ -1,4 +1,4 @@
-import { PlumbError, type PolicyInfo, type TokenGroup } from '@plumbline/core'
+import { PlumbError, type PolicyInfo, type TokenGroup } from '@plumbline/core/base'
 import type { SelectedGroup } from './micro-batches'
 
 /** The needed completions of every group that has any. */

@@ -1,0 +1,92 @@
+import { PlumbError, runPipeline } from '../../src'
+import { inSlices } from '../../src/stages/slices'
+import { filesBelow, question, world, type World } from '../support/world'
+
+const small = {
+  config: {
+    sft: { steps: 3, batchSize: 4, learningRate: 0.05 },
+    align: [{ name: 'stay', steps: 2, batchSize: 3, learningRate: 0.05, losses: [{ loss: 'sft' }, { loss: 'stay' }] }],
+    sample: { k: 2, maxNewTokens: 4 },
+    evaluate: { maxNewTokens: 4 },
+  },
+}
+
+/** Counts the prompts that are rendered, which is the beginning of tokenising. */
+function counting(made: World): { made: World; rendered: () => number } {
+  let rendered = 0
+  const prompt: World['dependencies']['prompt'] = (...args) => {
+    rendered++
+    return made.dependencies.prompt(...args)
+  }
+  return { made: { ...made, dependencies: { ...made.dependencies, prompt } }, rendered: () => rendered }
+}
+
+describe('a model that is opened for training', () => {
+  it('ends with the same bytes whether the backend knows its tokenizer before or not', async () => {
+    const [knows, learns] = [await world(small), await world({ ...small, inspects: false })]
+    await runPipeline(knows)
+    await runPipeline(learns)
+    const [expected, found] = [await filesBelow(knows.config.run), await filesBelow(learns.config.run)]
+    expect(Object.keys(found)).toEqual(Object.keys(expected))
+    for (const [name, bytes] of Object.entries(expected)) expect([name, found[name].equals(bytes)]).toEqual([name, true])
+  })
+
+  it('is opened while the data is tokenised', async () => {
+    const { made, rendered } = counting(await world(small))
+    const open = made.backend.open.bind(made.backend)
+    let before = 0
+    made.backend.open = async (model) => {
+      // Were tokenising to wait for the model, this would not end.
+      while (rendered() === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+      before = rendered()
+      return open(model)
+    }
+    await runPipeline({ ...made, last: 'sft' })
+    expect(before).toBeGreaterThan(0)
+  })
+
+  it('is what is reported where it cannot be opened, and nothing is tokenised after that', async () => {
+    const train = Array.from({ length: 3000 }, (_, n) => question(`train-${n}`, n % 8))
+    const { made, rendered } = counting(await world({ ...small, train }))
+    made.backend.open = async () => {
+      throw new PlumbError('PLUMB_MODEL_WEIGHTS', 'The weights are not there.')
+    }
+    await expect(runPipeline(made)).rejects.toMatchObject({ code: 'PLUMB_MODEL_WEIGHTS' })
+    const soFar = rendered()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(rendered()).toBe(soFar)
+  })
+
+  it('gets ready once, before its first step and before a state is loaded', async () => {
+    const calls: string[] = []
+    const made = await world({ ...small, onCall: (what) => calls.push(what) })
+    const open = made.backend.open.bind(made.backend)
+    made.backend.open = async (model) => {
+      const policy = await open(model)
+      policy.prepareTraining = async () => void calls.push('prepareTraining')
+      return policy
+    }
+    await runPipeline({ ...made, last: 'align' })
+    const trained = calls.filter((what) => what === 'prepareTraining' || what === 'forwardBackward')
+    expect(trained).toEqual([...['prepareTraining', ...Array<string>(3).fill('forwardBackward')], ...['prepareTraining', ...Array<string>(2).fill('forwardBackward')]]) // prettier-ignore
+  })
+})
+
+describe('inSlices', () => {
+  it('works through everything in order', async () => {
+    expect(await inSlices([3, 1, 2], (n) => n * 2, undefined)).toEqual([6, 2, 4])
+  })
+
+  it('lets an abort through', async () => {
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(new Error('enough')), 5)
+    let done = 0
+    const busy = () => {
+      done++
+      const until = performance.now() + 2
+      while (performance.now() < until);
+    }
+    await expect(inSlices(Array<number>(500).fill(0), busy, controller.signal)).rejects.toThrow('enough')
+    expect(done).toBeLessThan(500)
+  })
+})
