@@ -13,7 +13,11 @@ export type RopeTables = {
 
 /** The transformer's operations in TensorFlow.js, each with its gradient. */
 export class TfOps implements Ops<T> {
-  constructor(private readonly tables: RopeTables) {}
+  constructor(
+    private readonly tables: RopeTables,
+    /** Weights that get no gradient. */
+    protected readonly frozen: ReadonlySet<T> = new Set(),
+  ) {}
 
   embedding(table: T, ids: T): T {
     const [vocabulary] = table.shape
@@ -25,20 +29,22 @@ export class TfOps implements Ops<T> {
   }
 
   linear(x: T, weight: T, residual?: T): T {
+    const trains = !this.frozen.has(weight)
     return differentiable(
-      residual ? [x, weight, residual] : [x, weight],
+      [x, ...(trains ? [weight] : []), ...(residual ? [residual] : [])],
       () => {
         const y = tf.matMul(x, weight, false, true)
         return { value: residual ? tf.add(y, residual) : y, saved: [x, weight] }
       },
       // tfjs frees each cotangent by itself, so the residual's is a tensor of its own over the same numbers.
-      (dy, [x, weight]) => [tf.matMul(dy, weight), tf.matMul(dy, x, true, false), ...(residual ? [tf.clone(dy)] : [])],
+      (dy, [x, weight]) => [tf.matMul(dy, weight), ...(trains ? [tf.matMul(dy, x, true, false)] : []), ...(residual ? [tf.clone(dy)] : [])],
     )
   }
 
   rmsNorm(x: T, weight: T, epsilon: number): T {
+    const trains = !this.frozen.has(weight)
     return differentiable(
-      [x, weight],
+      trains ? [x, weight] : [x],
       () => {
         const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon))
         const normed = tf.mul(x, inverse)
@@ -48,7 +54,8 @@ export class TfOps implements Ops<T> {
         // x̂ = x/rms, t = dy·x̂:  ∂w = Σ_rows t,  ∂x = (dy·w − x̂ · mean(t·w)) / rms
         const t = tf.mul(dy, normed)
         const mean = tf.mean(tf.mul(t, weight), -1, true)
-        return [tf.mul(tf.sub(tf.mul(dy, weight), tf.mul(normed, mean)), inverse), tf.sum(t, 0)]
+        const dx = tf.mul(tf.sub(tf.mul(dy, weight), tf.mul(normed, mean)), inverse)
+        return trains ? [dx, tf.sum(t, 0)] : [dx]
       },
     )
   }
@@ -97,9 +104,10 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
   constructor(
     tables: RopeTables,
     private readonly plan: AttentionPlan,
+    frozen?: ReadonlySet<T>,
     private readonly maxLogits = MAX_LOGITS,
   ) {
-    super(tables)
+    super(tables, frozen)
   }
 
   tail(x: T): T {
@@ -134,8 +142,9 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
     const starts = Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step)
     const part = <R extends tf.Rank>(x: tf.Tensor<R>, start: number) =>
       tf.slice(x, [start, ...x.shape.slice(1).map(() => 0)], [Math.min(step, count - start), ...x.shape.slice(1)])
+    const trains = !this.frozen.has(head)
     return differentiable(
-      [selected, head],
+      trains ? [selected, head] : [selected],
       () => {
         const values = starts.map((start) =>
           tf.tidy(() => {
@@ -155,14 +164,15 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
             const probabilities = tf.softmax(tf.matMul(x, head, false, true))
             const own = part(chosen, start)
             const dLogits = tf.mul(tf.sub(tf.oneHot(own, vocabulary), probabilities), tf.expandDims(part(dy, start), 1))
-            return [tf.matMul(dLogits, head), tf.matMul(dLogits, x, true, false)]
+            return [tf.matMul(dLogits, head), ...(trains ? [tf.matMul(dLogits, x, true, false)] : [])]
           })
+          if (!trains) return dx
           const before = dHead
           dHead = before ? tf.add(before, dw) : dw
           before?.dispose()
           return dx
         })
-        return [tf.concat(dSelected), dHead!]
+        return [tf.concat(dSelected), ...(dHead ? [dHead] : [])]
       },
     )
   }

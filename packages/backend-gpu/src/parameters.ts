@@ -1,19 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { PlumbError, type AdamWOptions } from '@plumbline/core'
-import type { Weights, WeightTensor } from '@plumbline/transformer'
+import type { TrainingState, Weights, WeightTensor } from '@plumbline/transformer'
 import type { Engine } from './engine'
 import type { TensorMap } from './scoring'
-
-/** Everything an optimizer step reads, in the host's memory. */
-export interface TrainingState {
-  readonly weight: Weights
-  /** First moments (exp_avg). */
-  readonly mean: Weights
-  /** Second moments (exp_avg_sq). */
-  readonly variance: Weights
-  /** AdamW steps taken. */
-  readonly step: number
-}
 
 /** Weights, accumulated gradients and moments on the device. A tensor never changes: a step replaces it, so a copy is a second handle. */
 export class Parameters {
@@ -22,6 +11,7 @@ export class Parameters {
   private variances = new Map<string, tf.Tensor>()
   private gradients = new Map<string, tf.Tensor>()
   private step = 0
+  private frozenNames: ReadonlySet<string> = new Set()
 
   constructor(
     private readonly engine: Engine,
@@ -34,15 +24,30 @@ export class Parameters {
     return this.weights
   }
 
+  /** Names of parameters that are not trained. */
+  get frozen(): ReadonlySet<string> {
+    return this.frozenNames
+  }
+
+  /** Before anything is trained. */
+  freeze(names: ReadonlySet<string>): void {
+    this.frozenNames = names
+  }
+
+  /** Names of those that are trained, in the order of `tensors`. */
+  get trained(): readonly string[] {
+    return [...this.weights.keys()].filter((name) => !this.frozenNames.has(name))
+  }
+
   /** Today's weights under handles of their own; the caller's to free. */
   copy(): TensorMap {
     const clones = this.engine.run(() => [...this.weights.values()].map((tensor) => tf.clone(tensor)))
     return new Map([...this.weights.keys()].map((name, i) => [name, clones[i]]))
   }
 
-  /** Adds gradients, given in the order of `tensors`, and frees them. */
+  /** Adds gradients, given in the order of `trained`, and frees them. */
   accumulate(gradients: readonly tf.Tensor[]): void {
-    for (const [i, name] of [...this.weights.keys()].entries()) {
+    for (const [i, name] of this.trained.entries()) {
       const sum = this.gradients.get(name)
       this.gradients.set(name, sum ? this.engine.run(() => tf.add(sum, gradients[i])) : gradients[i])
       if (sum) tf.dispose([sum, gradients[i]])
@@ -74,7 +79,7 @@ export class Parameters {
     // torch.nn.utils.clip_grad_norm_
     const clip = options.maxGradNorm === undefined ? 1 : Math.min(1, options.maxGradNorm / (gradNorm + 1e-6))
     this.step++
-    for (const name of this.weights.keys()) this.update(name, options, clip)
+    for (const name of this.trained) this.update(name, options, clip)
     this.dropGradients()
     return gradNorm
   }
@@ -101,22 +106,23 @@ export class Parameters {
   }
 
   async downloadWeights(): Promise<Weights> {
-    return this.download(this.weights)
+    return this.download(this.weights, [...this.weights.keys()])
   }
 
   async downloadState(): Promise<TrainingState> {
     const [weight, mean, variance] = [
-      await this.download(this.weights),
-      await this.download(this.means),
-      await this.download(this.variances),
+      await this.downloadWeights(),
+      await this.download(this.means, this.trained),
+      await this.download(this.variances, this.trained),
     ]
     return { weight, mean, variance, step: this.step }
   }
 
   /** Moments are zero before the first step. */
-  private async download(from: TensorMap): Promise<Weights> {
+  private async download(from: TensorMap, names: readonly string[]): Promise<Weights> {
     const result = new Map<string, WeightTensor>()
-    for (const [name, { shape, size }] of this.weights) {
+    for (const name of names) {
+      const { shape, size } = this.weights.get(name)!
       const tensor = from.get(name)
       result.set(name, { shape, data: tensor ? ((await tensor.data()) as Float32Array) : new Float32Array(size) })
     }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
+  frozenParameters,
   PlumbError,
   type AdamWOptions,
   type Cotangent,
@@ -16,16 +17,20 @@ import {
   type StepOptions,
   type TokenGroup,
   type TokenLogProbs,
+  type TrainingPlan,
 } from '@plumbline/core'
 import {
   CompletionRules,
   packedRows,
   parameterCount,
+  parameterShapes,
   planMicroBatches,
+  readTrainingState,
   selectGroups,
   splitLogProbs,
   spreadCotangents,
   writeModelFolder,
+  writeTrainingState,
   type LoadedModel,
   type ModelConfig,
   type PackedGroup,
@@ -35,7 +40,6 @@ import { Decoder } from './decode'
 import type { Engine } from './engine'
 import { Parameters } from './parameters'
 import { Scorer, type TensorMap } from './scoring'
-import { readState, writeState } from './state'
 
 /** One model on a TensorFlow.js engine. */
 export class GpuPolicy implements Policy {
@@ -81,6 +85,10 @@ export class GpuPolicy implements Policy {
     })
   }
 
+  prepareTraining({ freeze = [] }: TrainingPlan): Promise<void> {
+    return this.inOrder(async () => this.parameters.freeze(frozenParameters(freeze, [...this.parameters.tensors.keys()])))
+  }
+
   optimStep(options: AdamWOptions): Promise<OptimStepReport> {
     return this.inOrder(async () => ({ gradNorm: await this.parameters.adamW(options) }))
   }
@@ -117,11 +125,14 @@ export class GpuPolicy implements Policy {
   }
 
   saveState(folder: string): Promise<void> {
-    return this.inOrder(async () => writeState(folder, await this.parameters.downloadState()))
+    return this.inOrder(async () => writeTrainingState(folder, await this.parameters.downloadState()))
   }
 
   loadState(folder: string): Promise<void> {
-    return this.inOrder(async () => this.parameters.restore(await readState(folder, this.model.weights)))
+    const shapes = parameterShapes(this.model.config)
+    return this.inOrder(async () =>
+      this.parameters.restore(await readTrainingState(folder, { parameters: shapes, frozen: this.parameters.frozen })),
+    )
   }
 
   dispose(): Promise<void> {
@@ -164,10 +175,15 @@ export class GpuPolicy implements Policy {
       for (const part of parts) {
         await this.engine.pause(signal)
         const live = dropIdle(part, spreadCotangents(part, cotangents))
-        if (live.groups.length > 0) this.parameters.accumulate(this.scorer.gradients(live.groups, this.parameters.tensors, live.cotangents))
+        if (live.groups.length > 0) this.parameters.accumulate(this.gradients(live.groups, live.cotangents))
       }
     }
     return { loss, metrics, completionTokens, computedTokens, microBatches: plan.length }
+  }
+
+  private gradients(groups: readonly PackedGroup[], cotangents: Float32Array) {
+    const { tensors, trained } = this.parameters
+    return this.scorer.gradients(groups, tensors, cotangents, trained)
   }
 
   /** Calls are served one after the other, whatever became of the one before. */

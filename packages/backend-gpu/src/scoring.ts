@@ -22,13 +22,22 @@ export class Scorer {
     return this.engine.run(() => this.model(packGroups(groups))((name) => weights.get(name)!))
   }
 
-  /** Gradient of Σ cotangent · log-prob for every weight, in the order of the map; the caller's to free. */
-  gradients(groups: readonly PackedGroup[], weights: TensorMap, cotangents: Float32Array): tf.Tensor[] {
+  /** Gradient of Σ cotangent · log-prob for the weights of these names, in their order; the caller's to free. */
+  gradients(
+    groups: readonly PackedGroup[],
+    weights: TensorMap,
+    cotangents: Float32Array,
+    names: readonly string[] = [...weights.keys()],
+  ): tf.Tensor[] {
     return this.engine.run(() => {
-      const score = this.model(packGroups(groups))
-      const names = [...weights.keys()]
-      const differentiate = tf.grads((...tensors: tf.Tensor[]) => score((name) => tensors[names.indexOf(name)]))
-      return differentiate([...weights.values()], tf.tensor1d(cotangents))
+      const frozen = new Set([...weights].flatMap(([name, weight]) => (names.includes(name) ? [] : [weight])))
+      const score = this.model(packGroups(groups), frozen)
+      const trained = (tensors: readonly tf.Tensor[], name: string) => tensors[names.indexOf(name)] ?? weights.get(name)!
+      const differentiate = tf.grads((...tensors: tf.Tensor[]) => score((name) => trained(tensors, name)))
+      return differentiate(
+        names.map((name) => weights.get(name)!),
+        tf.tensor1d(cotangents),
+      )
     })
   }
 
@@ -36,8 +45,8 @@ export class Scorer {
     tf.dispose([this.tables.cosine, this.tables.sine])
   }
 
-  private model(batch: PackedBatch): (weights: (name: string) => tf.Tensor) => tf.Tensor {
-    const ops = new TfScoringOps(this.tables, planAttention(batch, this.config))
+  private model(batch: PackedBatch, frozen?: ReadonlySet<tf.Tensor>): (weights: (name: string) => tf.Tensor) => tf.Tensor {
+    const ops = new TfScoringOps(this.tables, planAttention(batch, this.config), frozen)
     const inputs = {
       tokens: tf.tensor1d(batch.tokens, 'int32'),
       positions: tf.tensor1d(batch.positions, 'int32'),

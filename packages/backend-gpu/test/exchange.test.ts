@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { OnnxBackend } from '@plumbline/backend-onnx'
 import type { Objective, Policy } from '@plumbline/core'
-import { tinyGroups, tokenGroups, TinyModel } from './support/tiny'
+import { GpuBackend } from '../src'
+import { tinyGroups, tokenGroups, TinyModel } from '../../backend-onnx/test/support/tiny'
 
 const adamW = { learningRate: 1e-3, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.1, maxGradNorm: 1 } as const
 const likelihood: Objective = (batch) => ({ loss: 0, cotangents: batch.map(({ tokenLogProbs }) => tokenLogProbs.map(() => -0.01)) })
@@ -15,7 +16,7 @@ async function step(policy: Policy, group: number): Promise<number> {
 
 it('a training state goes on in the other engine, both ways', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'plumbline-exchange-'))
-  const model = new TinyModel('javascript')
+  const model = new TinyModel(new GpuBackend({ device: 'javascript' }))
   const onnx = await new OnnxBackend({ threads: 1 }).open({ kind: 'folder', path: model.path })
   try {
     const gpu = await model.open()

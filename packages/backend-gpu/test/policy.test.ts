@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import type { AdamWOptions, Generation, GenerationPrompt, Objective, OpenOptions, Policy, Sampling, TokenGroup } from '@plumbline/core'
-import { wordLevelTokenizerConfig, wordLevelTokenizerJson } from '@plumbline/transformer'
+import { readModelFolder, wordLevelTokenizerConfig, wordLevelTokenizerJson } from '@plumbline/transformer'
 import { GpuBackend } from '../src'
 import { describeDevices } from './support/devices'
 
@@ -161,6 +161,46 @@ describeDevices('a policy', (device) => {
     await train(resumed, 2)
     expect(numbers(await resumed.logProbs(groups))).toEqual(straight)
     await expect(resumed.loadState(join(folder, 'nowhere'))).rejects.toMatchObject({ code: 'PLUMB_STATE_NOT_FOUND' })
+  })
+
+  it('leaves what is frozen as it is, bit for bit, trains the rest as without freezing, and goes on from a saved state with it', async () => {
+    const isFrozen = (name: string) => /^model\.(embed_tokens|layers\.0)\.|norm/.test(name)
+    const trainee = async () => {
+      const policy = await open()
+      await policy.prepareTraining!({ freeze: ['model.embed_tokens.*', 'model.layers.{0..0}.*', '*norm*'] })
+      return policy
+    }
+    const weightsOf = async (policy: Policy, name: string) => {
+      await policy.saveWeights(join(folder, name))
+      return (await readModelFolder(join(folder, name))).weights
+    }
+    const free = await open()
+    const before = await weightsOf(free, 'frozen-before')
+    // no clipping: its factor is the norm's, which differs; no second moment: a step is the gradient, or its sign
+    const plain: AdamWOptions = { learningRate: 1e2, betas: [0, 0], epsilon: 1e4, weightDecay: 0 }
+    const first = await trainee()
+    for (const policy of [free, first]) {
+      await policy.forwardBackward(groups, likelihood)
+      await policy.optimStep(plain)
+    }
+    const [moved, held] = [await weightsOf(free, 'free-after'), await weightsOf(first, 'frozen-after')]
+    for (const [name, { data }] of held) {
+      expect([name, [...data]]).toEqual([name, [...(isFrozen(name) ? before : moved).get(name)!.data]])
+      expect([name, [...moved.get(name)!.data]]).not.toEqual([name, [...before.get(name)!.data]])
+    }
+
+    await train(first, 2)
+    const state = join(folder, 'frozen-state')
+    await first.saveState(state)
+    await train(first, 2)
+    const second = await trainee()
+    await second.loadState(state)
+    await train(second, 2)
+    expect(numbers(await second.logProbs(groups))).toEqual(numbers(await first.logProbs(groups)))
+    for (const [name, { data }] of await weightsOf(second, 'frozen-end')) {
+      if (isFrozen(name)) expect([name, [...data]]).toEqual([name, [...before.get(name)!.data]])
+    }
+    await expect(free.loadState(state)).rejects.toMatchObject({ code: 'PLUMB_STATE_MODEL_DIFFERS' })
   })
 
   it('saves a model folder that opens to the same scores', async () => {

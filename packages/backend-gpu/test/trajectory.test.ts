@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Policy } from '@plumbline/core'
 import { peerObjective, type PeerLoss } from '../../backend-onnx/test/support/aft'
+import { GpuBackend } from '../src'
 import { describeDevices } from './support/devices'
-import { TINY, TinyModel, tinyGroups, tokenGroups } from './support/tiny'
+import { TINY, TinyModel, tinyGroups, tokenGroups } from '../../backend-onnx/test/support/tiny'
 
 type Scores = Record<string, { mean_logprob: number[] }>
 
@@ -28,7 +29,7 @@ async function expectScores(policy: Policy, expected: Scores, count = 16): Promi
 }
 
 describeDevices('the PyTorch peer’s tiny workload', (device) => {
-  const model = new TinyModel(device)
+  const model = new TinyModel(new GpuBackend({ device }))
   afterAll(() => model.dispose())
 
   // Plain JavaScript is too slow for the whole of it.

@@ -8,7 +8,7 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core/base'
-import { inspectModel, loadModelConfig, parameterCount } from '@plumbline/transformer'
+import { inspectModel, loadModelConfig, parameterCount, parameterShapes } from '@plumbline/transformer'
 import { OnnxPolicy } from './onnx-policy'
 import { EngineTeam } from './worker/team'
 
@@ -53,13 +53,14 @@ export class OnnxBackend implements Backend {
     const facts = this.inspected?.source === source ? this.inspected.facts : inspectModel(source)
     this.inspected = undefined
     const { tokenizer } = await facts
-    const isSmall = parameterCount(await loadModelConfig(source, tokenizer)) <= SMALL_MODEL
+    const config = await loadModelConfig(source, tokenizer)
+    const isSmall = parameterCount(config) <= SMALL_MODEL
     const engines = Math.min(threads, settings.engines ?? (isSmall ? threads : 1))
     const { team, opened } = await EngineTeam.open(source, tokenizer, { threads: Math.floor(threads / engines) }, engines)
     const { rowBytes, ...model } = opened
     const fitting = Math.min(MOST_TOKENS, Math.max(FEWEST_TOKENS, Math.floor(KEPT_BYTES / rowBytes)))
     const info = { ...model, engine: `onnx (CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'})` }
-    return new OnnxPolicy(team, info, tokenizer, {
+    return new OnnxPolicy(team, info, tokenizer, [...parameterShapes(config).keys()], {
       microBatchTokens: settings.microBatchTokens ?? fitting,
       loneGroupTokens: settings.microBatchTokens ?? 2 * fitting,
       activationMemory: settings.activationMemory ?? 'keep',

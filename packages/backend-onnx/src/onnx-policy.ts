@@ -1,4 +1,5 @@
 import {
+  frozenParameters,
   PlumbError,
   type AdamWOptions,
   type ForwardBackwardReport,
@@ -16,6 +17,7 @@ import {
   type Tokenizer,
   type TokenGroup,
   type TokenLogProbs,
+  type TrainingPlan,
 } from '@plumbline/core'
 import {
   packedRows,
@@ -48,6 +50,7 @@ export class OnnxPolicy implements Policy {
     private readonly engines: EngineTeam,
     readonly info: PolicyInfo,
     readonly tokenizer: Tokenizer,
+    private readonly parameterNames: readonly string[],
     private readonly settings: PolicySettings,
   ) {}
 
@@ -66,8 +69,11 @@ export class OnnxPolicy implements Policy {
     })
   }
 
-  prepareTraining(): Promise<void> {
-    return this.inOrder(async () => void (await this.engines.all('prepareTraining', this.settings.activationMemory === 'keep')))
+  prepareTraining({ freeze = [] }: TrainingPlan): Promise<void> {
+    return this.inOrder(async () => {
+      const frozen = [...frozenParameters(freeze, this.parameterNames)]
+      await this.engines.all('prepareTraining', frozen, this.settings.activationMemory === 'keep')
+    })
   }
 
   optimStep(options: AdamWOptions): Promise<OptimStepReport> {

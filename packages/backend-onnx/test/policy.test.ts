@@ -76,6 +76,41 @@ describe('OnnxPolicy', () => {
     expect(existsSync(`${folder}.tmp`) || existsSync(`${folder}.old`)).toBe(false)
   })
 
+  it('leaves what is frozen as it is, bit for bit, and goes on from a saved state with it', async () => {
+    const freeze = ['model.embed_tokens.*', 'model.layers.{0..0}.*']
+    const isFrozen = (name: string) => /^model\.(embed_tokens|layers\.0)\./.test(name)
+    const decaying = { ...adamW, weightDecay: 0.1 }
+    const trainee = async () => {
+      const one = await model.open()
+      await one.prepareTraining!({ freeze })
+      return one
+    }
+    const stepOf = async (one: Policy) => {
+      await one.forwardBackward(groups, likelihood)
+      return one.optimStep(decaying)
+    }
+    const first = await trainee()
+    await stepOf(first)
+    const [state, saved] = [join(model.folder, 'frozen-state'), join(model.folder, 'frozen-model')]
+    await first.saveState(state)
+    await stepOf(first)
+    await first.saveWeights(saved)
+    const [before, after] = [(await readModelFolder(model.path)).weights, (await readModelFolder(saved)).weights]
+    expect([...after.keys()].some(isFrozen)).toBe(true)
+    for (const [name, { data }] of after)
+      expect([name, Buffer.compare(bytes(data), bytes(before.get(name)!.data)) === 0]).toEqual([name, isFrozen(name)])
+
+    const second = await trainee()
+    await second.loadState(state)
+    await stepOf(second)
+    expect(await second.logProbs(groups)).toEqual(await first.logProbs(groups))
+    // moments of what is frozen here, or none of what is trained here
+    await expect((await model.open()).loadState(state)).rejects.toMatchObject({ code: 'PLUMB_STATE_MODEL_DIFFERS' })
+    const free = await model.open()
+    await free.saveState(state)
+    await expect((await trainee()).loadState(state)).rejects.toMatchObject({ code: 'PLUMB_STATE_MODEL_DIFFERS' })
+  })
+
   it('refuses states that are not there or not its own, and folders that are something else', async () => {
     await expect(policy.loadState(join(model.folder, 'nowhere'))).rejects.toMatchObject({ code: 'PLUMB_STATE_NOT_FOUND' })
     const bad = join(model.folder, 'bad')
@@ -153,3 +188,5 @@ describe('OnnxPolicy', () => {
     }
   })
 })
+
+const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength)

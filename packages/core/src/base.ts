@@ -5,5 +5,6 @@
 export * from './errors'
 export { randomStreams } from './plugins/random'
 export { suggestion } from './plugins/suggest'
+export { frozenParameters } from './train/freeze'
 export type * from './seams/policy'
 export type * from './seams/tokenizer'

@@ -4,6 +4,7 @@ import { PlumbError, suggestion, type ModelFacts, type ModelSource, type Tokeniz
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { initialWeights } from './initial-weights'
 import { readCompanions, readModelConfig, readModelFolder, type ModelFolder } from './model-folder'
+import { parameterShapes } from './parameters'
 import { loadTokenizer } from './tokenizer'
 
 /** What a from-scratch architecture may say: a folder's config.json may hold anything, but a typing error here would pass unseen. */
@@ -48,7 +49,8 @@ export function tokenizerPath(source: ModelSource): string {
 /** `Backend.inspect` for every backend whose models are loaded here. */
 export async function inspectModel(source: ModelSource): Promise<ModelFacts> {
   const tokenizer = await loadTokenizer(tokenizerPath(source))
-  return { tokenizer, contextLength: (await loadModelConfig(source, tokenizer)).maxPositions }
+  const config = await loadModelConfig(source, tokenizer)
+  return { tokenizer, contextLength: config.maxPositions, parameterNames: [...parameterShapes(config).keys()] }
 }
 
 /** The dimensions alone, without reading or drawing a weight. */

@@ -118,7 +118,7 @@ function checkWeights(found: ReadonlyMap<string, WeightTensor>, config: ModelCon
  * @throws PlumbError PLUMB_MODEL_FOLDER_TAKEN when the target exists and is not a model folder.
  */
 export async function writeModelFolder(folder: string, model: Pick<ModelFolder, 'configJson' | 'weights' | 'files'>): Promise<void> {
-  await writeWholeFolder(folder, 'config.json', async (temporary) => {
+  await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
     for (const [name, bytes] of model.files) await writeDurably(join(temporary, name), bytes)
     await writeDurably(join(temporary, 'config.json'), JSON.stringify(float32Config(model.configJson), null, 2) + '\n')
     await writeSafetensors(join(temporary, 'model.safetensors'), model.weights)

@@ -1,18 +1,25 @@
 import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { PlumbError } from '@plumbline/core/base'
+import { PlumbError, type PlumbErrorCode } from '@plumbline/core/base'
+
+/** What tells folders of a kind from others. */
+export interface FolderKind {
+  /** A file that every folder of this kind holds, e.g. `config.json`. */
+  readonly mark: string
+  /** The error's code where a target is something else. */
+  readonly taken: PlumbErrorCode
+}
 
 /**
  * Writes a folder whole or not at all: `fill` writes into a temporary folder beside the target, which is flushed and renamed into
  * place. A folder of the same kind that is already there is replaced.
  *
- * @param mark a file that every folder of this kind holds, e.g. `config.json`.
- * @throws PlumbError PLUMB_MODEL_FOLDER_TAKEN when the target exists, is not empty and lacks `mark`.
+ * @throws PlumbError with the code `taken` when the target exists, is not empty and lacks `mark`.
  */
-export async function writeWholeFolder(folder: string, mark: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+export async function writeWholeFolder(folder: string, kind: FolderKind, fill: (temporary: string) => Promise<void>): Promise<void> {
   const target = resolve(folder)
-  await refuseForeignFolder(target, mark)
+  await refuseForeignFolder(target, kind)
   // Fixed names, so that what a killed process left is overwritten by the next attempt.
   const temporary = `${target}.tmp`
   try {
@@ -38,14 +45,14 @@ export async function writeDurably(path: string, bytes: Uint8Array | string): Pr
   }
 }
 
-async function refuseForeignFolder(target: string, mark: string): Promise<void> {
+async function refuseForeignFolder(target: string, { mark, taken }: FolderKind): Promise<void> {
   const entries = await readdir(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw new PlumbError('PLUMB_MODEL_FOLDER_TAKEN', 'This is not a folder; expected a new path or a folder to replace.', target)
+    throw new PlumbError(taken, 'This is not a folder; expected a new path or a folder to replace.', target)
   })
   if (entries && entries.length > 0 && !entries.includes(mark)) {
     const message = `The folder exists and holds no ${mark}, so it is something else and is not replaced; expected a new path.`
-    throw new PlumbError('PLUMB_MODEL_FOLDER_TAKEN', message, target)
+    throw new PlumbError(taken, message, target)
   }
 }
 

@@ -22,22 +22,35 @@ const PAGE = 65_536
 const MAX_BYTES = 65_536 * PAGE
 const ARRAYS = 4
 
-/** Weights, and, from the first backward pass on, gradients and moments. */
+/** Weights, and, from the first backward pass on, gradients and moments of those that are trained. */
 export class ParameterStore {
   /** AdamW steps taken. */
   step = 0
+  /** Names of parameters that are not trained. */
+  frozen: ReadonlySet<string> = new Set()
   private trained: readonly Parameter[] | undefined
+  private order: readonly string[] = []
 
   constructor(private initial: Weights) {}
 
-  get weights(): Weights {
-    return this.trained ? new Map(this.trained.map(({ name, shape, weight }) => [name, { shape, data: weight }])) : this.initial
+  /** Before anything is trained. */
+  freeze(names: readonly string[]): void {
+    if (this.trained) throw new Error('Parameters cannot be frozen once they are trained')
+    this.frozen = new Set(names)
   }
 
+  get weights(): Weights {
+    if (!this.trained) return this.initial
+    const trained = new Map(this.trained.map(({ name, shape, weight }) => [name, { shape, data: weight }]))
+    return this.frozen.size === 0 ? trained : new Map(this.order.map((name) => [name, trained.get(name) ?? this.initial.get(name)!]))
+  }
+
+  /** Those that are trained. */
   get parameters(): readonly Parameter[] {
     if (!this.trained) {
-      this.trained = allocate(this.initial)
-      this.initial = new Map()
+      this.order = [...this.initial.keys()]
+      this.trained = allocate(new Map([...this.initial].filter(([name]) => !this.frozen.has(name))))
+      this.initial = new Map([...this.initial].filter(([name]) => this.frozen.has(name)))
     }
     return this.trained
   }

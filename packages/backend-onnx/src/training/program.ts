@@ -16,9 +16,10 @@ export class Program {
   constructor(
     config: ModelConfig,
     layout: AttentionLayout,
+    frozen: ReadonlySet<string>,
     private readonly settings: SessionSettings,
   ) {
-    this.graph = traceTraining(config, layout)
+    this.graph = traceTraining(config, layout, frozen)
   }
 
   get residuals(): readonly Residual[] {

@@ -88,12 +88,13 @@ export class Trainer {
     feeds[COTANGENT] = { data: live.cotangents, dims: [live.cotangents.length] }
     if (pending.kept) addKept(feeds, pending.kept.feeds, program, pending.batch, batch, live.sourceRows)
     const width = this.config.hiddenSize
-    const { parts, give } = this.rowMemory.take([batch.rows * width, batch.tailRows * width])
+    const embedding = this.gradientOf(EMBEDDING)
+    const head = this.gradientOf(headName(this.config))
+    const { parts, give } = this.rowMemory.take([embedding ? batch.rows * width : 0, head ? batch.tailRows * width : 0])
     const [embeddingRows, headRows] = parts
-    const into: Feeds = {
-      [EMBEDDING_ROWS]: { data: embeddingRows, dims: [batch.rows, width] },
-      [HEAD_ROWS]: { data: headRows, dims: [batch.tailRows, width] },
-    }
+    const into: Feeds = {}
+    if (embedding) into[EMBEDDING_ROWS] = { data: embeddingRows, dims: [batch.rows, width] }
+    if (head) into[HEAD_ROWS] = { data: headRows, dims: [batch.tailRows, width] }
     const inGraph = new Set(program.inGraph)
     for (const [name, { data, dims }] of this.gradients()) {
       if (!inGraph.has(name)) continue
@@ -101,8 +102,8 @@ export class Trainer {
       feeds[sumOf(name)] = into[gradientOf(name)] = { data, dims }
     }
     await program.run(pending.kept ? 'backwardFromKept' : 'backwardRecomputing', feeds, into)
-    addRows(this.gradientOf(EMBEDDING), width, batch.tokens, embeddingRows)
-    addRows(this.gradientOf(headName(this.config)), width, batch.scoredIds, headRows, batch.scoredRows, live.cotangents)
+    if (embedding) addRows(embedding, width, batch.tokens, embeddingRows)
+    if (head) addRows(head, width, batch.scoredIds, headRows, batch.scoredRows, live.cotangents)
     give()
   }
 
@@ -121,7 +122,7 @@ export class Trainer {
   }
 
   private program(layout: AttentionLayout): Program {
-    const program = this.programs.get(layout) ?? new Program(this.config, layout, this.settings)
+    const program = this.programs.get(layout) ?? new Program(this.config, layout, this.store.frozen, this.settings)
     this.programs.set(layout, program)
     return program
   }
@@ -145,12 +146,13 @@ export class Trainer {
   /** Running gradients by name, with those of the head's parts as views. */
   private gradients(): [string, HostTensor][] {
     const all = this.store.parameters.map(({ name, shape, gradient }): [string, HostTensor] => [name, { data: gradient, dims: shape }])
-    const head = headName(this.config)
-    return [...all, ...headParts(this.config, all.find(([name]) => name === head)![1])]
+    const head = all.find(([name]) => name === headName(this.config))
+    return head ? [...all, ...headParts(this.config, head[1])] : all
   }
 
-  private gradientOf(parameter: string): Float32Array {
-    return this.store.parameters.find(({ name }) => name === parameter)!.gradient
+  /** Undefined where it is frozen. */
+  private gradientOf(parameter: string): Float32Array | undefined {
+    return this.store.parameters.find(({ name }) => name === parameter)?.gradient
   }
 }
 

@@ -28,11 +28,12 @@ export interface TrainingGraph {
   backwardRecomputing(): Emitted
   /** The kept activations, one row per packed row or per tail row. */
   readonly residuals: readonly Residual[]
-  /** Parameters, and parts of the head, whose gradients the graph returns; the embedding's own comes from EMBEDDING_ROWS. */
+  /** Trained parameters, and parts of the head, whose gradients the graph returns; the embedding's own comes from EMBEDDING_ROWS. */
   readonly inGraph: readonly string[]
 }
 
-export function traceTraining(config: ModelConfig, layout: AttentionLayout): TrainingGraph {
+/** @param frozen parameters without gradients: what stands below the lowest one that has one is not differentiated. */
+export function traceTraining(config: ModelConfig, layout: AttentionLayout, frozen: ReadonlySet<string> = new Set()): TrainingGraph {
   const graph = new Graph()
   const tape = new Tape()
   const shapes = parameterShapes(config)
@@ -41,16 +42,18 @@ export function traceTraining(config: ModelConfig, layout: AttentionLayout): Tra
   const logProbs = scorePacked(ops, config, (name) => graph.input(name), inputs)
   const embedded = ops.embedded!
   const head = headName(config)
-  const parts = vocabularyChunks(config.vocabSize).map((_, c) => headPart(head, c))
-  const inGraph = [...[...shapes.keys()].filter((name) => name !== EMBEDDING && name !== head), ...parts]
+  const parts = frozen.has(head) ? [] : vocabularyChunks(config.vocabSize).map((_, c) => headPart(head, c))
+  const inGraph = [...[...shapes.keys()].filter((name) => name !== EMBEDDING && name !== head && !frozen.has(name)), ...parts]
   const parameters = inGraph.map((name) => graph.input(name))
   const gradients = tape.gradients(
     logProbs,
     inputs.cotangent,
-    [embedded, ...parameters],
+    frozen.has(EMBEDDING) ? parameters : [embedded, ...parameters],
     new Map(parameters.map((value) => [value, graph.input(sumOf(value.name))])),
   )
-  const outputs: Record<string, Value> = { [EMBEDDING_ROWS]: gradients.get(embedded)!, [HEAD_ROWS]: ops.hidden! }
+  const outputs: Record<string, Value> = {}
+  if (!frozen.has(EMBEDDING)) outputs[EMBEDDING_ROWS] = gradients.get(embedded)!
+  if (!frozen.has(head)) outputs[HEAD_ROWS] = ops.hidden!
   for (const value of parameters) outputs[gradientOf(value.name)] = gradients.get(value)!
 
   const keepable = ops.residuals.map(({ value }) => value)

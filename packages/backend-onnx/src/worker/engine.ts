@@ -23,10 +23,10 @@ export interface EngineMethods {
   logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array>
   forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array>
   backward(cotangents: Float32Array): Promise<void>
-  /** Compiles what a training step runs. */
-  prepareTraining(keep: boolean): Promise<void>
+  /** Freezes parameters and compiles what a training step runs. */
+  prepareTraining(frozen: readonly string[], keep: boolean): Promise<void>
   drop(): void
-  /** The accumulated gradients of all parameters, one after the other. */
+  /** The accumulated gradients of all trained parameters, one after the other. */
   takeGradients(): Float32Array
   /** Replaces them. */
   setGradients(gradients: Float32Array): void
@@ -105,8 +105,12 @@ export class Engine implements EngineMethods {
     return this.model().trainer.backward(cotangents)
   }
 
-  prepareTraining(keep: boolean): Promise<void> {
-    return this.model().trainer.compile(keep)
+  async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
+    const { store, trainer } = this.model()
+    store.freeze(frozen)
+    // What was compiled before, to score, knows nothing of it.
+    await trainer.release()
+    await trainer.compile(keep)
   }
 
   drop(): void {

@@ -1,10 +1,11 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { OpenOptions, Policy, TokenGroup } from '@plumbline/core'
+import type { Backend, OpenOptions, Policy, TokenGroup } from '@plumbline/core'
 import { wordLevelTokenizerConfig, wordLevelTokenizerJson } from '@plumbline/transformer'
 import { OnnxBackend } from '../../src'
 
+/** The PyTorch peer's tiny workload, with its scores, gradients and trajectories. */
 export const TINY = join(__dirname, '../fixtures/tiny')
 
 export interface TinyGroup {
@@ -29,7 +30,7 @@ export class TinyModel {
   readonly folder = mkdtempSync(join(tmpdir(), 'plumbline-tiny-'))
   private readonly policies: Policy[] = []
 
-  constructor() {
+  constructor(private readonly backend: Backend = new OnnxBackend({ threads: 1 })) {
     cpSync(join(TINY, 'model'), this.path, { recursive: true })
     const words = Array.from({ length: 508 }, (_, i) => `w${i}`)
     writeFileSync(join(this.path, 'tokenizer.json'), JSON.stringify(wordLevelTokenizerJson(words)))
@@ -41,7 +42,7 @@ export class TinyModel {
   }
 
   async open(options: OpenOptions = {}): Promise<Policy> {
-    const policy = await new OnnxBackend({ threads: 1 }).open({ kind: 'folder', path: this.path }, options)
+    const policy = await this.backend.open({ kind: 'folder', path: this.path }, options)
     this.policies.push(policy)
     return policy
   }

@@ -133,6 +133,32 @@ export const trainingChecks = [
   ),
 
   backendCheck(
+    'backend/freezes-what-it-is-told',
+    'Where `inspect` names parameters, frozen ones have no part in gradient norm and step, the others have the gradient that they have without freezing, and a pattern that fits none is refused.',
+    async ({ backend, model, policy, groups, open, folder }) => {
+      const names = (await backend.inspect?.(model))?.parameterNames
+      if (names === undefined) return undefined
+      await policy.forwardBackward(groups, weightedSum(mixed))
+      const whole = (await policy.optimStep(descent(0))).gradNorm ** 2
+      let parts = 0
+      for (const odd of [0, 1]) {
+        const trainee = await open(model)
+        if (!trainee.prepareTraining) return 'Its policies have no prepareTraining to freeze them with.'
+        await trainee.prepareTraining({ freeze: names.filter((_, n) => n % 2 === odd) })
+        // A frozen parameter that moves all the same changes the loss by more than the norm of the others explains.
+        const found = await slopeProblem(trainee, groups, weightedSum(mixed), await folder())
+        if (found !== undefined) return `With every other parameter frozen: ${found}`
+        await trainee.forwardBackward(groups, weightedSum(mixed))
+        parts += (await trainee.optimStep(descent(0))).gradNorm ** 2
+      }
+      if (Math.abs(parts - whole) > 2e-3 * whole)
+        return `The squared gradient norms with one half frozen and with the other add up to ${parts}; without freezing it is ${whole}.`
+      const error = await rejection((await open(model)).prepareTraining!({ freeze: ['no.such.*'] }))
+      return isPlumbError(error) && error.code === 'PLUMB_FREEZE_UNKNOWN' ? undefined : `The pattern "no.such.*" gave ${String(error)}.`
+    },
+  ),
+
+  backendCheck(
     'backend/only-a-step-changes-the-weights',
     'Scoring, gradients, sampling and saving leave the weights as they are, to the bit.',
     async ({ policy, groups, folder }) => {

@@ -153,6 +153,17 @@ export const plantedBackends: readonly PlantedBackend[] = [
   planted('never-clips', 'backend/clips-to-the-norm', (sound) => ({
     optimStep: (options) => sound.optimStep({ ...options, maxGradNorm: undefined }),
   })),
+  {
+    name: 'freezes-nothing',
+    caughtBy: 'backend/freezes-what-it-is-told',
+    around: (backend) => ({
+      name: 'freezes-nothing',
+      probe: () => backend.probe(),
+      inspect: (model) => backend.inspect!(model),
+      open: async (model, options) =>
+        overriding(await backend.open(model, options), (sound) => ({ prepareTraining: () => sound.prepareTraining!({}) })),
+    }),
+  },
   planted('steps-at-once', 'backend/only-a-step-changes-the-weights', (sound) => ({
     forwardBackward: async (groups, objective, options) => {
       const report = await sound.forwardBackward(groups, objective, options)

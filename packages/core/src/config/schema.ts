@@ -31,6 +31,12 @@ export const trainingSchema = z.strictObject({
   epsilon: z.number().positive().default(1e-8).describe('ε of AdamW.'),
   weightDecay: z.number().min(0).default(0).describe('Decoupled weight decay of AdamW.'),
   maxGradNorm: z.number().positive().nullable().default(1).describe('Global L2 norm that gradients are clipped to; `null` for none.'),
+  freeze: z
+    .array(z.string().min(1))
+    .optional()
+    .describe(
+      'Parameters that are not trained, by name: `*` stands for any characters, `{0..3}` for the numbers 0 to 3, e.g. `[model.embed_tokens.*, "model.layers.{0..3}.*"]`.',
+    ),
   checkpointEvery: whole(1).default(50).describe('Optimizer steps between resumable checkpoints.'),
 })
 

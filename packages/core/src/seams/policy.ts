@@ -22,6 +22,17 @@ export interface ModelFacts {
   readonly tokenizer: Tokenizer
   /** Longest prompt + completion in tokens. */
   readonly contextLength: number
+  /** Names of the parameters that can be frozen; absent where none can. */
+  readonly parameterNames?: readonly string[]
+}
+
+/** How a policy is going to be trained. */
+export interface TrainingPlan {
+  /**
+   * Parameters that stay as they are, as patterns (see `frozenParameters`). They get no gradient and no part in its norm, no optimizer
+   * state and no weight decay; everything that is saved holds them bit for bit. None when absent or empty.
+   */
+  readonly freeze?: readonly string[]
 }
 
 export interface BackendProbe {
@@ -87,10 +98,11 @@ export interface Policy {
   forwardBackward(groups: readonly TokenGroup[], objective: Objective, options?: StepOptions): Promise<ForwardBackwardReport>
 
   /**
-   * Says that training comes next: a policy may get ready (compile, allocate) while its caller tokenises. Optional; called at most once,
-   * before the first `forwardBackward` and before `loadState`.
+   * Says that training comes next, and how: a policy may get ready (compile, allocate) while its caller tokenises. Optional; called at
+   * most once, before the first `forwardBackward` and before `loadState`.
+   * @throws PlumbError PLUMB_FREEZE_UNKNOWN, PLUMB_FREEZE_ALL, or PLUMB_FREEZE_UNSUPPORTED from a policy that cannot freeze.
    */
-  prepareTraining?(): Promise<void>
+  prepareTraining?(plan: TrainingPlan): Promise<void>
 
   /**
    * Applies the accumulated gradients and clears them. Resolves to the global gradient norm before clipping.

@@ -8,6 +8,7 @@ import { trainingStep, type TrainingGroup } from '../train/step'
 import { alignGroups, chainsFrom, hasSignal, isLikelihood, selectionCounts, type AlignGroups } from './align-groups'
 import type { Finished, StageContext, StageDesk } from './context'
 import type { RunData } from './data'
+import { freezingOf } from './freezing'
 import type { LabelledQuestion } from './records'
 import { referenceLogProbs } from './reference'
 import { ReferenceEncoding } from './sft'
@@ -57,7 +58,7 @@ export async function alignStage(
         validation: data.validation ? await references.of(data.validation.records, 'data.validation') : [],
       }
     }
-    return context.withTrainee(start.source, encode, async (policy, { chains, validation }) => {
+    return context.withTrainee(start.source, freezingOf(variant, `align "${name}"`), encode, async (policy, { chains, validation }) => {
       const worthwhile = noteSignal(losses, groups, desk, name)
       const questions = groups.questions.filter((parts) => parts.length > 0)
       // a control without candidates takes as many steps as the variants it is compared with

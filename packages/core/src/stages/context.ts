@@ -6,6 +6,7 @@ import type { ModelFacts, ModelSource, Policy } from '../seams/policy'
 import type { RunDependencies } from './dependencies'
 import { judgeOf } from './data'
 import { Encoder, EncodingCache } from './encoding'
+import { prepareTraining, type Freezing } from './freezing'
 
 /** A finished stage: where it lies and what it says of itself. */
 export interface Finished {
@@ -125,6 +126,7 @@ export class StageContext {
    */
   async withTrainee<E, T>(
     source: ModelSource,
+    freezing: Freezing | undefined,
     encode: (model: ModelFacts, signal: AbortSignal | undefined) => Promise<E>,
     use: (policy: Policy, encoded: E) => Promise<T>,
   ): Promise<T> {
@@ -137,7 +139,7 @@ export class StageContext {
     encoding?.catch(() => undefined)
     try {
       return await this.withPolicy(source, async (policy) => {
-        await policy.prepareTraining?.()
+        await prepareTraining(policy, freezing)
         return use(policy, await (encoding ?? encode(factsOf(policy), this.signal)))
       })
     } catch (error) {

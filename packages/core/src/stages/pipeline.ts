@@ -14,6 +14,7 @@ import { StageContext, type Finished } from './context'
 import { readData, type RunData } from './data'
 import type { RunDependencies } from './dependencies'
 import { evaluateStage, testCandidates, type Evaluation } from './evaluate'
+import { checkFreezing } from './freezing'
 import { labelStage } from './label'
 import { makeReport, renderMarkdown, VFT_ROW } from './report'
 import { sampleStage } from './sample'
@@ -45,6 +46,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
   chosenVariants(config.align, variant)
   const { device } = await dependencies.backend.probe()
   const base = await baseModel(config)
+  await checkFreezing(config, dependencies.backend, base.source)
   const data = await readData(config, dependencies)
   const store = await RunStore.open(config.run)
   const backend = { name: dependencies.backend.name, device, ...dependencies.openOptions }

@@ -7,6 +7,7 @@ import { trainingStep, type TrainingGroup } from '../train/step'
 import type { Finished, StageContext, StageDesk } from './context'
 import type { RunData } from './data'
 import type { Encoder } from './encoding'
+import { freezingOf } from './freezing'
 import { inSlices } from './slices'
 import { trainingSection, trainModel } from './train-model'
 
@@ -29,7 +30,7 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
         validation: data.validation ? await references.of(data.validation.records, 'data.validation') : [],
       }
     }
-    return context.withTrainee(base, encode, async (policy, { examples, validation }) => {
+    return context.withTrainee(base, freezingOf(sft, 'sft'), encode, async (policy, { examples, validation }) => {
       const losses = [{ name: 'sft', loss: new ReferenceLikelihood(), weight: 1 }]
       const order = new EpochOrder(examples.length, seed, 'sft')
       return trainModel(context, desk, {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { PlumbError, randomStreams, type Backend, type BackendProbe, type ModelFacts, type ModelSource, type Policy } from '../../src'
-import { BigramPolicy, doubles } from './bigram-policy'
+import { BigramPolicy, doubles, parameterNames } from './bigram-policy'
 import { WordTokenizer } from './word-tokenizer'
 
 export interface BigramOptions {
@@ -34,7 +34,9 @@ export class BigramBackend implements Backend {
   /** Not there for `inspects: false`, as at backends that only know a model once it is open. */
   inspect? = async (model: ModelSource): Promise<ModelFacts> => {
     const { words } = model.kind === 'folder' ? await read(model.path) : scratch(model)
-    return { tokenizer: new WordTokenizer(words), contextLength: this.options.contextLength ?? DEFAULT_CONTEXT }
+    const tokenizer = new WordTokenizer(words)
+    const { contextLength = DEFAULT_CONTEXT } = this.options
+    return { tokenizer, contextLength, parameterNames: parameterNames(tokenizer.vocabularySize) }
   }
 
   async open(model: ModelSource): Promise<Policy> {

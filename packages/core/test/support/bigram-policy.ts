@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setImmediate as tick } from 'node:timers/promises'
 import {
+  frozenParameters,
   PlumbError,
   randomStreams,
   type AdamWOptions,
@@ -17,6 +18,7 @@ import {
   type StepOptions,
   type TokenGroup,
   type TokenLogProbs,
+  type TrainingPlan,
 } from '../../src'
 import type { WordTokenizer } from './word-tokenizer'
 
@@ -30,6 +32,8 @@ export class BigramPolicy implements Policy {
   private first: Float64Array
   private second: Float64Array
   private steps = 0
+  /** Whether each row of the weights is trained. */
+  private trained: readonly boolean[]
 
   constructor(
     private weights: Float64Array,
@@ -45,6 +49,7 @@ export class BigramPolicy implements Policy {
       contextLength: options.contextLength,
       vocabularySize: size,
     }
+    this.trained = Array.from({ length: size }, () => true)
     ;[this.gradient, this.first, this.second] = [0, 1, 2].map(() => new Float64Array(weights.length))
   }
 
@@ -83,8 +88,18 @@ export class BigramPolicy implements Policy {
     return { loss, metrics, completionTokens, computedTokens: completionTokens, microBatches }
   }
 
+  async prepareTraining({ freeze = [] }: TrainingPlan): Promise<void> {
+    const names = parameterNames(this.info.vocabularySize)
+    const frozen = frozenParameters(freeze, names)
+    this.trained = names.map((name) => !frozen.has(name))
+  }
+
   async optimStep({ learningRate, betas, epsilon, weightDecay, maxGradNorm }: AdamWOptions): Promise<OptimStepReport> {
     await tick()
+    const size = this.info.vocabularySize
+    this.gradient.forEach((_, i) => {
+      if (!this.trained[Math.floor(i / size)]) this.gradient[i] = 0
+    })
     const gradNorm = Math.sqrt(this.gradient.reduce((sum, g) => sum + g * g, 0))
     if (!Number.isFinite(gradNorm)) {
       this.gradient.fill(0)
@@ -94,6 +109,7 @@ export class BigramPolicy implements Policy {
     this.steps++
     const [b1, b2] = betas
     for (let i = 0; i < this.weights.length; i++) {
+      if (!this.trained[Math.floor(i / size)]) continue
       const g = this.gradient[i] * scale
       this.first[i] = b1 * this.first[i] + (1 - b1) * g
       this.second[i] = b2 * this.second[i] + (1 - b2) * g * g
@@ -195,6 +211,9 @@ export class BigramPolicy implements Policy {
     return { tokens, text: this.tokenizer.decode(tokens), finish: 'length' }
   }
 }
+
+/** One parameter for each row: what follows a token. */
+export const parameterNames = (size: number) => Array.from({ length: size }, (_, token) => `rows.${token}.weight`)
 
 /** Keeps the `topK` likeliest tokens, and of these the fewest whose probability reaches `topP`. */
 function truncate(p: Float64Array, { topK = 0, topP = 1 }: Sampling): Float64Array {
