@@ -82,13 +82,19 @@ export const declaredChecks = [
 
   groupCheck({
     id: 'loss/metrics-are-finite',
-    contract: 'metrics are finite numbers under fixed names, also for a group with nothing to compare.',
+    contract:
+      'metrics are finite numbers, also for a group with nothing to compare; which there are follows from the labels, not the scores.',
     skip: (loss) => (loss.metrics ? undefined : 'has no metrics'),
     groups: (loss) => typicalGroups(loss).flatMap((group) => [group, mapped(group, () => ({ positive: false, reward: 0 }))]),
     problem(loss, { logProbs, referenceLogProbs, ...labels }) {
-      const figures = loss.metrics!({ ...labels, logProbs, referenceLogProbs, scores: logProbs.map((l, c) => l / labels.lengths[c]) })
+      const at = (l: readonly number[]) =>
+        loss.metrics!({ ...labels, logProbs: l, referenceLogProbs, scores: l.map((value, c) => value / labels.lengths[c]) })
+      const figures = at(logProbs)
       const wrong = Object.entries(figures).find(([, value]) => !Number.isFinite(value))
-      return wrong && `The metric "${wrong[0]}" is ${wrong[1]}.`
+      if (wrong) return `The metric "${wrong[0]}" is ${wrong[1]}.`
+      const names = (of: object) => Object.keys(of).sort().join(', ') || 'none'
+      const others = names(at([...logProbs].sort((a, b) => a - b).map((l, c) => l - c)))
+      return others === names(figures) ? undefined : `The metrics are ${names(figures)}, and with other scores ${others}.`
     },
   }),
 

@@ -6,8 +6,11 @@ interface Places {
   where(path: KeyPath): string | undefined
 }
 
-/** What no schema of a single key can say: rules between keys. */
-export function checkConsistency(config: Config, { shown, where }: Places): Problem[] {
+/**
+ * What no schema of a single key can say: rules between keys.
+ * @param written the config before defaults were filled in.
+ */
+export function checkConsistency(config: Config, written: unknown, { shown, where }: Places): Problem[] {
   const problems: Problem[] = []
   const report = (path: KeyPath, message: string): void => {
     problems.push({ code: 'PLUMB_CONFIG_INVALID', where: where(path), message })
@@ -20,8 +23,18 @@ export function checkConsistency(config: Config, { shown, where }: Places): Prob
   }
   exactlyOneLength(config.sft, ['sft'])
   const { sampler } = config.sample
-  if (config.label.name === 'dataset' && (typeof sampler === 'string' ? sampler : sampler.name) !== 'dataset') {
+  const isGiven = (typeof sampler === 'string' ? sampler : sampler.name) === 'dataset'
+  if (config.label.name === 'dataset' && !isGiven) {
     report(['label'], 'label "dataset" knows the candidates of the data file only; it needs sample.sampler "dataset".')
+  }
+  const { sample = {} } = written as { readonly sample?: object }
+  for (const key of Object.keys(sample)) {
+    if (!isGiven || key === 'sampler') continue
+    const path = ['sample', key]
+    report(
+      path,
+      `${shown(path)} says how to sample, and the sampler "dataset" takes the candidates that the data file gives; leave it out.`,
+    )
   }
   const seen = new Map<string, number>()
   config.align.forEach((variant, index) => {

@@ -74,7 +74,7 @@ function build(raw: unknown, folder: string, overrides: readonly Override[], sou
   const places = placesOf(source, normalized)
   const checked = check(configSchema, normalized.value, { ...places, noun: 'a configuration key' })
   if (checked.problems) throw new ConfigError(checked.problems)
-  const problems = checkConsistency(checked.value, places)
+  const problems = checkConsistency(checked.value, normalized.value, places)
   if (problems.length > 0) throw new ConfigError(problems)
   return { config: absolutePaths(checked.value, folder), folder, source: places }
 }

@@ -93,7 +93,7 @@ export const sampleSectionSchema = samplingSchema.extend({
     .union([z.string(), pluggedSchema('policy', 'A registered sampler; its own options stand beside it.')])
     .default('policy')
     .describe(
-      'Where completions come from: `policy` (the model of stage 1), `dataset` (the candidates of the data files; the other keys are then not read), or a registered sampler, with its options: `{ name: …, … }`.',
+      'Where completions come from: `policy` (the model of stage 1), `dataset` (the candidates of the data files; no key but this one then stands in `sample`), or a registered sampler, with its options: `{ name: …, … }`.',
     ),
 })
 

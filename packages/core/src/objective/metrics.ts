@@ -9,14 +9,15 @@ import { REFERENCE_LIKELIHOOD } from './reference-likelihood'
  * - `score/positive`, `score/negative`: mean score of the right and of the wrong candidates, nats per token;
  * - `margin`: s_i − s_j, mean over a question's pairs, then over questions that have pairs;
  * - `assessment`: fraction of pairs with s_i > s_j (ties ½), averaged likewise;
- * - `<loss>/…`: what the loss itself reports, mean over the alignment questions.
+ * - `<loss>/…`: what the loss itself reports, mean over the questions that it reports the figure for.
  */
 export class GroupMetrics {
   private readonly pairs: (Pairs | undefined)[]
   private readonly positives: number
   private readonly negatives: number
   private readonly compared: number
-  private readonly aligned: number
+  /** How many groups report a figure, by `<loss>/<figure>`. */
+  private readonly reports = new Map<string, number>()
 
   constructor(
     private readonly losses: readonly WeightedLoss[],
@@ -34,7 +35,14 @@ export class GroupMetrics {
       return pairs.isEmpty ? undefined : pairs
     })
     this.compared = this.pairs.filter(Boolean).length
-    this.aligned = groups.filter((group) => aligns(group, losses)).length
+    for (const group of groups.filter((each) => aligns(each, losses))) {
+      // Which figures a group reports follows from its labels, so any log-probabilities will do.
+      const reported = this.reported(
+        group,
+        group.lengths.map((n) => -n),
+      )
+      for (const [figure] of reported) this.reports.set(figure, (this.reports.get(figure) ?? 0) + 1)
+    }
   }
 
   add(sums: Record<string, number>, index: number, logProbs: readonly number[]): void {
@@ -60,19 +68,24 @@ export class GroupMetrics {
       addTo('margin', margin / pairs.count / this.compared)
       addTo('assessment', right / pairs.count / this.compared)
     }
-    for (const { name, loss } of this.losses) {
-      if (!loss.metrics || !concerns(loss, group)) continue
+    for (const [figure, value] of this.reported(group, logProbs)) addTo(figure, value / this.reports.get(figure)!)
+  }
+
+  /** What the losses report of a group, by `<loss>/<figure>`. */
+  private reported(group: LabelledGroup, logProbs: readonly number[]): [string, number][] {
+    return this.losses.flatMap(({ name, loss }) => {
+      if (!loss.metrics || !concerns(loss, group)) return []
       const view = viewOf(loss, group)
       const of = (values: readonly number[]) => view.index.map((c) => values[c])
-      const { referenceLogProbs } = group
-      const reported = loss.metrics({
+      const { referenceLogProbs, lengths } = group
+      const figures = loss.metrics({
         ...view,
-        scores: of(scores),
+        scores: of(logProbs.map((l, c) => l / lengths[c])),
         logProbs: of(logProbs),
         referenceLogProbs: referenceLogProbs && of(referenceLogProbs),
       })
-      for (const [key, value] of Object.entries(reported)) addTo(`${name}/${key}`, value / this.aligned)
-    }
+      return Object.entries(figures).map(([figure, value]): [string, number] => [`${name}/${figure}`, value])
+    })
   }
 }
 

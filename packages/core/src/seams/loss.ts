@@ -81,7 +81,10 @@ export interface AlignmentLoss {
    * The others are as if they had not been sampled, for this loss only.
    */
   select?(question: GroupRecord): Selection
-  /** Figures to log for one group, from plain numbers (e.g. reward margin); averaged over the step's groups. */
+  /**
+   * Figures to log for one group, from plain numbers (e.g. reward margin), each averaged over those of the step's groups that report it:
+   * a group without anything to measure leaves the figure out. Which figures there are must follow from the labels, not from the scores.
+   */
   metrics?(group: GroupScores): Readonly<Record<string, number>>
 }
 

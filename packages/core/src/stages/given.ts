@@ -14,7 +14,6 @@ import { noteEncoding } from './sft'
 export async function givenStage(context: StageContext, data: RunData, model: ModelSource, modelHash: string): Promise<Finished> {
   const { config } = context
   const { records, hash } = data.questions
-  // the other keys of `sample` are about sampling
   const determinedBy = { model: modelHash, section: { sampler: config.sample.sampler }, prompt: config.prompt, questions: hash }
   return context.run({ stage: 'sample', determinedBy }, (desk) =>
     context.withFacts(model, async (facts) => {

@@ -195,6 +195,10 @@ describe('what is wrong in it', () => {
       'PLUMB_CONFIG_INVALID  a.yaml:7  label "dataset" knows the candidates of the data file only; it needs sample.sampler "dataset".',
     ],
     [
+      'align: { loss: ca, steps: 1 }\nsample: { sampler: { name: dataset }, k: 4 }',
+      'PLUMB_CONFIG_INVALID  a.yaml:7  sample.k says how to sample, and the sampler "dataset" takes the candidates that the data file gives; leave it out.',
+    ],
+    [
       'align: { name: a/b, loss: ca, steps: 1 }',
       /^PLUMB_CONFIG_INVALID {2}a.yaml:6 {2}align.name must be made of letters, .* but is "a\/b"\.$/,
     ],

@@ -179,6 +179,31 @@ describe('createObjective', () => {
     expect(metrics?.['score/positive']).toBeCloseTo(-5 / 3, 12)
   })
 
+  it('averages what a loss reports over the groups that report it, however they are split', () => {
+    class Reporting extends Contrast {
+      /** Nothing where there is nothing to compare; `k` always. */
+      metrics({ positive, scores, k }: { readonly positive: readonly boolean[]; readonly scores: readonly number[]; readonly k: number }) {
+        return { k, ...(new Set(positive).size > 1 ? { best: Math.max(...scores) } : {}) }
+      }
+    }
+    const groups = [
+      group('a', 2, 'align', [true, false]),
+      group('b', 3, 'align', [true, true, true]),
+      group('c', 4, 'align', [true, false, true, true]),
+    ]
+    const batch = groups.map(({ lengths }, index) => ({
+      index,
+      tokenLogProbs: lengths.map((n, c) => new Float32Array(n).fill(-1 - index - c)),
+    }))
+    const objective = createObjective({ losses: terms(new Reporting()), groups })
+    const expected = { 'contrast/k': 3, 'contrast/best': (-1 - 3) / 2 }
+    expect(objective(batch).metrics).toMatchObject(expected)
+    const parts = batch.map((one) => objective([one]).metrics!)
+    for (const [figure, value] of Object.entries(expected)) {
+      expect(parts.reduce((sum, part) => sum + (part[figure] ?? 0), 0)).toBeCloseTo(value, 12)
+    }
+  })
+
   it('asks only for the candidates that a loss reads, and passes over the others', () => {
     const first: AlignmentLoss = {
       manifest: base,
