@@ -3,13 +3,11 @@ import {
   frozenParameters,
   PlumbError,
   type AdamWOptions,
-  type Cotangent,
   type ForwardBackwardReport,
   type FrozenPolicy,
   type Generation,
   type GenerationPrompt,
   type Objective,
-  type ObjectiveResult,
   type OptimStepReport,
   type Policy,
   type PolicyInfo,
@@ -26,6 +24,9 @@ import {
   parameterShapes,
   planMicroBatches,
   readTrainingState,
+  requireFiniteLogProbs,
+  requireFiniteLoss,
+  scoredGroups,
   selectGroups,
   splitLogProbs,
   spreadCotangents,
@@ -165,13 +166,13 @@ export class GpuPolicy implements Policy {
         completionTokens += part.reduce((sum, { completions }) => sum + completions.reduce((n, c) => n + c.length, 0), 0)
         computedTokens += part.reduce((sum, group) => sum + packedRows(group), 0)
       }
-      const indices = [...new Set(parts.flat().map(({ group }) => group))].sort((a, b) => a - b)
-      requireFiniteLogProbs(groups, indices, logProbs)
-      const result = objective(indices.map((index) => ({ index, tokenLogProbs: logProbs[index] })))
-      requireFiniteLoss(groups, indices, result)
+      const scored = scoredGroups({ parts }, logProbs)
+      requireFiniteLogProbs(groups, scored)
+      const result = objective(scored)
+      requireFiniteLoss(groups, scored, result)
       loss += result.loss
       for (const [name, value] of Object.entries(result.metrics ?? {})) metrics[name] = (metrics[name] ?? 0) + value
-      const cotangents = new Map(indices.map((index, i) => [index, result.cotangents[i]]))
+      const cotangents = new Map(scored.map(({ index }, i) => [index, result.cotangents[i]]))
       for (const part of parts) {
         await this.engine.pause(signal)
         const live = dropIdle(part, spreadCotangents(part, cotangents))
@@ -220,20 +221,4 @@ function dropIdle(part: readonly SelectedGroup[], cotangents: Float32Array): { g
     return kept.length > 0 ? [{ prompt, completions: kept }] : []
   })
   return { groups, cotangents: Float32Array.from(alive) }
-}
-
-function requireFiniteLogProbs(groups: readonly TokenGroup[], indices: readonly number[], logProbs: readonly TokenLogProbs[][]): void {
-  for (const index of indices) {
-    const candidate = logProbs[index].findIndex((values) => values?.some((value) => !Number.isFinite(value)))
-    if (candidate < 0) continue
-    throw new PlumbError('PLUMB_NON_FINITE_LOSS', `A log-probability of candidate ${candidate} is not finite.`, `group ${groups[index].id}`)
-  }
-}
-
-function requireFiniteLoss(groups: readonly TokenGroup[], indices: readonly number[], { loss, cotangents }: ObjectiveResult): void {
-  const finite = (cotangent: Cotangent) => (typeof cotangent === 'number' ? Number.isFinite(cotangent) : cotangent.every(Number.isFinite))
-  const culprits = indices.filter((_, i) => !cotangents[i].every(finite))
-  if (Number.isFinite(loss) && culprits.length === 0) return
-  const ids = (culprits.length > 0 ? culprits : indices).map((index) => groups[index].id).join(', ')
-  throw new PlumbError('PLUMB_NON_FINITE_LOSS', `The loss of this micro-batch is ${loss}, or its gradient is not finite.`, `group ${ids}`)
 }

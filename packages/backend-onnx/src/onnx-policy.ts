@@ -1,6 +1,5 @@
 import {
   frozenParameters,
-  PlumbError,
   type AdamWOptions,
   type ForwardBackwardReport,
   type FrozenPolicy,
@@ -12,7 +11,6 @@ import {
   type Policy,
   type PolicyInfo,
   type Sampling,
-  type ScoredCompletions,
   type StepOptions,
   type Tokenizer,
   type TokenGroup,
@@ -22,6 +20,9 @@ import {
 import {
   packedRows,
   planMicroBatches,
+  requireFiniteLogProbs,
+  requireFiniteLoss,
+  scoredGroups,
   selectGroups,
   splitLogProbs,
   spreadCotangents,
@@ -222,8 +223,8 @@ export class OnnxPolicy implements Policy {
   ): Promise<ObjectiveResult> {
     const keep = this.settings.activationMemory === 'keep' && parts.length === 1
     for (const part of parts) splitLogProbs(part, await engine.call('forward', part, keep), logProbs)
-    const scored = scoredGroups(parts, logProbs)
-    requireFinite(groups, scored)
+    const scored = scoredGroups({ parts }, logProbs)
+    requireFiniteLogProbs(groups, scored)
     const result = objective(scored)
     requireFiniteLoss(groups, scored, result)
     const cotangents = new Map(scored.map(({ index }, i) => [index, result.cotangents[i]]))
@@ -235,31 +236,4 @@ export class OnnxPolicy implements Policy {
 /** Deals the prompts out in turn, so that every hand has about as much work. */
 function dealt<T>(items: readonly T[], hands: number): T[][] {
   return Array.from({ length: hands }, (_, hand) => items.filter((_, i) => i % hands === hand)).filter(({ length }) => length > 0)
-}
-
-/** The groups of a micro-batch, each once, in the caller's order. */
-function scoredGroups(parts: MicroBatch['parts'], logProbs: readonly TokenLogProbs[][]): ScoredCompletions[] {
-  const indices = [...new Set(parts.flat().map(({ group }: SelectedGroup) => group))].sort((a, b) => a - b)
-  return indices.map((index) => ({ index, tokenLogProbs: logProbs[index] }))
-}
-
-function requireFinite(groups: readonly TokenGroup[], scored: readonly ScoredCompletions[]): void {
-  for (const { index, tokenLogProbs } of scored) {
-    const candidate = tokenLogProbs.findIndex((values) => values?.some((value) => !Number.isFinite(value)))
-    if (candidate < 0) continue
-    throw new PlumbError('PLUMB_NON_FINITE_LOSS', `A log-probability of candidate ${candidate} is not finite.`, `group ${groups[index].id}`)
-  }
-}
-
-function requireFiniteLoss(
-  groups: readonly TokenGroup[],
-  scored: readonly ScoredCompletions[],
-  { loss, cotangents }: ObjectiveResult,
-): void {
-  const finite = (cotangent: number | Float32Array) =>
-    typeof cotangent === 'number' ? Number.isFinite(cotangent) : cotangent.every(Number.isFinite)
-  const culprit = scored.find((_, i) => !cotangents[i].every(finite))
-  if (Number.isFinite(loss) && !culprit) return
-  const ids = (culprit ? [culprit] : scored).map(({ index }) => groups[index].id).join(', ')
-  throw new PlumbError('PLUMB_NON_FINITE_LOSS', `The loss of this micro-batch is ${loss}, or its gradient is not finite.`, `group ${ids}`)
 }
