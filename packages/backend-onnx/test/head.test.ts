@@ -34,7 +34,7 @@ describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', 
     const inputs = new BatchInputs(graph, PLAIN, wordsPerChunk)
     const [x, table] = [graph.input('hidden'), graph.input('head')]
     const residuals: Value[] = []
-    const output = selectedLogProbs(graph, tape, inputs, (value) => residuals.push(value), [WORDS, WIDTH], x, table)
+    const output = selectedLogProbs(graph, tape, inputs, (value) => residuals.push(value), WORDS, x, table)
     const chunks = vocabularyChunks(WORDS, wordsPerChunk)
     const parts = chunks.map((_, c) => graph.input(headPart('head', c)))
     const gradients = tape.gradients(output, graph.input('cotangent'), [x, ...parts])

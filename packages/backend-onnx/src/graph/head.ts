@@ -42,7 +42,7 @@ export function selectedLogProbs(
   tape: Tape,
   batch: BatchInputs,
   keep: (value: Value, width: number) => void,
-  [words, width]: readonly number[],
+  words: number,
   hidden: Value,
   head: Value,
 ): Value {
@@ -79,9 +79,7 @@ export function selectedLogProbs(
         const terms = [oneHot(graph, batch, head, row), ...dense, ...(sum ? [sum] : [])]
         return graph.node('Sum', terms)
       },
-      ...chunks.map(({ from, to }, c) =>
-        weightGradient(graph, probabilities[c], graph.node('Mul', [hidden, scales[c]]), [to - from, width]),
-      ),
+      ...chunks.map((_, c) => weightGradient(graph, probabilities[c], graph.node('Mul', [hidden, scales[c]]))),
     ]
   })
 }

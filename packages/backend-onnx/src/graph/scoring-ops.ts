@@ -46,7 +46,7 @@ export class OnnxOps implements ScoringOps<Value> {
     this.keep(y, this.shapeOf(weight)[0])
     return this.tape.record(y, residual ? [x, weight, residual] : [x, weight], (g) => [
       (sum) => graph.node('Gemm', [g, weight, sum], { label: 'linear_dx' }),
-      weightGradient(graph, g, x, this.shapeOf(weight)),
+      weightGradient(graph, g, x),
       plus(g),
     ])
   }
@@ -120,7 +120,7 @@ export class OnnxOps implements ScoringOps<Value> {
   selectedLogProbs(hidden: Value, head: Value): Value {
     this.hidden = hidden
     const keep = (value: Value, width: number) => this.residuals.push({ value, width, split: 1, tail: true })
-    return selectedLogProbs(this.graph, this.tape, this.batch, keep, this.shapeOf(head), hidden, head)
+    return selectedLogProbs(this.graph, this.tape, this.batch, keep, this.shapeOf(head)[0], hidden, head)
   }
 
   /** Says that y has a row for each row of x. */
