@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { JOBS, TINY } from './jobs.mjs'
 import { measure } from './lib/children.mjs'
-import { alignFigures, largestLossDifference, LOSS_TOLERANCE, sampleFigures } from './lib/compare.mjs'
+import { alignFigures, largestLossDifference, LOSS_TOLERANCE, sampleFigures, undisturbed } from './lib/compare.mjs'
 import { tokenCounts, neededFlops } from './lib/flops.mjs'
 import { machine, median, writeJson } from './lib/measure.mjs'
 import { findPeer, peerEnvironment, root } from './lib/peer.mjs'
@@ -80,7 +80,8 @@ function alignResult(job, folder, runs) {
     const lossDifference = largestLossDifference(runs.ours[0], runs.peers[i][0])
     if (lossDifference > LOSS_TOLERANCE)
       throw new Error(`${job.name}: losses differ by ${lossDifference} (relative) from ${rival.name}; nothing to compare`)
-    return { name: rival.name, target: rival.target, ...figures, ratio: figures.seconds / ours.seconds, lossDifference }
+    const paired = undisturbed(runs.ours, runs.peers[i], warmup)
+    return { name: rival.name, target: rival.target, ...figures, paired, ratio: paired.theirs / paired.ours, lossDifference }
   })
   const timedSteps = runs.ours[0].steps.filter(({ step }) => step >= warmup)
   const workload = loadWorkload(folder)

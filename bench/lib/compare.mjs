@@ -24,6 +24,31 @@ export function alignFigures(runs, warmup) {
   }
 }
 
+/** Other processes used more than this many cores: the step does not say how fast its program is. */
+const DISTURBED = 0.1
+
+/**
+ * The steps that both sides took undisturbed, where those are at least half of all; otherwise all. Steps differ in size, so a
+ * step that one side lost to other work is dropped on both.
+ */
+export function undisturbed(ours, theirs, warmup) {
+  const isQuiet = (step) => (step.othersCores ?? step.others_cores ?? 0) <= DISTURBED
+  const pairs = ours.flatMap((run, round) =>
+    run.steps
+      .filter(({ step }) => step >= warmup)
+      .map((own) => ({ own, other: theirs[round].steps.find(({ step }) => step === own.step) }))
+      .filter(({ other }) => other),
+  )
+  const quiet = pairs.filter(({ own, other }) => isQuiet(own) && isQuiet(other))
+  const used = 2 * quiet.length >= pairs.length ? quiet : pairs
+  return {
+    ours: median(used.map(({ own }) => own.seconds)),
+    theirs: median(used.map(({ other }) => other.seconds)),
+    used: used.length,
+    of: pairs.length,
+  }
+}
+
 export function sampleFigures(runs) {
   const timed = runs.flatMap((run) => run.runs.filter(({ warmup }) => !warmup))
   return {

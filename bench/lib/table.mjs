@@ -8,18 +8,19 @@ const mark = (reached) => (reached === undefined ? '' : reached ? ' ✓' : ' ✗
 export function table(results, { date, machine, versions, gemm }) {
   const lines = [
     `Measured ${date} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, PyTorch ${versions.torch}, transformers ${versions.transformers}, TRL ${versions.trl}, float32.`,
-    '`npm run bench` wrote this. One process a figure, ours and the peer alternating, medians; × is the peer’s time over ours (ours over the peer’s, in tokens per second).',
+    '`npm run bench` wrote this. One process a figure, ours and the peer alternating, medians; × is the peer’s time over ours (ours over the peer’s, in tokens per second). Steps that either side took beside other work (over 0.1 cores) are left out on both.',
     '',
-    '| job | ours | peer | | × | aimed at | peak MiB, ours / peer | losses differ by | tokens computed, ours / needed / padded |',
-    '|---|---|---|---|---|---|---|---|---|',
+    '| job | ours | peer | | × | aimed at | peak MiB, ours / peer | losses differ by | steps compared | tokens computed, ours / needed / padded |',
+    '|---|---|---|---|---|---|---|---|---|---|',
   ]
   for (const { job, ours, peers, tokens } of results) {
     for (const peer of peers) {
       const unit = job.kind === 'align' ? 's/step' : 'tokens/s'
       const [mine, theirs] =
         job.kind === 'align'
-          ? [fixed(ours.seconds, 3), fixed(peer.seconds, 3)]
+          ? [fixed(peer.paired.ours, 3), fixed(peer.paired.theirs, 3)]
           : [fixed(ours.tokensPerSecond, 0), fixed(peer.tokensPerSecond, 0)]
+      const steps = peer.paired ? `${peer.paired.used} of ${peer.paired.of}` : '–'
       const memory = ours.peakRssMiB / peer.peakRssMiB
       lines.push(
         `| ${[
@@ -31,6 +32,7 @@ export function table(results, { date, machine, versions, gemm }) {
           peer.target ? `${peer.target}` : '–',
           `${fixed(ours.peakRssMiB, 0)} / ${fixed(peer.peakRssMiB, 0)} (${Math.round(100 * memory)} %${mark(job.preset === 'tiny' ? undefined : memory <= MEMORY_TARGET)})`,
           peer.lossDifference === undefined ? '–' : peer.lossDifference.toExponential(1),
+          steps,
           tokens ? `${tokens.computed} / ${tokens.needed} / ${tokens.padded}` : '–',
         ].join(' | ')} |`,
       )
@@ -44,9 +46,9 @@ export function table(results, { date, machine, versions, gemm }) {
     lines.push('', '| align step | GFLOP needed | GF/s on what is needed, ours / peer | of our Gemm’s rate |', '|---|---|---|---|')
     for (const { job, ours, peers, gflop } of results) {
       if (!gflop) continue
-      const rate = gflop / ours.seconds
+      const rate = gflop / peers[0].paired.ours
       lines.push(
-        `| ${job.name} | ${fixed(gflop, 1)} | ${fixed(rate, 0)} / ${peers.map((peer) => fixed(gflop / peer.seconds, 0)).join(', ')} | ${Math.round((100 * rate) / gemm.ours)} % |`,
+        `| ${job.name} | ${fixed(gflop, 1)} | ${fixed(rate, 0)} / ${peers.map((peer) => fixed(gflop / peer.paired.theirs, 0)).join(', ')} | ${Math.round((100 * rate) / gemm.ours)} % |`,
       )
     }
   }
