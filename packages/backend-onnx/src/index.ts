@@ -5,7 +5,10 @@ import { OnnxBackend } from './onnx-backend'
 export { OnnxBackend } from './onnx-backend'
 
 export const onnxOptions = z.strictObject({
-  device: z.string().optional().describe('`cpu`.'),
+  device: z
+    .string()
+    .optional()
+    .describe('`cpu`, `webgpu` (the best GPU), or `webgpu:` and a part of an adapter’s name, which alone lets a software adapter in.'),
   threads: z.int().positive().optional().describe('Threads of an operator; all cores when absent.'),
   engines: z
     .int()

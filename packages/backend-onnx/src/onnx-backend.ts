@@ -8,8 +8,12 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core/base'
-import { inspectModel, loadModelConfig, parameterCount, parameterShapes } from '@plumbline/transformer'
+import { inspectModel, loadModelConfig, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
+import { isSoftware } from './device/adapter'
+import { openDevice, requestedAdapter } from './device/open'
 import { OnnxPolicy } from './onnx-policy'
+import { EngineClient } from './worker/client'
+import type { EngineSettings } from './worker/engine'
 import { EngineTeam } from './worker/team'
 
 /** What a micro-batch may keep for its backward pass where nobody says how many tokens it may have. */
@@ -25,7 +29,7 @@ export interface OnnxOptions extends OpenOptions {
 /** Up to this many parameters each thread gets an engine of its own: the operators are short, and the copies cost little memory. */
 const SMALL_MODEL = 2_000_000
 
-/** Trains and samples on the CPU through onnxruntime-node, whose npm package carries the native library. */
+/** Trains and samples on the CPU or a GPU through onnxruntime-node, whose npm package carries the native library. */
 export class OnnxBackend implements Backend {
   readonly name = 'onnx'
   /** For `open`, which often follows: a tokenizer may take longer to load than its model. */
@@ -34,33 +38,28 @@ export class OnnxBackend implements Backend {
   constructor(private readonly defaults: OnnxOptions = {}) {}
 
   async probe(): Promise<BackendProbe> {
-    const threads = threadCount(this.defaults)
-    const device = `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+    const { device } = this.defaults
     try {
-      requireCpu(this.defaults.device)
-      const { listSupportedBackends } = await import('onnxruntime-node')
-      const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
-      return { usable, device, detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
+      const part = requestedAdapter(device)
+      return part === undefined ? await this.probeCpu() : await probeDevice(part)
     } catch (error) {
-      return { usable: false, device, detail: (error as Error).message }
+      return { usable: false, device: device ?? cpuName(threadCount(this.defaults)), detail: (error as Error).message }
     }
   }
 
   async open(source: ModelSource, options: OpenOptions = {}): Promise<Policy> {
     const settings: OnnxOptions = { ...this.defaults, ...definedOnly(options) }
-    requireCpu(settings.device)
-    const threads = threadCount(settings)
+    const part = requestedAdapter(settings.device)
+    if (part === undefined) requireCpu(settings.device)
     const facts = this.inspected?.source === source ? this.inspected.facts : inspectModel(source)
     this.inspected = undefined
     const { tokenizer } = await facts
     const config = await loadModelConfig(source, tokenizer)
-    const isSmall = parameterCount(config) <= SMALL_MODEL
-    const engines = Math.min(threads, settings.engines ?? (isSmall ? threads : 1))
-    const { team, opened } = await EngineTeam.open(source, tokenizer, { threads: Math.floor(threads / engines) }, engines)
+    const { engines, engineSettings, name } = part === undefined ? this.cpuEngines(config, settings) : await deviceEngine(part)
+    const { team, opened } = await EngineTeam.open(source, tokenizer, engineSettings, engines)
     const { rowBytes, ...model } = opened
     const fitting = Math.min(MOST_TOKENS, Math.max(FEWEST_TOKENS, Math.floor(KEPT_BYTES / rowBytes)))
-    const info = { ...model, engine: `onnx (CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'})` }
-    return new OnnxPolicy(team, info, tokenizer, [...parameterShapes(config).keys()], {
+    return new OnnxPolicy(team, { ...model, engine: `onnx (${name})` }, tokenizer, [...parameterShapes(config).keys()], {
       microBatchTokens: settings.microBatchTokens ?? fitting,
       loneGroupTokens: settings.microBatchTokens ?? 2 * fitting,
       activationMemory: settings.activationMemory ?? 'keep',
@@ -71,11 +70,57 @@ export class OnnxBackend implements Backend {
     this.inspected = { source, facts: inspectModel(source) }
     return this.inspected.facts
   }
+
+  private async probeCpu(): Promise<BackendProbe> {
+    requireCpu(this.defaults.device)
+    const device = cpuName(threadCount(this.defaults))
+    const { listSupportedBackends } = await import('onnxruntime-node')
+    const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
+    return { usable, device, detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
+  }
+
+  private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
+    const threads = threadCount(settings)
+    const isSmall = parameterCount(config) <= SMALL_MODEL
+    const count = Math.min(threads, settings.engines ?? (isSmall ? threads : 1))
+    const engineSettings = { device: 'cpu', threads: Math.floor(threads / count) } as const
+    return { engines: Array.from({ length: count }, () => new EngineClient()), engineSettings, name: cpuName(threads) }
+  }
+}
+
+interface Engines {
+  readonly engines: readonly EngineClient[]
+  readonly engineSettings: EngineSettings
+  /** The device by its own name. */
+  readonly name: string
+}
+
+async function deviceEngine(part: string): Promise<Engines> {
+  const { engine, adapter } = await openDevice(part)
+  return { engines: [engine], engineSettings: { device: 'webgpu', threads: 1 }, name: `${adapter}, WebGPU` }
+}
+
+async function probeDevice(part: string): Promise<BackendProbe> {
+  const { engine, adapter } = await openDevice(part)
+  await engine.close()
+  return {
+    usable: true,
+    device: `${adapter}, WebGPU`,
+    detail: `onnxruntime-node's WebGPU provider on ${adapter}.`,
+    accelerated: !isSoftware(adapter),
+  }
 }
 
 function requireCpu(device: string | undefined): void {
   if (device === undefined || device === 'cpu') return
-  throw new PlumbError('PLUMB_DEVICE_UNSUPPORTED', `The onnx backend does not run on device "${device}" yet; expected "cpu".`)
+  throw new PlumbError(
+    'PLUMB_DEVICE_UNSUPPORTED',
+    `The onnx backend does not run on device "${device}"; expected "cpu", "webgpu", or "webgpu:" and a part of an adapter's name.`,
+  )
+}
+
+function cpuName(threads: number): string {
+  return `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
 }
 
 function threadCount({ threads }: OpenOptions): number {

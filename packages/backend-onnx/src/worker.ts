@@ -1,35 +1,65 @@
-import { parentPort } from 'node:worker_threads'
+import { writeSync } from 'node:fs'
+import { parentPort, type MessagePort } from 'node:worker_threads'
 import { Engine, type EngineMethods } from './worker/engine'
-import { serializeError, type Request, type Response } from './worker/rpc'
+import { answeredLine, serializeError, type Request, type Response } from './worker/rpc'
 
-/** Entry of the engine's worker thread: serves calls one after the other. */
-function serve(): void {
-  const port = parentPort
-  if (!port) throw new Error('This file runs as a worker thread')
+/** How the engine talks to its client. */
+interface Channel {
+  receive(listener: (request: Request) => void): void
+  send(response: Response, transfer?: readonly ArrayBuffer[]): void
+  close(): void
+}
+
+/** Entry of an engine's thread or process: serves calls one after the other. */
+function serve(engine: Engine, channel: Channel): void {
   const aborted = new Set<number>()
-  const send = (response: Response, transfer: ArrayBuffer[] = []) => port.postMessage(response, transfer)
-  const engine = new Engine()
   let queue = Promise.resolve()
 
   const answer = async ({ id, method, args }: Extract<Request, { id: number }>) => {
-    engine.context = { emit: (event) => send({ id, event }), aborted: () => aborted.has(id) }
+    engine.context = { emit: (event) => channel.send({ id, event }), aborted: () => aborted.has(id) }
     try {
       const call = engine[method as keyof EngineMethods] as (...args: readonly unknown[]) => unknown
       const result = await call.apply(engine, [...args])
       // Log-probs are made for the caller: they move instead of being copied.
       const transfer = result instanceof Float32Array && result.buffer instanceof ArrayBuffer ? [result.buffer] : []
-      send({ id, result }, transfer)
-      if (method === 'close') port.close()
+      channel.send({ id, result }, transfer)
     } catch (error) {
-      send({ id, error: serializeError(error) })
+      channel.send({ id, error: serializeError(error) })
     }
+    if (method === 'close') channel.close()
     aborted.delete(id)
   }
 
-  port.on('message', (request: Request) => {
+  channel.receive((request: Request) => {
     if ('abort' in request) aborted.add(request.abort)
     else queue = queue.then(() => answer(request))
   })
 }
 
-serve()
+function threadChannel(port: MessagePort): Channel {
+  return {
+    receive: (listener) => port.on('message', listener),
+    send: (response, transfer = []) => port.postMessage(response, transfer),
+    close: () => port.close(),
+  }
+}
+
+function processChannel(engine: Engine): Channel {
+  // The terminal sends Ctrl-C to both processes; what it means is the client's to say.
+  process.on('SIGINT', () => undefined)
+  process.on('disconnect', () => process.exit())
+  return {
+    receive: (listener) => process.on('message', listener),
+    send: (response) => {
+      // Marks in the error stream up to where the runtime's messages belong to this answer.
+      if (!('event' in response)) writeSync(process.stderr.fd, answeredLine(response.id, engine.deviceBytes))
+      process.send!(response)
+    },
+    close: () => process.disconnect(),
+  }
+}
+
+const engine = new Engine()
+if (parentPort) serve(engine, threadChannel(parentPort))
+else if (process.send) serve(engine, processChannel(engine))
+else throw new Error('This file runs as a worker thread or as a forked process')

@@ -1,14 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { peerObjective, type PeerLoss } from './support/aft'
-import { TINY, TinyModel, tinyGroups, tokenGroups } from './support/tiny'
+import { parity, peerObjective } from './support/aft'
+import { TinyModel, tinyGroups, tokenGroups } from './support/tiny'
 
-interface Parity {
-  scores_step0: Record<string, { mean_logprob: number[] }>
-  losses: Record<PeerLoss, { steps: { loss: number; grad_norm: number }[]; scores_end: Record<string, { mean_logprob: number[] }> }>
-}
-
-const parity = JSON.parse(readFileSync(join(TINY, 'parity.json'), 'utf8')) as Parity
 const adamW = { learningRate: 1e-4, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 } as const
 
 describe('against the PyTorch peer on its tiny workload', () => {

@@ -176,7 +176,7 @@ const CACHE_BYTES = 2 ** 30
  * Many rows share one reading of the weights, and a small model needs more of them to hide what every operation costs; past that only
  * the cache grows.
  */
-function rowsFor(config: ModelConfig, maxNewTokens: number): number {
+export function rowsFor(config: ModelConfig, maxNewTokens: number): number {
   const { layers, kvHeads, headDim } = config
   const bytesPerRow = maxNewTokens * layers * 2 * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT
   const fitting = Math.floor(CACHE_BYTES / bytesPerRow)
@@ -184,7 +184,7 @@ function rowsFor(config: ModelConfig, maxNewTokens: number): number {
 }
 
 /** @throws PlumbError for a prompt that the model cannot continue. */
-function checkPrompts(requests: readonly GenerationPrompt[], { maxPositions, vocabSize }: ModelConfig): void {
+export function checkPrompts(requests: readonly GenerationPrompt[], { maxPositions, vocabSize }: ModelConfig): void {
   for (const { id, prompt } of requests) {
     const where = `prompt ${id}`
     if (prompt.length === 0) throw new PlumbError('PLUMB_PROMPT_EMPTY', 'The prompt has no tokens; at least one was expected.', where)

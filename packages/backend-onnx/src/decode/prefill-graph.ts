@@ -1,4 +1,4 @@
-import { decoderLayer, FINAL_NORM, headName, type Attend, type ModelConfig, type WeightLookup } from '@plumbline/transformer'
+import { decoderLayer, EMBEDDING, FINAL_NORM, headName, type Attend, type ModelConfig, type WeightLookup } from '@plumbline/transformer'
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
 import { InferenceOps } from './inference-ops'
@@ -7,7 +7,7 @@ import { InferenceOps } from './inference-ops'
  * Prompts to keys, values and the logits of the first new token, as an ONNX model: B prompts, padded at their end to P tokens.
  * Causality keeps the padding out of everything that is read.
  *
- * Inputs: `x` [B·P, d], `positions` [B·P, 1], `rope_cosine` and `rope_sine`, `causal` [P, P]; `last` [B], the rows of the prompts' last
+ * Inputs: `x` [B·P, d] (on a GPU `ids` [B·P], whose embeddings are looked up there), `positions` [B·P, 1], `rope_cosine` and `rope_sine`, `causal` [P, P]; `last` [B], the rows of the prompts' last
  * tokens, `last_positions` [B, 1], `last_mask` [B, 1, 1, P]; the shapes `key_shape` = B, P, kvHeads, headDim and
  * `query_shape` = B, P, kvHeads, rep, headDim.
  * Outputs: `logits` [B, vocabulary]; per layer `keys_l` [B, kvHeads, headDim, P] and `values_l` [B, kvHeads, P, headDim].
@@ -20,7 +20,7 @@ export function prefillGraph(graph: Graph, config: ModelConfig, weights: WeightL
   const lastPositions = graph.input('last_positions', 'int64')
   const lastRows = (rows: Value) => graph.node('Gather', [rows, last], { attributes: { axis: 0 } })
   const outputs: Record<string, Value> = {}
-  let x = graph.input('x')
+  let x = graph.device === 'cpu' ? graph.input('x') : ops.embedding(weights(EMBEDDING), graph.input('ids', 'int32'))
   for (let layer = 0; layer < config.layers; layer++) {
     // Of the last layer's output only one row a prompt is read; the others need keys and values alone.
     const final = layer === config.layers - 1

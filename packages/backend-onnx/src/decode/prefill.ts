@@ -19,36 +19,10 @@ export async function prefill(
   constants: Readonly<Record<string, HostTensor>>,
   requests: readonly PromptRequest[],
 ): Promise<PrefilledPrompt[]> {
-  const { kvHeads, headDim, vocabSize } = config
+  const { vocabSize } = config
   const size = requests.length
-  const width = Math.max(...requests.map(({ prompt }) => padded(prompt.length)))
-  const ids = new Int32Array(size * width) // padding is token 0: computed, never read
-  for (const [index, { prompt }] of requests.entries()) ids.set(prompt, index * width)
-  const lengths = requests.map(({ prompt }) => prompt.length)
-  // A product of one row is computed in another order than the same row among others: one prompt is asked for twice.
-  const asked = Array.from({ length: Math.max(FEWEST_ROWS, size) }, (_, index) => Math.min(index, size - 1))
-  const lastMask = new Float32Array(asked.length * width).fill(MASKED)
-  for (const [row, index] of asked.entries()) lastMask.fill(0, row * width, row * width + lengths[index])
-  const ints = (values: readonly number[], dims: readonly number[] = [values.length]): HostTensor => ({
-    data: BigInt64Array.from(values, BigInt),
-    dims,
-  })
-  const positions = Array.from(ids, (_, row) => Math.min(row % width, config.maxPositions - 1))
-  const outputs = await session.run({
-    ...Object.fromEntries(weights),
-    ...constants,
-    x: embed(weights, ids),
-    positions: ints(positions, [positions.length, 1]),
-    causal: { data: causalMask(width), dims: [width, width] },
-    last: ints(asked.map((index) => index * width + lengths[index] - 1)),
-    last_positions: ints(
-      asked.map((index) => lengths[index] - 1),
-      [asked.length, 1],
-    ),
-    last_mask: { data: lastMask, dims: [asked.length, 1, 1, width] },
-    key_shape: ints([size, width, kvHeads, headDim]),
-    query_shape: ints([size, width, kvHeads, config.heads / kvHeads, headDim]),
-  })
+  const { width, ids, feeds } = prefillFeeds(config, requests)
+  const outputs = await session.run({ ...Object.fromEntries(weights), ...constants, ...feeds, x: embed(weights, ids) })
   const part = (name: string, index: number) => {
     const data = outputs[name].data as Float32Array
     const length = data.length / size
@@ -66,6 +40,41 @@ export async function prefill(
     logits: (outputs.logits.data as Float32Array).subarray(index * vocabSize, (index + 1) * vocabSize),
     waiting: [...candidates],
   }))
+}
+
+/** What the prefill graph reads but for weights, tables and embeddings. */
+export function prefillFeeds(
+  config: ModelConfig,
+  requests: readonly PromptRequest[],
+): { readonly width: number; readonly ids: Int32Array; readonly feeds: Record<string, HostTensor> } {
+  const { kvHeads, headDim } = config
+  const size = requests.length
+  const width = Math.max(...requests.map(({ prompt }) => padded(prompt.length)))
+  const ids = new Int32Array(size * width) // padding is token 0: computed, never read
+  for (const [index, { prompt }] of requests.entries()) ids.set(prompt, index * width)
+  const lengths = requests.map(({ prompt }) => prompt.length)
+  // A product of one row is computed in another order than the same row among others: one prompt is asked for twice.
+  const asked = Array.from({ length: Math.max(FEWEST_ROWS, size) }, (_, index) => Math.min(index, size - 1))
+  const lastMask = new Float32Array(asked.length * width).fill(MASKED)
+  for (const [row, index] of asked.entries()) lastMask.fill(0, row * width, row * width + lengths[index])
+  const ints = (values: readonly number[], dims: readonly number[] = [values.length]): HostTensor => ({
+    data: BigInt64Array.from(values, BigInt),
+    dims,
+  })
+  const positions = Array.from(ids, (_, row) => Math.min(row % width, config.maxPositions - 1))
+  const feeds = {
+    positions: ints(positions, [positions.length, 1]),
+    causal: { data: causalMask(width), dims: [width, width] },
+    last: ints(asked.map((index) => index * width + lengths[index] - 1)),
+    last_positions: ints(
+      asked.map((index) => lengths[index] - 1),
+      [asked.length, 1],
+    ),
+    last_mask: { data: lastMask, dims: [asked.length, 1, 1, width] },
+    key_shape: ints([size, width, kvHeads, headDim]),
+    query_shape: ints([size, width, kvHeads, config.heads / kvHeads, headDim]),
+  }
+  return { width, ids, feeds }
 }
 
 /** Rows of the embedding table. [ids, d] */

@@ -1,5 +1,6 @@
 import type { HeadShape } from '@plumbline/transformer'
 import type { AttentionInputs, BatchInputs } from './batch-inputs'
+import { matMul } from './formulations'
 import type { Graph, Value } from './graph'
 
 type Queries = 'all' | 'tail'
@@ -47,13 +48,13 @@ export function packedAttentionRule(
     const p = probabilities(graph, inputs, query, keys, shape)
     // Padding queries must not reach any key: their cotangent is made exactly zero.
     const dOut = graph.node('Mul', [slots(graph, gHeads, inputs.queries), inputs.live])
-    const dValues = fusedMatMul(graph, p, dOut, { transA: 1 }, 'attention_dv')
-    const dProbabilities = fusedMatMul(graph, dOut, slots(graph, v, inputs.keys), { transB: 1 }, 'attention_dp')
+    const dValues = matMul(graph, p, dOut, { transA: true }, 'attention_dv')
+    const dProbabilities = matMul(graph, dOut, slots(graph, v, inputs.keys), { transB: true }, 'attention_dp')
     const ownInner = graph.node('Mul', [graph.node('Gather', [inner, inputs.queries], { attributes: { axis: 0 } }), inputs.live])
     const dScores = graph.node('Mul', [graph.node('Sub', [dProbabilities, ownInner]), p], { label: 'attention_ds' })
-    const scaled = { alpha: { float: 1 / Math.sqrt(headDim) } }
-    const dQueries = fusedMatMul(graph, dScores, keys, scaled, 'attention_dq')
-    const dKeys = fusedMatMul(graph, dScores, query, { ...scaled, transA: 1 }, 'attention_dk')
+    const scaled = { alpha: 1 / Math.sqrt(headDim) }
+    const dQueries = matMul(graph, dScores, keys, scaled, 'attention_dq')
+    const dKeys = matMul(graph, dScores, query, { ...scaled, transA: true }, 'attention_dk')
     return { dQueries, dKeys, dValues }
   }
   const prompt = batch.promptBlocks(queries).map(block)
@@ -78,7 +79,7 @@ function blocks(batch: BatchInputs, queries: Queries): AttentionInputs[] {
 
 /** softmax(q kᵀ/√headDim + mask) in slots. [S, kvHeads, repeat · L, T] */
 function probabilities(graph: Graph, inputs: AttentionInputs, query: Value, keys: Value, { headDim }: HeadShape): Value {
-  const scores = fusedMatMul(graph, query, keys, { transB: 1, alpha: { float: 1 / Math.sqrt(headDim) } }, 'attention_scores')
+  const scores = matMul(graph, query, keys, { transB: true, alpha: 1 / Math.sqrt(headDim) }, 'attention_scores')
   const masked = graph.node('Add', [graph.node('Reshape', [scores, inputs.headShape]), mask(graph, inputs)], { label: 'attention_masked' })
   const normalised = graph.node('Softmax', [masked], { attributes: { axis: -1 } })
   return graph.node('Reshape', [normalised, inputs.matrixShape])
@@ -157,8 +158,4 @@ function slots(graph: Graph, x: Value, index: Value): Value {
 /** Any tensor as rows of `width` numbers. */
 export function flat(graph: Graph, x: Value, width: number): Value {
   return graph.node('Reshape', [x, graph.ints(-1, width)])
-}
-
-function fusedMatMul(graph: Graph, a: Value, b: Value, attributes: Record<string, number | { float: number }>, label: string): Value {
-  return graph.node('FusedMatMul', [a, b], { domain: 'com.microsoft', attributes, label })
 }

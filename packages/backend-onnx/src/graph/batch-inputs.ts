@@ -62,6 +62,37 @@ export class BatchInputs {
     return this.input('cotangent')
   }
 
+  // What a GPU is fed in place of scored_rows, scored_ids and sums over repeated indices; `device-feeds.ts` fills it.
+
+  /** Cell of every scored token among [tailRows · vocabulary]. [m] */
+  get scoredCells(): Value {
+    return this.input('scored_cells', 'int32')
+  }
+  /** The same without repetition. [c] */
+  get distinctCells(): Value {
+    return this.input('distinct_cells', 'int32')
+  }
+  /** Sum of the cotangents in each distinct cell. [c] */
+  get cellCotangents(): Value {
+    return this.input('cell_cotangents')
+  }
+  /** −Σ of each row's cotangents. [tailRows, 1] */
+  get negativeRowCotangents(): Value {
+    return this.input('negative_row_cotangents')
+  }
+  /** Which distinct token each row holds. [1, rows] */
+  get tokenOfRow(): Value {
+    return this.input('token_of_row', 'int32')
+  }
+  /** 0 … u − 1. [u, 1] */
+  get tokenNumbers(): Value {
+    return this.input('token_numbers', 'int32')
+  }
+  /** The distinct tokens. [u, 1] */
+  get distinctTokens(): Value {
+    return this.input('distinct_tokens', 'int64')
+  }
+
   get tailStart(): Value {
     return this.input('tail_start', 'int64')
   }

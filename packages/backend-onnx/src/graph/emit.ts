@@ -16,8 +16,8 @@ export interface ExternalData {
 }
 
 /**
- * An output every model has, before all others: a sequence, which the Node binding cannot return. See `Session.run` for what
- * that is good for.
+ * An output every model for the CPU has, before all others: a sequence, which the Node binding cannot return. See `Session.run` for
+ * what that is good for.
  */
 export const REFUSED_OUTPUT = 'refused'
 
@@ -63,24 +63,21 @@ export function emit(outputs: Readonly<Record<string, Value>>, available: Iterab
   // other way round every gradient of the network was alive until the chain behind them all had run, 1,350 instead of 920 MiB on
   // a model of 28M parameters.
   const ordered = [...nodes].sort(byId).reverse()
+  const refusing = Object.values(outputs).every(({ graph }) => graph.device === 'cpu')
   const model = new ProtobufWriter()
     .int(1, 8) // ir_version
     .string(2, 'plumbline')
     .message(7, (graph) => {
-      graph.message(1, (w) =>
-        w.string(1, REFUSED_ELEMENT).string(2, REFUSED_OUTPUT).string(3, REFUSED_OUTPUT).string(4, 'SequenceConstruct'),
-      )
+      if (refusing) graph.message(1, writeRefusedNode)
       for (const node of ordered) graph.message(1, (w) => writeNode(w, node, seen, nameOf))
       for (const [name, value] of copies) {
         graph.message(1, (w) => w.string(1, nameOf(value)).string(2, name).string(3, `output_${name}`).string(4, 'Identity'))
       }
       graph.string(2, 'graph')
-      graph.message(5, (w) => w.int(2, ELEMENT_TYPE.float32).string(8, REFUSED_ELEMENT).bytes(9, new Uint8Array(4)))
+      if (refusing) graph.message(5, writeRefusedElement)
       for (const value of [...constants].sort(byId)) graph.message(5, (w) => writeConstant(w, value))
       for (const value of inputs) graph.message(11, (w) => writeValueInfo(w, value.name, value.dtype))
-      graph.message(12, (w) =>
-        w.string(1, REFUSED_OUTPUT).message(2, (type) => type.message(4, (sequence) => sequence.message(1, tensorType('float32')))),
-      )
+      if (refusing) graph.message(12, writeRefusedOutput)
       for (const [name, value] of Object.entries(outputs)) graph.message(12, (w) => writeValueInfo(w, name, value.dtype))
     })
     .message(8, (opset) => opset.string(1, '').int(2, 17))
@@ -91,6 +88,18 @@ export function emit(outputs: Readonly<Record<string, Value>>, available: Iterab
 }
 
 const REFUSED_ELEMENT = 'refused_element'
+
+function writeRefusedNode(w: ProtobufWriter): void {
+  w.string(1, REFUSED_ELEMENT).string(2, REFUSED_OUTPUT).string(3, REFUSED_OUTPUT).string(4, 'SequenceConstruct')
+}
+
+function writeRefusedElement(w: ProtobufWriter): void {
+  w.int(2, ELEMENT_TYPE.float32).string(8, REFUSED_ELEMENT).bytes(9, new Uint8Array(4))
+}
+
+function writeRefusedOutput(w: ProtobufWriter): void {
+  w.string(1, REFUSED_OUTPUT).message(2, (type) => type.message(4, (sequence) => sequence.message(1, tensorType('float32'))))
+}
 
 const byId = (a: { readonly id: number }, b: { readonly id: number }) => a.id - b.id
 

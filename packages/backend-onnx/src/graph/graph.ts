@@ -7,6 +7,9 @@
 
 export type DType = 'float32' | 'int32' | 'int64' | 'bool'
 
+/** What a graph is written for: the runtime's providers have different operators (see `formulations.ts`). */
+export type Device = 'cpu' | 'webgpu'
+
 /** An attribute of an ONNX node; `{ float }` tells a float from an integer of the same value. */
 export type Attribute = number | string | readonly number[] | { readonly float: number }
 
@@ -52,6 +55,8 @@ export class Graph {
   private next = 0
   private readonly inputs = new Map<string, Value>()
   private readonly constants = new Map<string, Value>()
+
+  constructor(readonly device: Device = 'cpu') {}
 
   /** A graph input; asking again for the same name gives the same value. */
   input(name: string, dtype: DType = 'float32'): Value {

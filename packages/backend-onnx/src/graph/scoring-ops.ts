@@ -1,6 +1,8 @@
 import type { HeadShape, ScoringOps } from '@plumbline/transformer'
 import { flat, packedAttention, packedAttentionRule } from './attention'
 import { plus, type Tape } from './autodiff'
+import { deviceLogProbs } from './device-head'
+import { rmsNorm } from './formulations'
 import type { Graph, Value } from './graph'
 import { BatchInputs } from './batch-inputs'
 import { selectedLogProbs } from './head'
@@ -53,18 +55,16 @@ export class OnnxOps implements ScoringOps<Value> {
 
   rmsNorm(x: Value, weight: Value, epsilon: number): Value {
     const { graph } = this
-    const [y, inverse] = graph.nodes('SimplifiedLayerNormalization', [x, weight], 2, {
-      attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 },
-      label: 'rms_norm',
-    })
+    const { y, inverse } = rmsNorm(graph, x, weight, epsilon)
     this.alike(x, y)
     return this.tape.record(y, [x, weight], (g) => {
       // x̂ = x/rms, t = g·x̂:  ∂w = Σ_rows t,  ∂x = (g·w − x̂ · mean(t·w)) / rms
-      const normed = graph.node('Mul', [x, inverse])
+      const scale = inverse()
+      const normed = graph.node('Mul', [x, scale])
       const t = graph.node('Mul', [g, normed])
       const mean = graph.node('ReduceMean', [graph.node('Mul', [t, weight])], { attributes: { axes: [-1], keepdims: 1 } })
       const inner = graph.node('Sub', [graph.node('Mul', [g, weight]), graph.node('Mul', [normed, mean])])
-      return [plus(graph.node('Mul', [inner, inverse])), plus(graph.node('ReduceSum', [t, graph.ints(0)], { attributes: { keepdims: 0 } }))]
+      return [plus(graph.node('Mul', [inner, scale])), plus(graph.node('ReduceSum', [t, graph.ints(0)], { attributes: { keepdims: 0 } }))]
     })
   }
 
@@ -120,7 +120,8 @@ export class OnnxOps implements ScoringOps<Value> {
   selectedLogProbs(hidden: Value, head: Value): Value {
     this.hidden = hidden
     const keep = (value: Value, width: number) => this.residuals.push({ value, width, split: 1, tail: true })
-    return selectedLogProbs(this.graph, this.tape, this.batch, keep, this.shapeOf(head)[0], hidden, head)
+    const formulation = this.graph.device === 'cpu' ? selectedLogProbs : deviceLogProbs
+    return formulation(this.graph, this.tape, this.batch, keep, this.shapeOf(head)[0], hidden, head)
   }
 
   /** Says that y has a row for each row of x. */

@@ -3,11 +3,12 @@ import type { AttentionLayout } from '../graph/attention-layout'
 import { Tape } from '../graph/autodiff'
 import { BatchInputs } from '../graph/batch-inputs'
 import { emit, type Emitted } from '../graph/emit'
-import { Graph, type Value } from '../graph/graph'
+import { Graph, type Device, type Value } from '../graph/graph'
 import { headPart, vocabularyChunks } from '../graph/head'
 import { OnnxOps, type Residual } from '../graph/scoring-ops'
+import { tableGradient } from '../graph/table-gradient'
 
-/** Output with the cotangents of the embedded rows, which are added to the table outside the graph. [rows, d] */
+/** Output with the cotangents of the embedded rows, which are added to the table outside the graph on the CPU. [rows, d] */
 export const EMBEDDING_ROWS = 'embedding_rows'
 /** Output with the rows that the head reads: with their cotangents they are added to its gradient outside the graph. [tailRows, d] */
 export const HEAD_ROWS = 'head_rows'
@@ -28,13 +29,18 @@ export interface TrainingGraph {
   backwardRecomputing(): Emitted
   /** The kept activations, one row per packed row or per tail row. */
   readonly residuals: readonly Residual[]
-  /** Trained parameters, and parts of the head, whose gradients the graph returns; the embedding's own comes from EMBEDDING_ROWS. */
+  /** Trained parameters, and parts of the head, whose gradients the graph returns; on the CPU the embedding's own comes from EMBEDDING_ROWS. */
   readonly inGraph: readonly string[]
 }
 
 /** @param frozen parameters without gradients: what stands below the lowest one that has one is not differentiated. */
-export function traceTraining(config: ModelConfig, layout: AttentionLayout, frozen: ReadonlySet<string> = new Set()): TrainingGraph {
-  const graph = new Graph()
+export function traceTraining(
+  config: ModelConfig,
+  layout: AttentionLayout,
+  frozen: ReadonlySet<string> = new Set(),
+  device: Device = 'cpu',
+): TrainingGraph {
+  const graph = new Graph(device)
   const tape = new Tape()
   const shapes = parameterShapes(config)
   const inputs = new BatchInputs(graph, layout)
@@ -42,7 +48,8 @@ export function traceTraining(config: ModelConfig, layout: AttentionLayout, froz
   const logProbs = scorePacked(ops, config, (name) => graph.input(name), inputs)
   const embedded = ops.embedded!
   const head = headName(config)
-  const parts = frozen.has(head) ? [] : vocabularyChunks(config.vocabSize).map((_, c) => headPart(head, c))
+  const wholeOrParts = device === 'cpu' ? vocabularyChunks(config.vocabSize).map((_, c) => headPart(head, c)) : [head]
+  const parts = frozen.has(head) ? [] : wholeOrParts
   const inGraph = [...[...shapes.keys()].filter((name) => name !== EMBEDDING && name !== head && !frozen.has(name)), ...parts]
   const parameters = inGraph.map((name) => graph.input(name))
   const gradients = tape.gradients(
@@ -52,9 +59,13 @@ export function traceTraining(config: ModelConfig, layout: AttentionLayout, froz
     new Map(parameters.map((value) => [value, graph.input(sumOf(value.name))])),
   )
   const outputs: Record<string, Value> = {}
-  if (!frozen.has(EMBEDDING)) outputs[EMBEDDING_ROWS] = gradients.get(embedded)!
-  if (!frozen.has(head)) outputs[HEAD_ROWS] = ops.hidden!
+  if (device === 'cpu' && !frozen.has(EMBEDDING)) outputs[EMBEDDING_ROWS] = gradients.get(embedded)!
+  if (device === 'cpu' && !frozen.has(head)) outputs[HEAD_ROWS] = ops.hidden!
   for (const value of parameters) outputs[gradientOf(value.name)] = gradients.get(value)!
+  if (device === 'webgpu' && !frozen.has(EMBEDDING)) {
+    const sum = outputs[gradientOf(EMBEDDING)] ?? graph.input(sumOf(EMBEDDING))
+    outputs[gradientOf(EMBEDDING)] = tableGradient(graph, inputs, gradients.get(embedded)!, sum)
+  }
 
   const keepable = ops.residuals.map(({ value }) => value)
   const needed = new Set(emit(outputs, keepable).inputs.map(({ name }) => name))

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import type { EngineMethods } from './engine'
-import { restoreError, type Request, type Response } from './rpc'
+import { threadPort, type EnginePort } from './port'
+import { restoreError, type Response } from './rpc'
 
 type Arguments<M extends keyof EngineMethods> = Parameters<EngineMethods[M]>
 type Result<M extends keyof EngineMethods> = Awaited<ReturnType<EngineMethods[M]>>
@@ -13,24 +11,24 @@ interface Waiting {
   readonly onEvent?: (event: unknown) => void
 }
 
-/** The main thread's end of the engine's worker. Calls are served in order. */
+/** The main thread's end of an engine. Calls are served in order. */
 export class EngineClient {
-  private readonly worker: Worker
   private readonly exited: Promise<void>
   private readonly waiting = new Map<number, Waiting>()
   private next = 0
   private failure: Error | undefined
 
-  constructor() {
-    this.worker = new Worker(workerFile())
+  constructor(private readonly port: EnginePort = threadPort()) {
     // An engine that nobody waits for does not keep the process alive.
-    this.worker.unref()
-    this.worker.on('message', (response: Response) => this.receive(response))
-    this.worker.on('error', (error: Error) => this.fail(error))
+    port.unref()
     this.exited = new Promise((resolve) => {
-      this.worker.once('exit', () => {
-        this.fail(new Error('The engine was disposed'))
-        resolve()
+      port.listen({
+        message: (response) => this.receive(response),
+        failed: (error) => this.fail(error),
+        exited: () => {
+          this.fail(new Error('The engine was disposed'))
+          resolve()
+        },
       })
     })
   }
@@ -48,17 +46,17 @@ export class EngineClient {
     const id = this.next++
     const done = new Promise<Result<M>>((resolve, reject) => {
       if (this.failure) return reject(this.failure)
-      if (this.waiting.size === 0) this.worker.ref()
+      if (this.waiting.size === 0) this.port.ref()
       this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, onEvent })
-      this.worker.postMessage({ id, method, args } satisfies Request)
+      this.port.post({ id, method, args })
     })
-    return { done, abort: () => this.worker.postMessage({ abort: id } satisfies Request) }
+    return { done, abort: () => this.port.post({ abort: id }) }
   }
 
-  /** Resolves once the worker is gone. It leaves by itself: ending it during a native call would abort the process. */
+  /** Resolves once the engine is gone. It leaves by itself: ending a thread during a native call would abort the process. */
   async close(): Promise<void> {
     if (!this.failure) await this.call('close').catch(() => undefined)
-    this.worker.ref()
+    this.port.ref()
     await this.exited
   }
 
@@ -70,7 +68,7 @@ export class EngineClient {
       return
     }
     this.waiting.delete(response.id)
-    if (this.waiting.size === 0) this.worker.unref()
+    if (this.waiting.size === 0) this.port.unref()
     if ('error' in response) waiting.reject(restoreError(response.error))
     else waiting.resolve(response.result)
   }
@@ -80,12 +78,4 @@ export class EngineClient {
     for (const { reject } of this.waiting.values()) reject(this.failure)
     this.waiting.clear()
   }
-}
-
-/** The compiled worker, also when this file runs from the sources. */
-function workerFile(): string {
-  const compiled = [join(__dirname, '..', 'worker.js'), join(__dirname, '..', '..', 'dist', 'worker.js')]
-  const found = compiled.find((path) => existsSync(path))
-  if (!found) throw new Error(`The engine's worker is not compiled: ${compiled[1]} is missing; run tsc -b`)
-  return found
 }

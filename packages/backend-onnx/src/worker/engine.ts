@@ -7,18 +7,18 @@ import {
   writeModelFolder,
   type PackedGroup,
   type TokenizerIds,
-  type UntokenizedModel,
-  type Weights,
 } from '@plumbline/transformer'
-import { Generator } from '../decode/generator'
-import { adamWStep } from '../training/adamw'
-import { ParameterStore } from '../training/parameters'
-import { readState, writeState } from '../training/state'
-import { Trainer } from '../training/trainer'
+import { DeviceMemory } from '../device/memory'
+import { DeviceModel } from '../device/device-model'
+import type { Device } from '../graph/graph'
+import { HostModel } from '../training/host-model'
 import { keptRowBytes } from '../training/training-graph'
+import type { HeldModel, OpenModel } from './model'
 
-/** What the worker offers; `generate` emits `Generation` events. */
+/** What an engine offers; `generate` emits `Generation` events. */
 export interface EngineMethods {
+  /** Opens the GPU before anything is loaded, so that the adapter can be looked at. */
+  openDevice(): Promise<void>
   open(source: ModelSource, tokenizer: TokenizerIds, settings: EngineSettings): Promise<OpenedModel>
   logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array>
   forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array>
@@ -27,9 +27,9 @@ export interface EngineMethods {
   prepareTraining(frozen: readonly string[], keep: boolean): Promise<void>
   drop(): void
   /** The accumulated gradients of all trained parameters, one after the other. */
-  takeGradients(): Float32Array
+  takeGradients(): Promise<Float32Array>
   /** Replaces them. */
-  setGradients(gradients: Float32Array): void
+  setGradients(gradients: Float32Array): Promise<void>
   optimStep(options: AdamWOptions): Promise<number>
   generate(prompts: readonly GenerationPrompt[], sampling: Sampling): Promise<void>
   snapshot(): number
@@ -41,6 +41,7 @@ export interface EngineMethods {
 }
 
 export interface EngineSettings {
+  readonly device: Device
   readonly threads: number
 }
 
@@ -53,33 +54,35 @@ export interface OpenedModel {
   readonly rowBytes: number
 }
 
-interface OpenModel extends Omit<UntokenizedModel, 'weights'> {
-  readonly source: ModelSource
-}
-
 /** How the call that is being served talks to its caller. */
 export interface CallContext {
   readonly emit: (event: unknown) => void
   readonly aborted: () => boolean
 }
 
-/** The model, its optimizer state and its sessions, in the worker thread. */
+/** The model, its optimizer state and its sessions, in the engine's thread or process. */
 export class Engine implements EngineMethods {
   context: CallContext = { emit: () => undefined, aborted: () => false }
-  private opened: { readonly model: OpenModel; readonly store: ParameterStore; readonly trainer: Trainer } | undefined
-  private settings: EngineSettings = { threads: 1 }
-  private generator: Generator | undefined
+  private readonly memory = new DeviceMemory()
   /** Loaded with the first call that generates. */
   private tokenizer: Tokenizer | undefined
-  private readonly snapshots = new Map<number, Weights>()
-  private nextSnapshot = 0
+  private opened: { readonly model: OpenModel; readonly held: HeldModel } | undefined
 
-  async open(source: ModelSource, tokenizer: TokenizerIds, settings: EngineSettings): Promise<OpenedModel> {
-    // The weights move to the store; a second reference would keep what it replaces in memory.
-    const { weights, ...model } = await loadUntokenizedModel(source, tokenizer)
-    const store = new ParameterStore(weights)
-    this.settings = settings
-    this.opened = { model: { ...model, source }, store, trainer: new Trainer(model.config, store, settings) }
+  /** Bytes of all tensors on a device that has memory of its own. */
+  get deviceBytes(): number {
+    return this.memory.bytes
+  }
+
+  async openDevice(): Promise<void> {
+    await this.memory.fence()
+  }
+
+  async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads }: EngineSettings): Promise<OpenedModel> {
+    // The weights move to the model; a second reference would keep what it replaces in memory.
+    const { weights, ...loaded } = await loadUntokenizedModel(source, tokenizer)
+    const model = { ...loaded, source }
+    const held = device === 'cpu' ? new HostModel(model, weights, { threads }) : await DeviceModel.create(model, weights, this.memory)
+    this.opened = { model, held }
     const { config } = model
     return {
       architecture: config.modelType,
@@ -91,55 +94,41 @@ export class Engine implements EngineMethods {
   }
 
   async logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {
-    const { trainer, store } = this.model()
-    const weights = snapshot === undefined ? store.weights : this.snapshots.get(snapshot)
-    if (!weights) throw new Error('The snapshot was disposed')
-    return trainer.logProbs(groups, weights)
+    return this.held.logProbs(groups, snapshot)
   }
 
-  forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
-    return this.model().trainer.forward(groups, keep)
+  async forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
+    return this.held.forward(groups, keep)
   }
 
-  backward(cotangents: Float32Array): Promise<void> {
-    return this.model().trainer.backward(cotangents)
+  async backward(cotangents: Float32Array): Promise<void> {
+    return this.held.backward(cotangents)
   }
 
   async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
-    const { store, trainer } = this.model()
-    store.freeze(frozen)
-    // What was compiled before, to score, knows nothing of it.
-    await trainer.release()
-    await trainer.compile(keep)
+    return this.held.prepareTraining(frozen, keep)
   }
 
   drop(): void {
-    this.model().trainer.drop()
+    this.held.drop()
   }
 
-  takeGradients(): Float32Array {
-    return this.model().store.copyGradients()
+  async takeGradients(): Promise<Float32Array> {
+    return this.held.takeGradients()
   }
 
-  setGradients(gradients: Float32Array): void {
-    this.model().store.setGradients(gradients)
+  async setGradients(gradients: Float32Array): Promise<void> {
+    return this.held.setGradients(gradients)
   }
 
   async optimStep(options: AdamWOptions): Promise<number> {
-    await this.dropGenerator()
-    return adamWStep(this.model().store, options)
+    return this.held.optimStep(options)
   }
 
   async generate(prompts: readonly GenerationPrompt[], sampling: Sampling): Promise<void> {
     const { context } = this
-    const { model, store } = this.model()
-    const weights = new Map([...store.weights].map(([name, { shape, data }]) => [name, { data, dims: shape }]))
-    this.tokenizer ??= await loadTokenizer(tokenizerPath(model.source))
-    this.generator ??= await Generator.create(
-      { config: model.config, weights, tokenizer: this.tokenizer, endTokens: model.eosIds },
-      this.settings,
-    )
-    await this.generator.run(prompts, sampling, {
+    this.tokenizer ??= await loadTokenizer(tokenizerPath(this.model().model.source))
+    await this.held.generate(prompts, sampling, this.tokenizer, {
       onGeneration: (generation: Generation) => context.emit(generation),
       checkAborted: () => {
         if (context.aborted()) throw new Error('Generation was aborted')
@@ -148,43 +137,38 @@ export class Engine implements EngineMethods {
   }
 
   snapshot(): number {
-    this.snapshots.set(this.nextSnapshot, this.model().store.copyWeights())
-    return this.nextSnapshot++
+    return this.held.snapshot()
   }
 
   releaseSnapshot(snapshot: number): void {
-    this.snapshots.delete(snapshot)
+    this.held.releaseSnapshot(snapshot)
   }
 
   async saveWeights(folder: string): Promise<void> {
-    const { model, store } = this.model()
-    await writeModelFolder(folder, { ...model, weights: store.weights })
+    const { model, held } = this.model()
+    await writeModelFolder(folder, { ...model, weights: await held.weights() })
   }
 
   async saveState(folder: string): Promise<void> {
-    await writeState(folder, this.model().store)
+    await this.held.saveState(folder)
   }
 
   async loadState(folder: string): Promise<void> {
-    await this.dropGenerator()
-    this.drop()
-    await readState(folder, this.model().store)
+    await this.held.loadState(folder)
   }
 
   async close(): Promise<void> {
-    await this.dropGenerator()
-    await this.opened?.trainer.release()
+    await this.opened?.held.release()
+    await this.memory.release()
     this.opened = undefined
+  }
+
+  private get held(): HeldModel {
+    return this.model().held
   }
 
   private model() {
     if (!this.opened) throw new Error('No model is open')
     return this.opened
-  }
-
-  /** The decoding graph may hold the weights themselves, so it ends with them. */
-  private async dropGenerator(): Promise<void> {
-    await this.generator?.dispose()
-    this.generator = undefined
   }
 }

@@ -29,3 +29,13 @@ export function restoreError({ name, message, stack, code, where }: SerializedEr
   error.stack = stack
   return error
 }
+
+/** What an engine's process writes to its error stream before each answer; `parseAnsweredLine` reads it. */
+export function answeredLine(id: number, deviceBytes: number): string {
+  return `\n#answered ${id} ${deviceBytes}\n`
+}
+
+export function parseAnsweredLine(line: string): { readonly id: number; readonly deviceBytes: number } | undefined {
+  const match = /^#answered (\d+) (\d+)$/.exec(line)
+  return match ? { id: Number(match[1]), deviceBytes: Number(match[2]) } : undefined
+}

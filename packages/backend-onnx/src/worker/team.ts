@@ -1,6 +1,6 @@
 import type { ModelSource } from '@plumbline/core/base'
 import type { TokenizerIds } from '@plumbline/transformer'
-import { EngineClient } from './client'
+import type { EngineClient } from './client'
 import type { EngineMethods, EngineSettings, OpenedModel } from './engine'
 
 /**
@@ -17,9 +17,9 @@ export class EngineTeam {
     source: ModelSource,
     { vocabularySize, bosId, eosId, padId }: TokenizerIds,
     settings: EngineSettings,
-    size: number,
+    engines: readonly EngineClient[],
   ): Promise<{ team: EngineTeam; opened: OpenedModel }> {
-    const team = new EngineTeam(Array.from({ length: size }, () => new EngineClient()))
+    const team = new EngineTeam(engines)
     try {
       const [opened] = await team.all('open', source, { vocabularySize, bosId, eosId, padId }, settings)
       return { team, opened }

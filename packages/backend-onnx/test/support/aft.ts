@@ -1,7 +1,17 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Objective } from '@plumbline/core'
-import type { TinyGroup } from './tiny'
+import { TINY, type TinyGroup } from './tiny'
 
 export type PeerLoss = 'sft' | 'aft-none' | 'aft-dc' | 'aft-bc'
+
+interface Parity {
+  scores_step0: Record<string, { mean_logprob: number[] }>
+  losses: Record<PeerLoss, { steps: { loss: number; grad_norm: number }[]; scores_end: Record<string, { mean_logprob: number[] }> }>
+}
+
+/** What the PyTorch peer found on this workload. */
+export const parity = JSON.parse(readFileSync(join(TINY, 'parity.json'), 'utf8')) as Parity
 
 const BETA = 0.15
 

@@ -1,0 +1,140 @@
+import { PlumbError, type AdamWOptions } from '@plumbline/core/base'
+import type { Tensor } from 'onnxruntime-node'
+import { emit, type Emitted } from '../graph/emit'
+import { Graph, type Value } from '../graph/graph'
+import type { HostTensor } from '../runtime/session'
+import type { DeviceMemory } from './memory'
+import type { DeviceParameters } from './parameters'
+import { DeviceSession } from './session'
+
+/** Parameters of one run: more would hold more old and new tensors side by side, fewer would cost more calls. */
+const PER_RUN = 8
+
+/** Clips by the global norm and applies AdamW on the device; only the squares of the gradients' norms come back. */
+export class DeviceAdamW {
+  private readonly norms = new Map<number, Promise<DeviceSession>>()
+  private readonly updates = new Map<number, Promise<DeviceSession>>()
+
+  constructor(
+    private readonly memory: DeviceMemory,
+    private readonly parameters: DeviceParameters,
+  ) {}
+
+  /**
+   * The same step as the CPU's `adamWStep`.
+   * @throws PlumbError PLUMB_NON_FINITE_GRADIENT; weights and moments are then unchanged, the gradients cleared.
+   */
+  async step(options: AdamWOptions): Promise<number> {
+    const { parameters } = this
+    const squares = await this.squares()
+    const gradNorm = Math.sqrt([...squares.values()].reduce((sum, square) => sum + square, 0))
+    if (!Number.isFinite(gradNorm)) {
+      const culprit = [...squares].find(([, square]) => !Number.isFinite(square))?.[0]
+      parameters.clearGradients()
+      throw new PlumbError('PLUMB_NON_FINITE_GRADIENT', `The gradient of ${culprit} is not finite; expected finite numbers.`)
+    }
+    // torch.nn.utils.clip_grad_norm_
+    const clip = options.maxGradNorm === undefined ? 1 : Math.min(1, options.maxGradNorm / (gradNorm + 1e-6))
+    parameters.step++
+    for (const names of batches(parameters.trained)) await this.update(names, options, clip)
+    parameters.clearGradients()
+    return gradNorm
+  }
+
+  async release(): Promise<void> {
+    for (const session of [...this.norms.values(), ...this.updates.values()]) await (await session).release()
+  }
+
+  /** Σ g² of every parameter. */
+  private async squares(): Promise<Map<string, number>> {
+    const result = new Map<string, number>()
+    for (const names of batches(this.parameters.trained)) {
+      const session = await cached(this.norms, names.length, () => DeviceSession.create(normGraph(names.length), []))
+      const feeds: Record<string, Tensor> = {}
+      for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await this.parameters.gradient(name)).native
+      const { squares } = (await session.run(feeds)).host
+      for (const [i, name] of names.entries()) result.set(name, (squares.data as Float32Array)[i])
+    }
+    return result
+  }
+
+  private async update(names: readonly string[], options: AdamWOptions, clip: number): Promise<void> {
+    const { parameters, memory } = this
+    const { weights, step } = parameters
+    const [beta1, beta2] = options.betas
+    const feeds: Record<string, HostTensor | Tensor> = {
+      clip: scalar(clip),
+      keep1: scalar(1 - beta1),
+      beta2: scalar(beta2),
+      keep2: scalar(1 - beta2),
+      step_size: scalar(options.learningRate / (1 - beta1 ** step)),
+      unbias: scalar(1 / Math.sqrt(1 - beta2 ** step)),
+      epsilon: scalar(options.epsilon),
+    }
+    for (const [i, name] of names.entries()) {
+      const weight = weights.get(name)!
+      const { mean, variance } = await parameters.momentsOf(name)
+      feeds[`decay_${i}`] = scalar(1 - options.learningRate * (weight.dims.length > 1 ? options.weightDecay : 0))
+      feeds[`weight_${i}`] = weight.native
+      feeds[`gradient_${i}`] = (await parameters.gradient(name)).native
+      feeds[`mean_${i}`] = mean.native
+      feeds[`variance_${i}`] = variance.native
+    }
+    const session = await cached(this.updates, names.length, () => {
+      const graph = updateGraph(names.length)
+      return DeviceSession.create(graph, graph.outputs)
+    })
+    const { resident } = await session.run(feeds)
+    for (const [i, name] of names.entries()) {
+      const [weight, mean, variance] = PARTS.map((part) => memory.hold(resident[`new_${part}_${i}`]))
+      parameters.setWeight(name, weight)
+      parameters.setMoments(name, { mean, variance })
+    }
+  }
+}
+
+const PARTS = ['weight', 'mean', 'variance'] as const
+
+/** gradient_i → squares [count]: Σ gradient_i², row by row first, so that the sums of float32 stay short. */
+function normGraph(count: number): Emitted {
+  const graph = new Graph('webgpu')
+  const sums = Array.from({ length: count }, (_, i) => {
+    const gradient = graph.input(`gradient_${i}`)
+    const byRow = graph.node('ReduceSum', [graph.node('Mul', [gradient, gradient]), graph.ints(-1)], { attributes: { keepdims: 1 } })
+    return graph.node('Reshape', [graph.node('ReduceSum', [byRow], { attributes: { keepdims: 0 } }), graph.ints(1)])
+  })
+  return emit({ squares: graph.node('Concat', sums, { attributes: { axis: 0 } }) })
+}
+
+/** AdamW (arXiv:1711.05101, algorithm 2) as PyTorch's fused implementation does it; the same formula as `adamw-kernel.ts`. */
+function updateGraph(count: number): Emitted {
+  const graph = new Graph('webgpu')
+  const [clip, keep1, beta2, keep2, stepSize, unbias, epsilon] = [
+    'clip', 'keep1', 'beta2', 'keep2', 'step_size', 'unbias', 'epsilon',
+  ].map((name) => graph.input(name)) // prettier-ignore
+  const op = (name: string, ...inputs: Value[]) => graph.node(name, inputs)
+  const outputs: Record<string, Value> = {}
+  for (let i = 0; i < count; i++) {
+    const [weight, mean, variance] = PARTS.map((part) => graph.input(`${part}_${i}`))
+    const g = op('Mul', graph.input(`gradient_${i}`), clip)
+    const m = op('Add', mean, op('Mul', op('Sub', g, mean), keep1))
+    const v = op('Add', op('Mul', variance, beta2), op('Mul', op('Mul', g, g), keep2))
+    const slope = op('Div', op('Mul', m, stepSize), op('Add', op('Mul', op('Sqrt', v), unbias), epsilon))
+    outputs[`new_weight_${i}`] = op('Sub', op('Mul', weight, graph.input(`decay_${i}`)), slope)
+    outputs[`new_mean_${i}`] = m
+    outputs[`new_variance_${i}`] = v
+  }
+  return emit(outputs)
+}
+
+function cached(sessions: Map<number, Promise<DeviceSession>>, size: number, make: () => Promise<DeviceSession>): Promise<DeviceSession> {
+  const known = sessions.get(size) ?? make()
+  sessions.set(size, known)
+  return known
+}
+
+function batches(names: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(names.length / PER_RUN) }, (_, i) => names.slice(i * PER_RUN, (i + 1) * PER_RUN))
+}
+
+const scalar = (value: number): HostTensor => ({ data: Float32Array.of(value), dims: [] })

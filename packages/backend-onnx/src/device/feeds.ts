@@ -1,0 +1,45 @@
+import type { PackedBatch } from '@plumbline/transformer'
+import type { HostTensor } from '../runtime/session'
+
+type Feeds = Record<string, HostTensor>
+
+/**
+ * Fills the inputs of `BatchInputs` that only a GPU's graphs have: what would be sums over repeated indices there is added up
+ * here, in order, so that every run has the same bits.
+ *
+ * @param cotangents of the scored tokens; absent in a forward pass.
+ */
+export function deviceFeeds(batch: PackedBatch, vocabSize: number, cotangents?: Float32Array): Feeds {
+  const cells = batch.scoredRows.map((row, i) => row * vocabSize + batch.scoredIds[i])
+  return { scored_cells: int32(cells), ...(cotangents && { ...cotangentFeeds(batch, cells, cotangents), ...tableFeeds(batch.tokens) }) }
+}
+
+function cotangentFeeds(batch: PackedBatch, cells: Int32Array, cotangents: Float32Array): Feeds {
+  const rows = new Float64Array(batch.tailRows)
+  const sums = new Map<number, number>()
+  for (const [i, cell] of cells.entries()) {
+    rows[batch.scoredRows[i]] -= cotangents[i]
+    sums.set(cell, (sums.get(cell) ?? 0) + cotangents[i])
+  }
+  return {
+    negative_row_cotangents: { data: Float32Array.from(rows), dims: [rows.length, 1] },
+    distinct_cells: int32(Int32Array.from(sums.keys())),
+    cell_cotangents: { data: Float32Array.from(sums.values()), dims: [sums.size] },
+  }
+}
+
+function tableFeeds(tokens: Int32Array): Feeds {
+  const numbers = new Map<number, number>()
+  const ofRow = tokens.map((token) => {
+    const number = numbers.get(token) ?? numbers.size
+    numbers.set(token, number)
+    return number
+  })
+  return {
+    token_of_row: { data: ofRow, dims: [1, ofRow.length] },
+    token_numbers: { data: Int32Array.from({ length: numbers.size }, (_, number) => number), dims: [numbers.size, 1] },
+    distinct_tokens: { data: BigInt64Array.from([...numbers.keys()], BigInt), dims: [numbers.size, 1] },
+  }
+}
+
+const int32 = (data: Int32Array): HostTensor => ({ data, dims: [data.length] })

@@ -1,0 +1,163 @@
+import type { Tensor } from 'onnxruntime-node'
+import type { Completion, ModelConfig } from '@plumbline/transformer'
+import { FEWEST_ROWS, MASKED } from '../decode/batch'
+import type { HostTensor } from '../runtime/session'
+import type { DeviceMemory, DeviceTensor } from './memory'
+import type { DeviceSession } from './session'
+
+/** Slots are added in blocks, so that tensors keep their shape for many steps. */
+const BLOCK = 32
+
+/** A completion under way. */
+export interface Cell {
+  readonly completion: Completion
+}
+
+/** A prompt of a wave and its completions under way; `undefined` where none is. */
+export interface WavePrompt {
+  readonly length: number
+  readonly cells: (Cell | undefined)[]
+}
+
+/**
+ * Completions that began together, G prompts × C cells, with their caches on the device. All have the same number of tokens of their
+ * own. Cells of completions that have ended are computed along until the next block, where the wave closes ranks.
+ */
+export class Wave {
+  private caches = new Map<string, DeviceTensor>()
+  private slots = 0
+  private taken = 0
+
+  constructor(
+    private readonly config: ModelConfig,
+    private readonly memory: DeviceMemory,
+    private readonly relayout: DeviceSession,
+    private prompts: readonly WavePrompt[],
+    /** Positions of a prompt in its cache. */
+    private readonly width: number,
+  ) {}
+
+  /** @param promptCaches `keys_l` and `values_l` of the prefill; the wave frees them. */
+  async begin(promptCaches: Readonly<Record<string, Tensor>>): Promise<void> {
+    const { layers, kvHeads, headDim } = this.config
+    const rows = this.prompts.length * kvHeads * this.cells
+    this.slots = BLOCK
+    for (let layer = 0; layer < layers; layer++) {
+      for (const part of ['keys', 'values']) this.caches.set(`prompt_${part}_${layer}`, this.memory.hold(promptCaches[`${part}_${layer}`]))
+      this.caches.set(`own_keys_${layer}`, await this.memory.zeros([rows, headDim, BLOCK]))
+      this.caches.set(`own_values_${layer}`, await this.memory.zeros([rows, BLOCK, headDim]))
+    }
+    if (this.alive > 0 && 2 * this.alive < this.prompts.length * this.cells) await this.closeRanks(0)
+  }
+
+  /** Cells per prompt. */
+  get cells(): number {
+    return widest(this.prompts.map(({ cells }) => cells.length))
+  }
+
+  /** Completions under way. */
+  get alive(): number {
+    return this.prompts.reduce((sum, { cells }) => sum + cells.filter(Boolean).length, 0)
+  }
+
+  /** Every completion under way with its row in the step's tensors. */
+  rows(): { readonly row: number; readonly cell: Cell; readonly end: () => void }[] {
+    const { cells: width } = this
+    return this.prompts.flatMap(({ cells }, g) =>
+      cells.flatMap((cell, c) => (cell ? [{ row: g * width + c, cell, end: () => (cells[c] = undefined) }] : [])),
+    )
+  }
+
+  /** Inputs of the next step but for weights and tables. */
+  feeds(): Record<string, HostTensor | Tensor> {
+    const { kvHeads, headDim, heads } = this.config
+    const { cells, width, slots, taken } = this
+    const size = this.prompts.length
+    const rep = heads / kvHeads
+    const ids = new Int32Array(size * cells)
+    for (const { row, cell } of this.rows()) ids[row] = cell.completion.tokens.at(-1)!
+    const positions = new BigInt64Array(size * cells)
+    const mask = new Float32Array(size * (width + slots))
+    for (const [g, { length }] of this.prompts.entries()) {
+      positions.fill(BigInt(length + taken), g * cells, (g + 1) * cells)
+      const start = g * (width + slots)
+      mask.fill(MASKED, start + length, start + width)
+      mask.fill(MASKED, start + width + taken + 1, start + width + slots)
+    }
+    const feeds: Record<string, HostTensor | Tensor> = {
+      ids: { data: ids, dims: [ids.length] },
+      positions: { data: positions, dims: [positions.length, 1] },
+      mask: { data: mask, dims: [size, 1, 1, 1, width + slots] },
+      slots: { data: Int32Array.from({ length: slots }, (_, slot) => slot), dims: [slots] },
+      slot: { data: Int32Array.of(taken), dims: [1] },
+      parts: ints(width, slots),
+      cell_shape: ints(size, cells, kvHeads, headDim),
+      query_shape: ints(size, cells, kvHeads, rep, headDim),
+      prompt_rows: ints(size, kvHeads, cells * rep, -1),
+      own_rows: ints(size * kvHeads * cells, rep, -1),
+      prompt_part: ints(size, kvHeads, cells, rep, width),
+      own_part: ints(size, kvHeads, cells, rep, slots),
+      attended: ints(size, kvHeads, cells, rep, headDim),
+    }
+    for (const [name, { native }] of this.caches) feeds[name] = native
+    return feeds
+  }
+
+  /** Takes the caches that the step has written. */
+  took(resident: Readonly<Record<string, Tensor>>): void {
+    for (let layer = 0; layer < this.config.layers; layer++) {
+      for (const part of ['keys', 'values']) this.replace(`own_${part}_${layer}`, resident[`new_${part}_${layer}`])
+    }
+    this.taken++
+  }
+
+  /** Between steps: more slots where none is free, and at that time no more rows than needed. */
+  async makeRoom(): Promise<void> {
+    if (this.taken === this.slots && this.alive > 0) await this.closeRanks(BLOCK)
+  }
+
+  release(): void {
+    for (const tensor of this.caches.values()) tensor.release()
+    this.caches.clear()
+  }
+
+  private async closeRanks(moreSlots: number): Promise<void> {
+    const { kvHeads } = this.config
+    const before = this.cells
+    const left = this.prompts.flatMap((prompt, g) => {
+      const from = prompt.cells.flatMap((cell, c) => (cell ? [c] : []))
+      return from.length > 0 ? [{ prompt, g, from }] : []
+    })
+    const cells = widest(left.map(({ from }) => from.length))
+    const rows = left.flatMap(({ g, from }) =>
+      Array.from({ length: kvHeads }, (_, head) =>
+        Array.from({ length: cells }, (_, c) => (g * kvHeads + head) * before + (from[c] ?? from[0])),
+      ).flat(),
+    )
+    const { resident } = await this.relayout.run({
+      ...Object.fromEntries([...this.caches].map(([name, { native }]) => [name, native])),
+      rows: { data: Int32Array.from(rows), dims: [rows.length] },
+      prompts: { data: Int32Array.from(left, ({ g }) => g), dims: [left.length] },
+      keys_padding: ints(0, 0, 0, 0, 0, moreSlots),
+      values_padding: ints(0, 0, 0, 0, moreSlots, 0),
+    })
+    for (const name of [...this.caches.keys()]) this.replace(name, resident[`new_${name}`])
+    this.slots += moreSlots
+    this.prompts = left.map(({ prompt, from }) => ({
+      length: prompt.length,
+      cells: Array.from({ length: cells }, (_, c) => (from[c] === undefined ? undefined : prompt.cells[from[c]])),
+    }))
+  }
+
+  private replace(name: string, tensor: Tensor): void {
+    this.caches.get(name)?.release()
+    this.caches.set(name, this.memory.hold(tensor))
+  }
+}
+
+/** Cells per prompt. A single row would be multiplied by other kernels, whose last bits differ: there are always two. */
+function widest(counts: readonly number[]): number {
+  return Math.max(counts.length > 1 ? 1 : FEWEST_ROWS, ...counts)
+}
+
+const ints = (...values: number[]): HostTensor => ({ data: BigInt64Array.from(values, BigInt), dims: [values.length] })

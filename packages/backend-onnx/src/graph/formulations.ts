@@ -1,0 +1,48 @@
+import type { Attribute, Graph, Value } from './graph'
+
+/**
+ * What is written differently for each device. The CPU's graphs take the fused operator wherever there is one; the WebGPU provider
+ * has no kernel for these, and a node without one is computed on the CPU, with copies both ways.
+ */
+
+export interface MatMulOptions {
+  readonly transA?: boolean
+  readonly transB?: boolean
+  /** Factor on the result. */
+  readonly alpha?: number
+}
+
+/** alpha · op(a) op(b) over the last two of four dimensions. */
+export function matMul(graph: Graph, a: Value, b: Value, options: MatMulOptions, label: string): Value {
+  if (graph.device === 'cpu') {
+    const attributes = Object.entries(options).map(([name, value]) => [name, name === 'alpha' ? { float: value as number } : Number(value)])
+    return graph.node('FusedMatMul', [a, b], {
+      domain: 'com.microsoft',
+      attributes: Object.fromEntries(attributes) as Record<string, Attribute>,
+      label,
+    })
+  }
+  const { transA, transB, alpha } = options
+  const transposed = (x: Value) => graph.node('Transpose', [x], { attributes: { perm: [0, 1, 3, 2] } })
+  const scaled = alpha === undefined ? b : graph.node('Mul', [b, graph.scalar(alpha)])
+  return graph.node('MatMul', [transA ? transposed(a) : a, transB ? transposed(scaled) : scaled], { label })
+}
+
+/**
+ * x / √(mean(x²) + ε) · weight row by row, and the factor 1 / √(mean(x²) + ε) for its gradient. [n, 1]
+ *
+ * The runtime's operator returns that factor too; on WebGPU the output holds the rows' means instead (seen in 1.30.0), so that it is
+ * computed.
+ */
+export function rmsNorm(graph: Graph, x: Value, weight: Value, epsilon: number): { readonly y: Value; readonly inverse: () => Value } {
+  const attributes = { axis: -1, epsilon: { float: epsilon }, stash_type: 1 }
+  const [y, inverse] = graph.nodes('SimplifiedLayerNormalization', [x, weight], 2, { attributes, label: 'rms_norm' })
+  if (graph.device === 'cpu') return { y, inverse: () => inverse }
+  return {
+    y,
+    inverse: () => {
+      const square = graph.node('ReduceMean', [graph.node('Mul', [x, x])], { attributes: { axes: [-1], keepdims: 1 } })
+      return graph.node('Reciprocal', [graph.node('Sqrt', [graph.node('Add', [square, graph.scalar(epsilon)])])])
+    },
+  }
+}

@@ -1,0 +1,107 @@
+import type { AdamWOptions, GenerationPrompt, Sampling, Tokenizer } from '@plumbline/core/base'
+import type { PackedGroup, Weights } from '@plumbline/transformer'
+import { Generator, type RunOptions } from '../decode/generator'
+import type { SessionSettings } from '../runtime/session'
+import type { HeldModel, OpenModel } from '../worker/model'
+import { adamWStep } from './adamw'
+import { ParameterStore } from './parameters'
+import { readState, writeState } from './state'
+import { Trainer } from './trainer'
+
+/** A model in the host's memory, on the CPU provider. */
+export class HostModel implements HeldModel {
+  private readonly store: ParameterStore
+  private readonly trainer: Trainer
+  private generator: Generator | undefined
+  private readonly snapshots = new Map<number, Weights>()
+  private nextSnapshot = 0
+
+  constructor(
+    private readonly model: OpenModel,
+    weights: Weights,
+    private readonly settings: SessionSettings,
+  ) {
+    this.store = new ParameterStore(weights)
+    this.trainer = new Trainer(model.config, this.store, settings)
+  }
+
+  async logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {
+    const weights = snapshot === undefined ? this.store.weights : this.snapshots.get(snapshot)
+    if (!weights) throw new Error('The snapshot was disposed')
+    return this.trainer.logProbs(groups, weights)
+  }
+
+  forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
+    return this.trainer.forward(groups, keep)
+  }
+
+  backward(cotangents: Float32Array): Promise<void> {
+    return this.trainer.backward(cotangents)
+  }
+
+  async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
+    this.store.freeze(frozen)
+    // What was compiled before, to score, knows nothing of it.
+    await this.trainer.release()
+    await this.trainer.compile(keep)
+  }
+
+  drop(): void {
+    this.trainer.drop()
+  }
+
+  takeGradients(): Promise<Float32Array> {
+    return Promise.resolve(this.store.copyGradients())
+  }
+
+  async setGradients(gradients: Float32Array): Promise<void> {
+    this.store.setGradients(gradients)
+    return Promise.resolve()
+  }
+
+  async optimStep(options: AdamWOptions): Promise<number> {
+    await this.dropGenerator()
+    return adamWStep(this.store, options)
+  }
+
+  async generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void> {
+    const { config, eosIds } = this.model
+    const weights = new Map([...this.store.weights].map(([name, { shape, data }]) => [name, { data, dims: shape }]))
+    this.generator ??= await Generator.create({ config, weights, tokenizer, endTokens: eosIds }, this.settings)
+    await this.generator.run(prompts, sampling, options)
+  }
+
+  snapshot(): number {
+    this.snapshots.set(this.nextSnapshot, this.store.copyWeights())
+    return this.nextSnapshot++
+  }
+
+  releaseSnapshot(snapshot: number): void {
+    this.snapshots.delete(snapshot)
+  }
+
+  weights(): Promise<Weights> {
+    return Promise.resolve(this.store.weights)
+  }
+
+  async saveState(folder: string): Promise<void> {
+    await writeState(folder, this.store)
+  }
+
+  async loadState(folder: string): Promise<void> {
+    await this.dropGenerator()
+    this.drop()
+    await readState(folder, this.store)
+  }
+
+  async release(): Promise<void> {
+    await this.dropGenerator()
+    await this.trainer.release()
+  }
+
+  /** The decoding graph may hold the weights themselves, so it ends with them. */
+  private async dropGenerator(): Promise<void> {
+    await this.generator?.dispose()
+    this.generator = undefined
+  }
+}

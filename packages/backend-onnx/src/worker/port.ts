@@ -1,0 +1,43 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { Request, Response } from './rpc'
+
+/** What a client hears from its engine. */
+export interface PortListener {
+  message(response: Response): void
+  /** Nothing more will come; waiting calls fail with this error. */
+  failed(error: Error): void
+  exited(): void
+}
+
+/** Where an engine runs: a thread of this process, or a process of its own. */
+export interface EnginePort {
+  listen(listener: PortListener): void
+  post(request: Request): void
+  /** Keeps this process alive, or no longer. */
+  ref(): void
+  unref(): void
+}
+
+export function threadPort(): EnginePort {
+  const worker = new Worker(workerFile())
+  return {
+    listen: ({ message, failed, exited }) => {
+      worker.on('message', message)
+      worker.on('error', failed)
+      worker.once('exit', exited)
+    },
+    post: (request) => worker.postMessage(request),
+    ref: () => worker.ref(),
+    unref: () => worker.unref(),
+  }
+}
+
+/** The engine's compiled entry, also when this file runs from the sources. */
+export function workerFile(): string {
+  const compiled = [join(__dirname, '..', 'worker.js'), join(__dirname, '..', '..', 'dist', 'worker.js')]
+  const found = compiled.find((path) => existsSync(path))
+  if (!found) throw new Error(`The engine's worker is not compiled: ${compiled[1]} is missing; run tsc -b`)
+  return found
+}
