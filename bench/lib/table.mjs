@@ -44,7 +44,7 @@ export function table(results, { date, machine, versions, gemm }) {
       `Matrix products in the same run (${gemm.shape.join(' × ')}, float32): PyTorch ${fixed(gemm.torch, 0)} GF/s, ONNX Runtime's Gemm ${fixed(gemm.ours, 0)} GF/s.`,
     )
     lines.push('', '| align step | GFLOP needed | GF/s on what is needed, ours / peer | of our Gemm’s rate |', '|---|---|---|---|')
-    for (const { job, ours, peers, gflop } of results) {
+    for (const { job, peers, gflop } of results) {
       if (!gflop) continue
       const rate = gflop / peers[0].paired.ours
       lines.push(
