@@ -2,6 +2,7 @@ import type { Completion, ModelConfig } from '@plumbline/transformer'
 import type { HostTensor } from '../runtime/session'
 import { OwnCache } from './own-cache'
 import { PromptCache, type PromptEntries } from './prompt-cache'
+import { int64 } from '../runtime/tensors'
 
 /** Leaves exp(…) without weight in the softmax. */
 export const MASKED = -1e9
@@ -133,15 +134,14 @@ export class DecodingBatch {
         this.mask.fill(MASKED, start + width + length, start + width + slots)
       }
     }
-    const ints = (...values: number[]): HostTensor => ({ data: BigInt64Array.from(values, BigInt), dims: [values.length] })
     this.described = {
       ...this.prompts.feeds(),
       mask: { data: this.mask.subarray(0, maskRows * maskWidth), dims: [maskRows, 1, maskWidth] },
-      parts: ints(width, slots, 1),
+      parts: int64([width, slots, 1]),
       cells: { data: rowOfCell, dims: [rowOfCell.length] },
       rows: { data: cellOfRow, dims: [cellOfRow.length] },
-      cells_by_prompt: ints(prompts.length * kvHeads, cells * rep, -1),
-      cells_apart: ints(cellCount * kvHeads, rep, -1),
+      cells_by_prompt: int64([prompts.length * kvHeads, cells * rep, -1]),
+      cells_apart: int64([cellCount * kvHeads, rep, -1]),
     }
   }
 

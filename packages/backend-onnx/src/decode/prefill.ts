@@ -3,6 +3,7 @@ import type { HostTensor, Session } from '../runtime/session'
 import { FEWEST_ROWS, MASKED, type PrefilledPrompt } from './batch'
 import { padded } from './prompt-cache'
 import type { HostWeights } from './weights'
+import { int64 } from '../runtime/tensors'
 
 /** A prompt and the candidates asked for. */
 export interface PromptRequest {
@@ -57,22 +58,18 @@ export function prefillFeeds(
   const asked = Array.from({ length: Math.max(FEWEST_ROWS, size) }, (_, index) => Math.min(index, size - 1))
   const lastMask = new Float32Array(asked.length * width).fill(MASKED)
   for (const [row, index] of asked.entries()) lastMask.fill(0, row * width, row * width + lengths[index])
-  const ints = (values: readonly number[], dims: readonly number[] = [values.length]): HostTensor => ({
-    data: BigInt64Array.from(values, BigInt),
-    dims,
-  })
   const positions = Array.from(ids, (_, row) => Math.min(row % width, config.maxPositions - 1))
   const feeds = {
-    positions: ints(positions, [positions.length, 1]),
+    positions: int64(positions, [positions.length, 1]),
     causal: { data: causalMask(width), dims: [width, width] },
-    last: ints(asked.map((index) => index * width + lengths[index] - 1)),
-    last_positions: ints(
+    last: int64(asked.map((index) => index * width + lengths[index] - 1)),
+    last_positions: int64(
       asked.map((index) => lengths[index] - 1),
       [asked.length, 1],
     ),
     last_mask: { data: lastMask, dims: [asked.length, 1, 1, width] },
-    key_shape: ints([size, width, kvHeads, headDim]),
-    query_shape: ints([size, width, kvHeads, config.heads / kvHeads, headDim]),
+    key_shape: int64([size, width, kvHeads, headDim]),
+    query_shape: int64([size, width, kvHeads, config.heads / kvHeads, headDim]),
   }
   return { width, ids, feeds }
 }

@@ -1,5 +1,6 @@
 import type { PackedBatch } from '@plumbline/transformer'
 import type { HostTensor } from '../runtime/session'
+import { int32, int64 } from '../runtime/tensors'
 
 type Feeds = Record<string, HostTensor>
 
@@ -38,8 +39,6 @@ function tableFeeds(tokens: Int32Array): Feeds {
   return {
     token_of_row: { data: ofRow, dims: [1, ofRow.length] },
     token_numbers: { data: Int32Array.from({ length: numbers.size }, (_, number) => number), dims: [numbers.size, 1] },
-    distinct_tokens: { data: BigInt64Array.from([...numbers.keys()], BigInt), dims: [numbers.size, 1] },
+    distinct_tokens: int64([...numbers.keys()], [numbers.size, 1]),
   }
 }
-
-const int32 = (data: Int32Array): HostTensor => ({ data, dims: [data.length] })

@@ -3,6 +3,7 @@ import { emit } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
 import type { HostTensor } from '../runtime/session'
 import { DeviceSession } from './session'
+import { int64 } from '../runtime/tensors'
 
 /** A tensor of float32 on the device. It is freed when nobody holds it any more, not by the garbage collector. */
 export class DeviceTensor {
@@ -65,7 +66,7 @@ export class DeviceMemory {
   }
 
   async zeros(dims: readonly number[]): Promise<DeviceTensor> {
-    const shape: HostTensor = { data: BigInt64Array.from(dims, BigInt), dims: [dims.length] }
+    const shape: HostTensor = int64(dims)
     const { y } = (await (await this.filling.get()).run({ shape })).resident
     return this.hold(y)
   }

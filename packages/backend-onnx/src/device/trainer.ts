@@ -6,21 +6,20 @@ import { Graph, type Value } from '../graph/graph'
 import type { HostTensor } from '../runtime/session'
 import { planBlocks } from '../training/attention-blocks'
 import { batchFeeds, ropeTables } from '../training/batch-feeds'
-import { liveBatch, type LiveBatch } from '../training/live-rows'
+import { differentiateOldest, type ForwardPass, type LiveBatch } from '../training/live-rows'
+import type { Stage } from '../training/program'
 import { COTANGENT, gradientOf, LOG_PROBS, sumOf, traceTraining, type TrainingGraph } from '../training/training-graph'
 import { deviceFeeds } from './feeds'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import type { DeviceParameters, DeviceTensors } from './parameters'
 import { DeviceSession, type DeviceResult } from './session'
+import { int64 } from '../runtime/tensors'
 
 type Feeds = Record<string, HostTensor | Tensor>
-type Stage = 'forward' | 'forwardKeeping' | 'backwardFromKept' | 'backwardRecomputing'
 type Kept = ReadonlyMap<string, DeviceTensor>
 
 /** A forward pass that waits for its cotangents. */
-interface Pending {
-  readonly groups: readonly PackedGroup[]
-  readonly batch: PackedBatch
+interface Pending extends ForwardPass {
   /** Kept activations, on the device; absent when they are computed again. */
   readonly kept?: Kept
 }
@@ -67,15 +66,13 @@ export class DeviceTrainer {
   }
 
   /** Adds the gradient of Σ cotangent · log-prob for the oldest waiting forward pass. */
-  async backward(cotangents: Float32Array): Promise<void> {
-    const pending = this.pending.shift()
-    if (!pending) throw new Error('There is no forward pass to differentiate')
-    try {
-      const live = liveBatch(pending.groups, pending.batch, cotangents)
-      if (live) await this.addGradients(pending, live)
-    } finally {
-      releaseAll(pending.kept)
-    }
+  backward(cotangents: Float32Array): Promise<void> {
+    return differentiateOldest(
+      this.pending,
+      cotangents,
+      (pending, live) => this.addGradients(pending, live),
+      ({ kept }) => releaseAll(kept),
+    )
   }
 
   /** Forgets waiting forward passes and accumulated gradients. */
@@ -103,7 +100,7 @@ export class DeviceTrainer {
 
   private async addGradients({ batch: full, kept }: Pending, live: LiveBatch): Promise<void> {
     const { batch, cotangents } = live
-    const selected = kept && batch !== full ? await this.selectRows(kept, full, live) : undefined
+    const selected = kept && batch !== full ? await this.selectRows(kept, live) : undefined
     try {
       const feeds = await this.feeds(batch)
       Object.assign(feeds, deviceFeeds(batch, this.config.vocabSize, cotangents))
@@ -118,18 +115,16 @@ export class DeviceTrainer {
   }
 
   /** The kept rows of the completions that are alive. */
-  private async selectRows(kept: Kept, full: PackedBatch, { batch, sourceRows }: LiveBatch): Promise<Kept> {
-    const fullTail = full.rows - full.tailRows
-    const tailRows = sourceRows.subarray(batch.rows - batch.tailRows).map((row) => row - fullTail)
+  private async selectRows(kept: Kept, { sourceRows, sourceTailRows }: LiveBatch): Promise<Kept> {
     const session = await (this.selecting ??= rowSelection())
     const selected = new Map<string, DeviceTensor>()
     for (const { value, width, split, tail } of this.graph.residuals) {
-      const rows = tail ? tailRows : sourceRows
+      const rows = tail ? sourceTailRows : sourceRows
       const { resident } = await session.run({
         x: kept.get(value.name)!.native,
         rows: { data: rows, dims: [rows.length] },
-        by_row: ints(-1, width),
-        shape: ints(-1, width / split),
+        by_row: int64([-1, width]),
+        shape: int64([-1, width / split]),
       })
       selected.set(value.name, this.memory.hold(resident.y))
     }
@@ -176,8 +171,6 @@ function rowSelection(): Promise<DeviceSession> {
   const selected = graph.node('Gather', [reshape(graph.input('x'), 'by_row'), graph.input('rows', 'int32')], { attributes: { axis: 0 } })
   return DeviceSession.create(emit({ y: reshape(selected, 'shape') }), ['y'])
 }
-
-const ints = (...values: number[]): HostTensor => ({ data: BigInt64Array.from(values, BigInt), dims: [values.length] })
 
 function releaseAll(tensors: Kept | undefined): void {
   for (const tensor of tensors?.values() ?? []) tensor.release()

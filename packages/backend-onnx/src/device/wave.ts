@@ -4,6 +4,7 @@ import { FEWEST_ROWS, MASKED } from '../decode/batch'
 import type { HostTensor } from '../runtime/session'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import type { DeviceSession } from './session'
+import { int64 } from '../runtime/tensors'
 
 /** Slots are added in blocks, so that tensors keep their shape for many steps. */
 const BLOCK = 32
@@ -90,14 +91,14 @@ export class Wave {
       mask: { data: mask, dims: [size, 1, 1, 1, width + slots] },
       slots: { data: Int32Array.from({ length: slots }, (_, slot) => slot), dims: [slots] },
       slot: { data: Int32Array.of(taken), dims: [1] },
-      parts: ints(width, slots),
-      cell_shape: ints(size, cells, kvHeads, headDim),
-      query_shape: ints(size, cells, kvHeads, rep, headDim),
-      prompt_rows: ints(size, kvHeads, cells * rep, -1),
-      own_rows: ints(size * kvHeads * cells, rep, -1),
-      prompt_part: ints(size, kvHeads, cells, rep, width),
-      own_part: ints(size, kvHeads, cells, rep, slots),
-      attended: ints(size, kvHeads, cells, rep, headDim),
+      parts: int64([width, slots]),
+      cell_shape: int64([size, cells, kvHeads, headDim]),
+      query_shape: int64([size, cells, kvHeads, rep, headDim]),
+      prompt_rows: int64([size, kvHeads, cells * rep, -1]),
+      own_rows: int64([size * kvHeads * cells, rep, -1]),
+      prompt_part: int64([size, kvHeads, cells, rep, width]),
+      own_part: int64([size, kvHeads, cells, rep, slots]),
+      attended: int64([size, kvHeads, cells, rep, headDim]),
     }
     for (const [name, { native }] of this.caches) feeds[name] = native
     return feeds
@@ -138,8 +139,8 @@ export class Wave {
       ...Object.fromEntries([...this.caches].map(([name, { native }]) => [name, native])),
       rows: { data: Int32Array.from(rows), dims: [rows.length] },
       prompts: { data: Int32Array.from(left, ({ g }) => g), dims: [left.length] },
-      keys_padding: ints(0, 0, 0, 0, 0, moreSlots),
-      values_padding: ints(0, 0, 0, 0, moreSlots, 0),
+      keys_padding: int64([0, 0, 0, 0, 0, moreSlots]),
+      values_padding: int64([0, 0, 0, 0, moreSlots, 0]),
     })
     for (const name of [...this.caches.keys()]) this.replace(name, resident[`new_${name}`])
     this.slots += moreSlots
@@ -159,5 +160,3 @@ export class Wave {
 function widest(counts: readonly number[]): number {
   return Math.max(counts.length > 1 ? 1 : FEWEST_ROWS, ...counts)
 }
-
-const ints = (...values: number[]): HostTensor => ({ data: BigInt64Array.from(values, BigInt), dims: [values.length] })

@@ -30,27 +30,36 @@ const WORTH_BLOCKS = 200_000
 
 /** Blocks of the layout that pays for this batch. */
 export function attentionBlocks(batch: PackedBatch, heads: number): AttentionBlocks {
-  const plain = planBlocks(batch, PLAIN)
-  const blocked = planBlocks(batch, BLOCKED)
-  return heads * (scores(plain) - scores(blocked)) > WORTH_BLOCKS ? blocked : plain
+  const [plain, blocked] = [PLAIN, BLOCKED].map((layout) => ({ layout, classes: lengthClasses(batch, layout) }))
+  const saved = scores(batch, plain.layout, plain.classes) - scores(batch, blocked.layout, blocked.classes)
+  const { layout, classes } = heads * saved > WORTH_BLOCKS ? blocked : plain
+  return planBlocks(batch, layout, classes)
 }
 
-export function planBlocks(batch: PackedBatch, layout: AttentionLayout): AttentionBlocks {
-  const classes = lengthClasses(batch, layout)
+export function planBlocks(batch: PackedBatch, layout: AttentionLayout, classes = lengthClasses(batch, layout)): AttentionBlocks {
   return {
     layout,
     prompt: chunkEnds(batch.maxPrompt, layout.promptChunks).map(([from, to]) => promptBlock(batch, from, to)),
-    completion: Array.from({ length: layout.classes }, (_, c) => {
-      const { slots, length } = classes[c] ?? { slots: [], length: 1 }
-      // A key that is always padding gives the sum over chunks a place that is always zero.
-      const spare = layout.chunks > 1 ? 1 : 0
-      return chunkEnds(length, layout.chunks).map(([from, to]) => completionBlock(batch, slots, from, to, spare))
-    }),
+    completion: classes.map(({ slots, length }) =>
+      chunkEnds(length, layout.chunks).map(([from, to]) => completionBlock(batch, slots, from, to, spareKeys(layout.chunks))),
+    ),
   }
 }
 
-function scores({ prompt, completion }: AttentionBlocks): number {
-  return [...prompt, ...completion.flat()].reduce((sum, { sequences, queries, keys }) => sum + sequences * queries * keys, 0)
+/** A key that is always padding gives the sum over chunks a place that is always zero. */
+const spareKeys = (chunks: number) => (chunks > 1 ? 1 : 0)
+
+/** Scores (per head) that the blocks of these classes compute. */
+function scores({ groups, maxPrompt }: PackedBatch, { promptChunks, chunks }: AttentionLayout, classes: readonly LengthClass[]): number {
+  const ofPrompts = chunkEnds(maxPrompt, promptChunks).reduce((sum, [from, to]) => sum + (to - from) * Math.min(to, maxPrompt), 0)
+  const before = maxPrompt + spareKeys(chunks)
+  const ofCompletions = classes.map(({ slots, length }) => Math.max(1, slots.length) * chunkScores(length, chunks, before))
+  return ofCompletions.reduce((sum, count) => sum + count, groups * ofPrompts)
+}
+
+/** Queries times keys of one sequence: `before` keys that all queries see, and its own up to the end of each chunk. */
+function chunkScores(length: number, chunks: number, before: number): number {
+  return chunkEnds(length, chunks).reduce((sum, [from, to]) => sum + (to - from) * (before + to), 0)
 }
 
 /** [from, to) of each chunk of 0 … length − 1; at least one position each, the last ones padding where there are too few. */
@@ -103,15 +112,11 @@ interface LengthClass {
   readonly length: number
 }
 
-/** Completions in at most `classes` classes of neighbouring lengths, with the fewest scores in all. */
+/** Completions in classes of neighbouring lengths, with the fewest scores in all; the last classes may be empty. */
 function lengthClasses(batch: PackedBatch, { classes, chunks }: AttentionLayout): LengthClass[] {
   const lengths = slotLengths(batch)
   const sorted = [...lengths.keys()].sort((a, b) => lengths[b] - lengths[a] || a - b)
-  const cost = (first: number, end: number) => {
-    const length = lengths[sorted[first]]
-    const each = chunkEnds(length, chunks).reduce((sum, [from, to]) => sum + (to - from) * (batch.maxPrompt + to), 0)
-    return (end - first) * each
-  }
+  const cost = (first: number, end: number) => (end - first) * chunkScores(lengths[sorted[first]], chunks, batch.maxPrompt)
   // best[n] = the cheapest division of the n longest, and where its last class begins.
   let best = sorted.reduce<Division[]>((list, _, i) => [...list, { cost: cost(0, i + 1), starts: [0] }], [{ cost: 0, starts: [] }])
   for (let c = 1; c < classes; c++) {
@@ -125,7 +130,8 @@ function lengthClasses(batch: PackedBatch, { classes, chunks }: AttentionLayout)
     })
   }
   const { starts } = best[sorted.length]
-  return starts.map((start, c) => ({ slots: sorted.slice(start, starts[c + 1]), length: lengths[sorted[start]] }))
+  const found = starts.map((start, c) => ({ slots: sorted.slice(start, starts[c + 1]), length: lengths[sorted[start]] }))
+  return Array.from({ length: classes }, (_, c) => found[c] ?? { slots: [], length: 1 })
 }
 
 interface Division {

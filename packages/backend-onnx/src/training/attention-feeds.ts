@@ -1,6 +1,7 @@
 import type { HeadShape, PackedBatch } from '@plumbline/transformer'
 import { completionBlock, PROMPT_TAIL_BLOCK, promptBlock } from '../graph/attention-layout'
 import type { HostTensor } from '../runtime/session'
+import { int32, int64 } from '../runtime/tensors'
 import type { AttentionBlocks, Block } from './attention-blocks'
 
 type Feeds = Record<string, HostTensor>
@@ -27,8 +28,8 @@ export function attentionFeeds(batch: PackedBatch, blocks: AttentionBlocks, shap
   const feeds: Feeds = {
     all_back: int32(queriesBack([...prompt, ...completion.flat()], shape, 0, rows)),
     tail_back: int32(queriesBack([lastPromptRows, ...completion.flat()], shape, tailStart, rows)),
-    max_prompt: int64(maxPrompt),
-    prompt_chunk_padding: int64(0, 0, 0, 0, 0, 0, lastChunk.keys - blocks.prompt[0].keys, 0),
+    max_prompt: int64([maxPrompt]),
+    prompt_chunk_padding: int64([0, 0, 0, 0, 0, 0, lastChunk.keys - blocks.prompt[0].keys, 0]),
     prompt_keys_back: int32(keysBack([{ ...lastChunk, from: 0 }], shape.kvHeads, 0, promptRows)),
     ...blockFeeds({ name: PROMPT_TAIL_BLOCK, ...lastPromptRows }, batch, shape, 'tail'),
   }
@@ -63,8 +64,8 @@ function blockFeeds(block: NamedBlock, batch: PackedBatch, { heads, kvHeads }: H
     [`${name}_query_positions`]: { data: queryRows.map(position(0)), dims: [sequences, 1, 1, queries, 1] },
     [`${name}_key_positions`]: { data: keyRows.map(position(NEVER)), dims: [sequences, 1, 1, 1, keys] },
     [`${name}_live`]: { data: live(queryRows, sequences, queries, repeat), dims: [sequences, 1, repeat * queries, 1] },
-    [`${name}_head_shape`]: int64(sequences, kvHeads, repeat, queries, keys),
-    [`${name}_matrix_shape`]: int64(sequences, kvHeads, repeat * queries, keys),
+    [`${name}_head_shape`]: int64([sequences, kvHeads, repeat, queries, keys]),
+    [`${name}_matrix_shape`]: int64([sequences, kvHeads, repeat * queries, keys]),
   }
 }
 
@@ -138,6 +139,3 @@ function membership(groupOfSequence: Int32Array, groups: number): Float32Array {
   for (const [s, group] of groupOfSequence.entries()) if (group >= 0) matrix[s * groups + group] = 1
   return matrix
 }
-
-const int32 = (data: Int32Array): HostTensor => ({ data, dims: [data.length] })
-const int64 = (...values: number[]): HostTensor => ({ data: BigInt64Array.from(values, BigInt), dims: [values.length] })

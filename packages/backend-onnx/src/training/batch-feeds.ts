@@ -1,5 +1,6 @@
 import type { HeadShape, ModelConfig, PackedBatch } from '@plumbline/transformer'
 import type { HostTensor } from '../runtime/session'
+import { int64 } from '../runtime/tensors'
 import type { AttentionBlocks } from './attention-blocks'
 import { attentionFeeds } from './attention-feeds'
 import { headFeeds } from './head-feeds'
@@ -13,8 +14,8 @@ export function batchFeeds(batch: PackedBatch, blocks: AttentionBlocks, config: 
     tokens: { data: batch.tokens, dims: [batch.rows] },
     positions: positionsFeed(batch.positions),
     tail_positions: positionsFeed(batch.positions.subarray(tailStart)),
-    tail_start: int64(tailStart),
-    tail_padding: int64(tailStart, 0, 0, 0),
+    tail_start: int64([tailStart]),
+    tail_padding: int64([tailStart, 0, 0, 0]),
     ...attentionFeeds(batch, blocks, config),
     ...headFeeds(batch, config.vocabSize),
   }
@@ -41,5 +42,4 @@ export function ropeTables(maxPositions: number, headDim: number, theta: number)
   }
 }
 
-const int64 = (...values: number[]): HostTensor => ({ data: BigInt64Array.from(values, BigInt), dims: [values.length] })
-const positionsFeed = (positions: Int32Array): HostTensor => ({ data: BigInt64Array.from(positions, BigInt), dims: [positions.length, 1] })
+const positionsFeed = (positions: Int32Array): HostTensor => int64(positions, [positions.length, 1])

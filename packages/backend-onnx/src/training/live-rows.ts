@@ -1,10 +1,35 @@
 import { packGroups, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
 
+/** A forward pass that waits for its cotangents. */
+export interface ForwardPass {
+  readonly groups: readonly PackedGroup[]
+  readonly batch: PackedBatch
+}
+
+/** Takes the oldest waiting pass and adds the gradients of what is alive in it; what it kept is given back in any case. */
+export async function differentiateOldest<P extends ForwardPass>(
+  waiting: P[],
+  cotangents: Float32Array,
+  addGradients: (pass: P, live: LiveBatch) => Promise<void>,
+  giveBack: (pass: P) => void,
+): Promise<void> {
+  const pass = waiting.shift()
+  if (!pass) throw new Error('There is no forward pass to differentiate')
+  try {
+    const live = liveBatch(pass.groups, pass.batch, cotangents)
+    if (live) await addGradients(pass, live)
+  } finally {
+    giveBack(pass)
+  }
+}
+
 /** What is left of a packed batch when completions that need no backward pass are dropped. */
 export interface LiveBatch {
   readonly batch: PackedBatch
   /** Row of the full batch that each row of this one was. [rows] */
   readonly sourceRows: Int32Array
+  /** Tail row of the full batch that each tail row of this one was. [tailRows] */
+  readonly sourceTailRows: Int32Array
   /** Cotangents of the scored tokens that are left. [m] */
   readonly cotangents: Float32Array
 }
@@ -38,7 +63,7 @@ export function liveBatch(groups: readonly PackedGroup[], full: PackedBatch, cot
       keptGroups.push(g)
     }
   }
-  if (!dropped) return { batch: full, sourceRows: Int32Array.from({ length: full.rows }, (_, row) => row), cotangents }
+  if (!dropped) return { batch: full, sourceRows: upTo(full.rows), sourceTailRows: upTo(full.tailRows), cotangents }
   if (kept.length === 0) return undefined
   const batch = packGroups(kept)
   // A row without a source (see packGroups on one-token completions) is read by nothing; any row will do.
@@ -51,8 +76,12 @@ export function liveBatch(groups: readonly PackedGroup[], full: PackedBatch, cot
     live.set(own, written)
     written += own.length
   }
-  return { batch, sourceRows, cotangents: live }
+  const fullTail = full.rows - full.tailRows
+  const sourceTailRows = sourceRows.subarray(batch.rows - batch.tailRows).map((row) => row - fullTail)
+  return { batch, sourceRows, sourceTailRows, cotangents: live }
 }
+
+const upTo = (count: number) => Int32Array.from({ length: count }, (_, i) => i)
 
 function mapSlots(
   kept: readonly number[],

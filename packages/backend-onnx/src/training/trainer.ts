@@ -5,7 +5,7 @@ import { Scratch } from '../runtime/scratch'
 import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
 import { batchFeeds, ropeTables } from './batch-feeds'
-import { liveBatch, selectRows, type LiveBatch } from './live-rows'
+import { differentiateOldest, selectRows, type ForwardPass, type LiveBatch } from './live-rows'
 import type { ParameterStore } from './parameters'
 import { Program } from './program'
 import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
@@ -13,9 +13,9 @@ import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf } fr
 type Feeds = Record<string, HostTensor>
 
 /** A forward pass that waits for its cotangents. */
-interface Pending {
-  readonly groups: readonly PackedGroup[]
-  readonly batch: PackedBatch
+interface Pending extends ForwardPass {
+  /** What describes the batch to the graph. */
+  readonly described: Feeds
   /** What traced it: kept activations belong to its graph. */
   readonly program: Program
   readonly layout: AttentionLayout
@@ -52,7 +52,7 @@ export class Trainer {
   async logProbs(groups: readonly PackedGroup[], weights: Weights = this.store.weights): Promise<Float32Array> {
     const batch = packGroups(groups)
     const blocks = attentionBlocks(batch, this.config.heads)
-    const out = await this.program(blocks.layout).run('forward', this.feeds(batch, blocks, weights), logProbsOf(batch))
+    const out = await this.program(blocks.layout).run('forward', this.feeds(this.describe(batch, blocks), weights), logProbsOf(batch))
     return out[LOG_PROBS].data as Float32Array
   }
 
@@ -62,31 +62,31 @@ export class Trainer {
     const blocks = attentionBlocks(batch, this.config.heads)
     const { layout } = blocks
     const program = this.program(layout)
+    const described = this.describe(batch, blocks)
     const kept = keep ? this.placesToKeep(program, batch) : undefined
     const into = { ...logProbsOf(batch), ...kept?.feeds }
-    const out = await program.run(keep ? 'forwardKeeping' : 'forward', this.feeds(batch, blocks), into)
-    this.pending.push({ groups, batch, program, layout, kept })
+    const out = await program.run(keep ? 'forwardKeeping' : 'forward', this.feeds(described), into)
+    this.pending.push({ groups, batch, described, program, layout, kept })
     return out[LOG_PROBS].data as Float32Array
   }
 
   /** Adds the gradient of Σ cotangent · log-prob for the oldest waiting forward pass. */
-  async backward(cotangents: Float32Array): Promise<void> {
-    const pending = this.pending.shift()
-    if (!pending) throw new Error('There is no forward pass to differentiate')
-    try {
-      const live = liveBatch(pending.groups, pending.batch, cotangents)
-      if (live) await this.addGradients(pending, live)
-    } finally {
-      pending.kept?.give()
-    }
+  backward(cotangents: Float32Array): Promise<void> {
+    return differentiateOldest(
+      this.pending,
+      cotangents,
+      (pending, live) => this.addGradients(pending, live),
+      ({ kept }) => kept?.give(),
+    )
   }
 
   private async addGradients(pending: Pending, live: LiveBatch): Promise<void> {
     const { batch } = live
     const { program } = pending
-    const feeds = this.feeds(batch, planBlocks(batch, pending.layout))
+    const isWhole = batch === pending.batch
+    const feeds = this.feeds(isWhole ? pending.described : this.describe(batch, planBlocks(batch, pending.layout)))
     feeds[COTANGENT] = { data: live.cotangents, dims: [live.cotangents.length] }
-    if (pending.kept) addKept(feeds, pending.kept.feeds, program, pending.batch, batch, live.sourceRows)
+    if (pending.kept) Object.assign(feeds, isWhole ? pending.kept.feeds : selectKept(pending.kept.feeds, program, live))
     const width = this.config.hiddenSize
     const embedding = this.gradientOf(EMBEDDING)
     const head = this.gradientOf(headName(this.config))
@@ -127,8 +127,12 @@ export class Trainer {
     return program
   }
 
-  private feeds(batch: PackedBatch, blocks: AttentionBlocks, weights: Weights = this.store.weights): Feeds {
-    const feeds: Feeds = { ...batchFeeds(batch, blocks, this.config), ...this.tables }
+  private describe(batch: PackedBatch, blocks: AttentionBlocks): Feeds {
+    return batchFeeds(batch, blocks, this.config)
+  }
+
+  private feeds(described: Feeds, weights: Weights = this.store.weights): Feeds {
+    const feeds: Feeds = { ...described, ...this.tables }
     for (const [name, { shape, data }] of weights) feeds[name] = { data, dims: shape }
     Object.assign(feeds, Object.fromEntries(headParts(this.config, feeds[headName(this.config)])))
     return feeds
@@ -190,17 +194,13 @@ function logProbsOf(batch: PackedBatch): Feeds {
   return { [LOG_PROBS]: { data: new Float32Array(count), dims: [count] } }
 }
 
-/** Feeds what the forward pass kept: as it is, or the rows that are still alive. */
-function addKept(feeds: Feeds, kept: Feeds, program: Program, full: PackedBatch, batch: PackedBatch, sourceRows: Int32Array): void {
-  const fullTail = full.rows - full.tailRows
-  const tailRows = sourceRows.subarray(batch.rows - batch.tailRows).map((row) => row - fullTail)
+/** Of what the forward pass kept, the rows that are still alive. */
+function selectKept(kept: Feeds, program: Program, { sourceRows, sourceTailRows }: LiveBatch): Feeds {
+  const feeds: Feeds = {}
   for (const { value, width, split, tail } of program.residuals) {
-    if (batch === full) {
-      feeds[value.name] = kept[value.name]
-      continue
-    }
-    const sources = tail ? tailRows : sourceRows
+    const sources = tail ? sourceTailRows : sourceRows
     const data = selectRows(kept[value.name].data as Float32Array, width, sources)
     feeds[value.name] = { data, dims: [sources.length * split, width / split] }
   }
+  return feeds
 }

@@ -15,28 +15,13 @@ import { HostModel } from '../training/host-model'
 import { keptRowBytes } from '../training/training-graph'
 import type { HeldModel, OpenModel } from './model'
 
-/** What an engine offers; `generate` emits `Generation` events. */
-export interface EngineMethods {
+/** What an engine offers on top of the model it holds; `generate` emits `Generation` events. */
+export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 'release'> {
   /** Opens the GPU before anything is loaded, so that the adapter can be looked at. */
   openDevice(): Promise<void>
   open(source: ModelSource, tokenizer: TokenizerIds, settings: EngineSettings): Promise<OpenedModel>
-  logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array>
-  forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array>
-  backward(cotangents: Float32Array): Promise<void>
-  /** Freezes parameters and compiles what a training step runs. */
-  prepareTraining(frozen: readonly string[], keep: boolean): Promise<void>
-  drop(): void
-  /** The accumulated gradients of all trained parameters, one after the other. */
-  takeGradients(): Promise<Float32Array>
-  /** Replaces them. */
-  setGradients(gradients: Float32Array): Promise<void>
-  optimStep(options: AdamWOptions): Promise<number>
   generate(prompts: readonly GenerationPrompt[], sampling: Sampling): Promise<void>
-  snapshot(): number
-  releaseSnapshot(snapshot: number): void
   saveWeights(folder: string): Promise<void>
-  saveState(folder: string): Promise<void>
-  loadState(folder: string): Promise<void>
   close(): Promise<void>
 }
 
