@@ -1,4 +1,5 @@
 import type { Ops } from '@plumbline/transformer'
+import { silu } from '../graph/formulations'
 import type { Graph, Value } from '../graph/graph'
 
 /** The transformer's operations as ONNX nodes, without gradients. Reads the inputs `rope_cosine` and `rope_sine` [maxPositions, headDim / 2]. */
@@ -32,7 +33,6 @@ export class InferenceOps implements Ops<Value> {
   }
 
   swiglu(gate: Value, up: Value): Value {
-    const { graph } = this
-    return graph.node('Mul', [graph.node('Mul', [gate, graph.node('Sigmoid', [gate])]), up])
+    return this.graph.node('Mul', [silu(this.graph, gate), up])
   }
 }
