@@ -1,7 +1,8 @@
 import type { Completion, ModelConfig } from '@plumbline/transformer'
+import type { Scratch } from '../runtime/scratch'
 import type { HostTensor } from '../runtime/session'
 import { OwnCache } from './own-cache'
-import { PromptCache, type PromptEntries } from './prompt-cache'
+import type { CachedPrompt, PromptCache, PromptEntries } from './prompt-cache'
 import { int64 } from '../runtime/tensors'
 
 /** Leaves exp(…) without weight in the softmax. */
@@ -11,9 +12,12 @@ export const MASKED = -1e9
 export const FEWEST_ROWS = 2
 
 /** A prompt whose keys and values are there, with the candidates that have not begun. */
-export interface PrefilledPrompt {
+export interface PrefilledPrompt extends CachedPrompt {
   readonly id: string
-  readonly entries: PromptEntries
+  /** Given up once all candidates have begun: from then on the cache holds them until the last has ended. */
+  entries: PromptEntries | undefined
+  /** To be called then: entries and logits are not read any more. */
+  readonly giveUp: () => void
   /** Of the first new token. [vocabulary] */
   readonly logits: Float32Array
   /** Candidate indices still to begin. */
@@ -26,6 +30,24 @@ export interface Row {
   readonly completion: Completion
   /** Tokens of its own in the cache. */
   length: number
+}
+
+export interface DecodingSizes {
+  /** Cells per prompt: how many of its candidates can be under way at once. */
+  readonly cells: number
+  /** Most rows at once. */
+  readonly rows: number
+  /** Most tokens of a completion. */
+  readonly tokens: number
+  /** Most prompts under way at once. */
+  readonly prompts: number
+}
+
+/** What the caches of one run leave to the next: fresh memory costs page faults, and what is dropped stays until it is collected. */
+export interface CacheMemory {
+  readonly own: Scratch
+  readonly prompts: PromptCache
+  readonly prefilled: Scratch
 }
 
 /**
@@ -45,13 +67,17 @@ export class DecodingBatch {
 
   constructor(
     private readonly config: ModelConfig,
-    /** Cells per prompt: how many of its candidates can be under way at once. */
-    private readonly cells: number,
-    /** Most tokens of a completion. */
-    longest: number,
+    private readonly sizes: DecodingSizes,
+    { own, prompts }: CacheMemory,
   ) {
-    this.own = new OwnCache(config, longest)
-    this.prompts = new PromptCache(config)
+    this.own = new OwnCache(config, Math.max(FEWEST_ROWS, sizes.rows), sizes.tokens, own)
+    this.prompts = prompts
+    prompts.clear()
+  }
+
+  /** Gives the caches' memory back. */
+  release(): void {
+    this.own.give()
   }
 
   /** Candidates of this prompt under way. */
@@ -64,6 +90,8 @@ export class DecodingBatch {
   add(row: Row): void {
     this.rows.push(row)
     this.changed = true
+    // Its prefill's memory is free for the next one.
+    if (row.prompt.waiting.length === 0) this.placePrompts()
   }
 
   /** Takes a row out; the last one moves into its place. */
@@ -89,7 +117,7 @@ export class DecodingBatch {
     if (this.changed) this.describe()
     this.changed = false
     const positions = new BigInt64Array(this.height)
-    for (const [index, { prompt, length }] of this.rows.entries()) positions[index] = BigInt(prompt.entries.length + length)
+    for (const [index, { prompt, length }] of this.rows.entries()) positions[index] = BigInt(prompt.length + length)
     return { ...this.described, ...this.own.feeds(), positions: { data: positions, dims: [positions.length, 1] } }
   }
 
@@ -104,7 +132,8 @@ export class DecodingBatch {
 
   private describe(): void {
     const { kvHeads, heads } = this.config
-    const { cells, rows } = this
+    const { rows } = this
+    const { cells } = this.sizes
     const rep = heads / kvHeads
     this.placePrompts()
     const prompts = this.placed
@@ -130,7 +159,7 @@ export class DecodingBatch {
     for (const [index, { prompt, length }] of rows.entries()) {
       for (let head = 0; head < kvHeads; head++) {
         const start = (index * kvHeads + head) * maskWidth
-        this.mask.fill(MASKED, start + prompt.entries.length, start + width)
+        this.mask.fill(MASKED, start + prompt.length, start + width)
         this.mask.fill(MASKED, start + width + length, start + width + slots)
       }
     }
@@ -160,7 +189,12 @@ export class DecodingBatch {
       }
     }
     placed.push(...newcomers)
-    this.prompts.place(placed.map(({ entries }) => entries))
+    this.prompts.place(placed, this.sizes.prompts)
+    for (const prompt of placed) {
+      if (prompt.waiting.length > 0 || !prompt.entries) continue
+      prompt.entries = undefined
+      prompt.giveUp()
+    }
   }
 
   private unmask(index: number, position: number): void {

@@ -1,12 +1,13 @@
 import { PlumbError, type Generation, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core/base'
 import { Completion, CompletionRules, parameterCount, type ModelConfig } from '@plumbline/transformer'
 import { Graph } from '../graph/graph'
+import { Scratch } from '../runtime/scratch'
 import { Session, type HostTensor } from '../runtime/session'
 import { ropeTables } from '../training/batch-feeds'
-import { DecodingBatch, FEWEST_ROWS, type PrefilledPrompt, type Row } from './batch'
+import { DecodingBatch, FEWEST_ROWS, type CacheMemory, type PrefilledPrompt, type Row } from './batch'
 import { embed, prefill } from './prefill'
 import { prefillGraph } from './prefill-graph'
-import { padded } from './prompt-cache'
+import { padded, PromptCache } from './prompt-cache'
 import { stepGraph } from './step-graph'
 import { fedWeights, storable, storedWeights, type HostWeights } from './weights'
 
@@ -54,6 +55,9 @@ export interface RunReport {
  * its own random stream.
  */
 export class Generator {
+  /** Absent while a run has it. */
+  private memory: CacheMemory | undefined
+
   private constructor(
     private readonly model: GeneratorModel,
     private readonly prefillSession: Session,
@@ -69,11 +73,12 @@ export class Generator {
     const stored = options.storeWeights ?? storable(weights)
     const step = new Graph()
     const stepModel = stepGraph(step, config, stored ? storedWeights(step, weights) : fedWeights(step))
-    const stepSession = await Session.create(stepModel, options)
+    const settings = { threads: options.threads, arena: true }
+    const stepSession = await Session.create(stepModel, settings)
     const prompt = new Graph()
-    const prefillSession = await Session.create(prefillGraph(prompt, config, fedWeights(prompt)), options)
+    const prefillSession = await Session.create(prefillGraph(prompt, config, fedWeights(prompt)), settings)
     const constants = ropeTables(config.maxPositions, config.headDim, config.ropeTheta)
-    const { rows, prefillTokens = 512 } = options
+    const { rows, prefillTokens = 256 } = options
     return new Generator(model, prefillSession, stepSession, { rows, prefillTokens }, constants, stored ? {} : Object.fromEntries(weights))
   }
 
@@ -88,10 +93,19 @@ export class Generator {
     const rules = new CompletionRules(sampling, limits, tokenizer)
     // Prompts of similar length share prefills and the prompt cache's width; the longest first, so that memory only falls.
     const queue = requests.filter(({ candidates }) => candidates.length > 0).sort((a, b) => b.prompt.length - a.prompt.length)
-    const maxRows = this.sizes.rows ?? rowsFor(config, sampling.maxNewTokens)
-    const cells = Math.max(FEWEST_ROWS, Math.min(maxRows, Math.max(0, ...queue.map(({ candidates }) => candidates.length))))
+    const counts = queue.map(({ candidates }) => candidates.length)
+    const total = counts.reduce((sum, count) => sum + count, 0)
+    const maxRows = Math.min(this.sizes.rows ?? rowsFor(config, sampling.maxNewTokens), total)
+    const cells = Math.max(FEWEST_ROWS, Math.min(maxRows, Math.max(0, ...counts)))
     const maxPrompts = 2 * Math.ceil(maxRows / cells)
-    const batch = new DecodingBatch(config, cells, Math.min(sampling.maxNewTokens, config.maxPositions))
+    const memory = this.memory ?? { own: new Scratch(), prompts: new PromptCache(config), prefilled: new Scratch() }
+    this.memory = undefined
+    const batch = new DecodingBatch(
+      config,
+      { cells, rows: maxRows, tokens: Math.min(sampling.maxNewTokens, config.maxPositions), prompts: maxPrompts },
+      memory,
+    )
+    const outputs = stepOutputs(config, Math.max(FEWEST_ROWS, maxRows))
     const ready: PrefilledPrompt[] = []
     const open: PrefilledPrompt[] = []
     let [steps, rowSteps, promptTokens] = [0, 0, 0]
@@ -106,13 +120,13 @@ export class Generator {
           if (ready.length === 0) {
             const next = this.takePrefill(queue)
             if (next.length === 0) return undefined
-            ready.push(...(await prefill(this.prefillSession, config, weights, this.constants, next)))
+            ready.push(...(await prefill(this.prefillSession, config, weights, this.constants, next, memory.prefilled)))
             promptTokens += next.reduce((sum, one) => sum + one.prompt.length, 0)
           }
           prompt = ready.shift()!
           open.push(prompt)
         }
-        const completion = new Completion(rules, prompt.id, prompt.waiting.shift()!, prompt.entries.length)
+        const completion = new Completion(rules, prompt.id, prompt.waiting.shift()!, prompt.length)
         onLogits?.(completion, prompt.logits)
         const done = completion.next(prompt.logits)
         if (!done) return { prompt, completion, length: 0 }
@@ -126,23 +140,25 @@ export class Generator {
         if (!row) break
         batch.add(row)
       }
-      if (batch.rows.length === 0) return { steps, rowSteps, promptTokens }
+      if (batch.rows.length === 0) {
+        // Not where a run fails: a broken model leaves numbers behind that are not finite, and masking does not help against those.
+        batch.release()
+        this.memory = memory
+        return { steps, rowSteps, promptTokens }
+      }
       checkAborted?.()
       const tokens = new Int32Array(batch.height)
       for (const [index, { completion }] of batch.rows.entries()) tokens[index] = completion.tokens[completion.tokens.length - 1]
-      const { logits, entries } = await this.stepSession.run({
-        ...this.constants,
-        ...this.fed,
-        ...batch.feeds(),
-        x: embed(weights, tokens),
-      })
+      const { logits, entries } = outputs(batch.height)
+      const feeds = { ...this.constants, ...this.fed, ...batch.feeds(), x: embed(weights, tokens) }
+      await this.stepSession.run(feeds, { logits, entries })
       steps++
       rowSteps += batch.rows.length
-      batch.store(entries.data as Float32Array)
+      batch.store(entries.data)
       const count = batch.rows.length
       const ended: number[] = []
       for (let index = 0; index < count; index++) {
-        const row = logits.data.subarray(index * config.vocabSize, (index + 1) * config.vocabSize) as Float32Array
+        const row = logits.data.subarray(index * config.vocabSize, (index + 1) * config.vocabSize)
         const { completion } = batch.rows[index]
         onLogits?.(completion, row)
         const done = completion.next(row)
@@ -167,6 +183,16 @@ export class Generator {
     const width = padded(queue[0].prompt.length)
     return queue.splice(0, Math.max(1, Math.floor(this.sizes.prefillTokens / width)))
   }
+}
+
+/** Places for what a step returns, the same in every step. */
+function stepOutputs({ vocabSize, layers, kvHeads, headDim }: ModelConfig, mostRows: number) {
+  const widths = { logits: vocabSize, entries: layers * 2 * kvHeads * headDim }
+  const [logits, entries] = [new Float32Array(mostRows * widths.logits), new Float32Array(mostRows * widths.entries)]
+  return (rows: number) => ({
+    logits: { data: logits.subarray(0, rows * widths.logits), dims: [rows, widths.logits] },
+    entries: { data: entries.subarray(0, rows * widths.entries), dims: [rows, widths.entries] },
+  })
 }
 
 /** Room for the keys and values of the generated tokens. */

@@ -1,31 +1,40 @@
 import type { ModelConfig } from '@plumbline/transformer'
+import type { Scratch } from '../runtime/scratch'
 import type { HostTensor } from '../runtime/session'
 
 /** Slots are added in blocks, so that tensors keep their shape for many steps. */
 const BLOCK = 32
-/** A buffer that grows is made larger than it must be, so that it seldom grows. */
-const HEADROOM = 2
-
 const blocks = (length: number) => BLOCK * Math.max(1, Math.ceil(length / BLOCK))
 
 /**
  * Keys and values of the tokens that the rows have generated: per layer [rows · kvHeads, slots, headDim], fed to the graph as they
  * are and written in place, one entry per row and step. Every row has the same number of slots; unused ones hold finite numbers and
  * are masked.
+ *
+ * The buffers have their final size from the start, and a later run uses them again: the system gives memory page by page as it is
+ * written, and what is used stands at their beginning. Buffers that grew left the smaller ones behind until the next garbage collection.
  */
 export class OwnCache {
-  private readonly keys: Float32Array[]
-  private readonly values: Float32Array[]
+  private readonly keys: readonly Float32Array[]
+  private readonly values: readonly Float32Array[]
+  /** Gives the memory back. */
+  readonly give: () => void
   private rows = 0
   slots = BLOCK
 
   constructor(
     private readonly config: Pick<ModelConfig, 'layers' | 'kvHeads' | 'headDim'>,
-    /** No row will hold more tokens than this. */
-    private readonly longest: number,
+    /** There will be no more rows than this, */
+    mostRows: number,
+    /** and no row will hold more tokens. */
+    longest: number,
+    memory: Scratch,
   ) {
-    this.keys = Array.from({ length: config.layers }, () => new Float32Array(0))
-    this.values = Array.from({ length: config.layers }, () => new Float32Array(0))
+    const size = mostRows * this.rowSize(blocks(longest))
+    const { parts, give } = memory.take(Array.from({ length: 2 * config.layers }, () => size))
+    this.keys = parts.slice(0, config.layers)
+    this.values = parts.slice(config.layers)
+    this.give = give
   }
 
   /**
@@ -38,7 +47,7 @@ export class OwnCache {
     const kept = Math.min(rows, this.rows)
     this.rows = rows
     this.slots = slots
-    for (const cache of [this.keys, this.values]) for (const layer of cache.keys()) cache[layer] = this.relayout(cache[layer], kept, before)
+    if (slots !== before) for (const cache of [...this.keys, ...this.values]) this.relayout(cache, kept, before)
     return slots !== before
   }
 
@@ -77,23 +86,15 @@ export class OwnCache {
     return this.config.kvHeads * slots * this.config.headDim
   }
 
-  /** The cache with another number of slots; in place where the buffer is large enough. */
-  private relayout(old: Float32Array, rows: number, slotsBefore: number): Float32Array {
+  /** Moves what `rows` rows hold to where it stands with today's number of slots. */
+  private relayout(cache: Float32Array, rows: number, slotsBefore: number): void {
     const { kvHeads, headDim } = this.config
-    const needed = this.rows * this.rowSize(this.slots)
-    const most = this.rows * this.rowSize(blocks(this.longest))
-    const target = old.length >= needed ? old : new Float32Array(Math.max(needed, Math.min(most, HEADROOM * needed)))
-    if (target === old && slotsBefore === this.slots) return old
     const [from, to] = [slotsBefore * headDim, this.slots * headDim]
     const length = Math.min(from, to)
     const heads = rows * kvHeads
-    const copy = (head: number) =>
-      target === old
-        ? target.copyWithin(head * to, head * from, head * from + length)
-        : target.set(old.subarray(head * from, head * from + length), head * to)
-    // In place, a wider layout is filled from the end, so that nothing is overwritten before it has moved.
-    if (to > from) for (let head = heads - 1; head >= 0; head--) copy(head)
-    else for (let head = 0; head < heads; head++) copy(head)
-    return target
+    const move = (head: number) => cache.copyWithin(head * to, head * from, head * from + length)
+    // A wider layout is filled from the end, so that nothing is overwritten before it has moved.
+    if (to > from) for (let head = heads - 1; head >= 0; head--) move(head)
+    else for (let head = 0; head < heads; head++) move(head)
   }
 }

@@ -1,4 +1,5 @@
 import { EMBEDDING, type ModelConfig } from '@plumbline/transformer'
+import type { Scratch } from '../runtime/scratch'
 import type { HostTensor, Session } from '../runtime/session'
 import { FEWEST_ROWS, MASKED, type PrefilledPrompt } from './batch'
 import { padded } from './prompt-cache'
@@ -12,33 +13,46 @@ export interface PromptRequest {
   readonly candidates: readonly number[]
 }
 
-/** Runs the prefill graph over prompts, each once for all of its candidates. */
+/** Runs the prefill graph over prompts, each once for all of its candidates. The results stand in `memory` until all are given up. */
 export async function prefill(
   session: Session,
   config: ModelConfig,
   weights: HostWeights,
   constants: Readonly<Record<string, HostTensor>>,
   requests: readonly PromptRequest[],
+  memory: Scratch,
 ): Promise<PrefilledPrompt[]> {
-  const { vocabSize } = config
+  const { vocabSize, kvHeads, headDim } = config
   const size = requests.length
   const { width, ids, feeds } = prefillFeeds(config, requests)
-  const outputs = await session.run({ ...Object.fromEntries(weights), ...constants, ...feeds, x: embed(weights, ids) })
+  const layers = Array.from({ length: config.layers }, (_, layer) => layer)
+  const dims: Record<string, readonly number[]> = { logits: [Math.max(FEWEST_ROWS, size), vocabSize] }
+  for (const layer of layers) {
+    dims[`keys_${layer}`] = [size, kvHeads, headDim, width]
+    dims[`values_${layer}`] = [size, kvHeads, width, headDim]
+  }
+  const { parts, give } = memory.take(Object.values(dims).map((one) => one.reduce((a, b) => a * b)))
+  const outputs = Object.fromEntries(Object.entries(dims).map(([name, one], i) => [name, { data: parts[i], dims: one }]))
+  await session.run({ ...Object.fromEntries(weights), ...constants, ...feeds, x: embed(weights, ids) }, outputs)
   const part = (name: string, index: number) => {
-    const data = outputs[name].data as Float32Array
+    const { data } = outputs[name]
     const length = data.length / size
     return data.subarray(index * length, (index + 1) * length)
   }
-  const layers = Array.from({ length: config.layers }, (_, layer) => layer)
+  let held = size
+  const giveUp = () => {
+    if (--held === 0) give()
+  }
   return requests.map(({ id, prompt, candidates }, index) => ({
     id,
+    giveUp,
+    length: prompt.length,
     entries: {
-      length: prompt.length,
       stride: width,
       keys: layers.map((layer) => part(`keys_${layer}`, index)),
       values: layers.map((layer) => part(`values_${layer}`, index)),
     },
-    logits: (outputs.logits.data as Float32Array).subarray(index * vocabSize, (index + 1) * vocabSize),
+    logits: outputs.logits.data.subarray(index * vocabSize, (index + 1) * vocabSize),
     waiting: [...candidates],
   }))
 }

@@ -73,8 +73,12 @@ describe('Generator', () => {
     expect(worst).toBeLessThan(1e-5)
   })
 
-  it('samples a question alone as it does among 20 others, bit for bit', async () => {
-    const { generator } = await make(tinyConfig())
+  it.each([
+    ['in the graph', true],
+    ['fed', false],
+  ])('samples a question alone as it does among 20 others, bit for bit: weights %s', async (_, storeWeights) => {
+    // End tokens make completions end at different steps, so that rows and prompts change places.
+    const { generator } = await make(tinyConfig(), { storeWeights }, [5, 40])
     const requests = prompts([9, 30, 17, 3, 47, 16, 20, 8, 12, 40, 1, 22, 31, 32, 33, 5, 6, 70, 64, 13, 18], [4, 6, 1, 3])
     const logitsOf = async (some: readonly GenerationPrompt[]) => {
       const sums = new Map<string, number[]>()
@@ -106,6 +110,21 @@ describe('Generator', () => {
       results.push((await run((await make(tinyConfig(), options)).generator, requests)).found)
     }
     for (const result of results) expect(result).toEqual(results[0])
+  })
+
+  it('does not depend on the runs before, whose memory it uses again', async () => {
+    const { generator, weights } = await make(tinyConfig(), { storeWeights: false }, [5, 40])
+    const requests = prompts([30, 9, 17, 3], [5, 2])
+    const first = await run(generator, requests, { maxNewTokens: 40 })
+    await run(generator, prompts([70, 2, 44], [7, 1]), { maxNewTokens: 20 })
+    expect((await run(generator, requests, { maxNewTokens: 40 })).found).toEqual(first.found)
+    // A run with a broken model leaves NaN in its caches, where a mask could not hide it.
+    const value = weights.get('model.layers.0.self_attn.v_proj.weight')!.data as Float32Array
+    const whole = value.slice()
+    const breakLater: Partial<RunOptions> = { checkAborted: () => void value.fill(Number.NaN) }
+    await expect(run(generator, requests, {}, breakLater)).rejects.toMatchObject({ code: 'PLUMB_NON_FINITE_LOGITS' })
+    value.set(whole)
+    expect((await run(generator, requests, { maxNewTokens: 40 })).found).toEqual(first.found)
   })
 
   it('keeps every row busy while something waits', async () => {
