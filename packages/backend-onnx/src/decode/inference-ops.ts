@@ -1,5 +1,4 @@
 import type { Ops } from '@plumbline/transformer'
-import { silu } from '../graph/formulations'
 import type { Graph, Value } from '../graph/graph'
 
 /** The transformer's operations as ONNX nodes, without gradients. Reads the inputs `rope_cosine` and `rope_sine` [maxPositions, headDim / 2]. */
@@ -33,6 +32,7 @@ export class InferenceOps implements Ops<Value> {
   }
 
   swiglu(gate: Value, up: Value): Value {
-    return this.graph.node('Mul', [silu(this.graph, gate), up])
+    const { graph } = this
+    return graph.node('Mul', [graph.node('Mul', [gate, graph.node('Sigmoid', [gate])]), up])
   }
 }

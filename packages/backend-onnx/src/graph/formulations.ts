@@ -2,7 +2,7 @@ import type { Attribute, Graph, Value } from './graph'
 
 /**
  * What is written differently for each device. The CPU's graphs take the fused operator wherever there is one; the WebGPU provider
- * has no kernel for most of these, and a node without one is computed on the CPU, with copies both ways.
+ * has no kernel for these, and a node without one is computed on the CPU, with copies both ways.
  */
 
 export interface MatMulOptions {
@@ -45,11 +45,4 @@ export function rmsNorm(graph: Graph, x: Value, weight: Value, epsilon: number):
       return graph.node('Reciprocal', [graph.node('Sqrt', [graph.node('Add', [square, graph.scalar(epsilon)])])])
     },
   }
-}
-
-/** x · σ(x), in one pass over x where there is an operator for it. */
-export function silu(graph: Graph, x: Value): Value {
-  if (graph.device === 'cpu')
-    return graph.node('QuickGelu', [x], { domain: 'com.microsoft', attributes: { alpha: { float: 1 } }, label: 'silu' })
-  return graph.node('Mul', [x, graph.node('Sigmoid', [x])])
 }

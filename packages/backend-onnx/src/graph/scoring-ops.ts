@@ -2,7 +2,7 @@ import type { HeadShape, ScoringOps } from '@plumbline/transformer'
 import { flat, packedAttention, packedAttentionRule } from './attention'
 import { plus, type Tape } from './autodiff'
 import { deviceLogProbs } from './device-head'
-import { rmsNorm, silu } from './formulations'
+import { rmsNorm } from './formulations'
 import type { Graph, Value } from './graph'
 import { BatchInputs } from './batch-inputs'
 import { selectedLogProbs } from './head'
@@ -87,13 +87,13 @@ export class OnnxOps implements ScoringOps<Value> {
 
   swiglu(gate: Value, up: Value): Value {
     const { graph } = this
-    const activated = silu(graph, gate)
-    const y = this.alike(gate, graph.node('Mul', [activated, up]))
+    const sigmoid = graph.node('Sigmoid', [gate])
+    const silu = graph.node('Mul', [gate, sigmoid])
+    const y = this.alike(gate, graph.node('Mul', [silu, up]))
     return this.tape.record(y, [gate, up], (g) => {
       // silu' = σ + silu · (1 − σ) = σ + silu − silu·σ
-      const sigmoid = graph.node('Sigmoid', [gate])
-      const slope = graph.node('Sub', [graph.node('Add', [sigmoid, activated]), graph.node('Mul', [activated, sigmoid])])
-      return [plus(graph.node('Mul', [graph.node('Mul', [g, up]), slope])), plus(graph.node('Mul', [g, activated]))]
+      const slope = graph.node('Sub', [graph.node('Add', [sigmoid, silu]), graph.node('Mul', [silu, sigmoid])])
+      return [plus(graph.node('Mul', [graph.node('Mul', [g, up]), slope])), plus(graph.node('Mul', [g, silu]))]
     })
   }
 
