@@ -73,7 +73,7 @@ export class Generator {
     const stored = options.storeWeights ?? storable(weights)
     const step = new Graph()
     const stepModel = stepGraph(step, config, stored ? storedWeights(step, weights) : fedWeights(step))
-    const settings = { threads: options.threads, arena: true }
+    const settings = { threads: options.threads, use: 'decoding' } as const
     const stepSession = await Session.create(stepModel, settings)
     const prompt = new Graph()
     const prefillSession = await Session.create(prefillGraph(prompt, config, fedWeights(prompt)), settings)

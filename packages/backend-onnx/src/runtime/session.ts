@@ -7,24 +7,29 @@ export interface HostTensor {
   readonly dims: readonly number[]
 }
 
+/**
+ * `spin`: microseconds that a thread waits awake for the next operator before it sleeps; to be woken costs more than most gaps last. On
+ * two idle cores a training step took 9 % less with 50 and 14 % less with 500 than without, a decoding step 7 % less with 50 and with
+ * 1,000. Who waits awake takes the processor from others: beside one busy process a training step took 3 to 8 % longer with 500 than with
+ * 50 and 12 % longer with 1,000, a decoding step 15 % longer with 200; with 50 neither did.
+ *
+ * `arena`: memory from the runtime's arena, which grows in powers of two and keeps what it has. For training, whose shapes change from
+ * batch to batch, that is a fifth of the peak memory, for no time. In a prefill the system's allocator left 25 MiB in pieces where
+ * 4 are in use at once, and the arena takes 10.
+ */
+const TUNING = {
+  training: { spin: '500', arena: false },
+  decoding: { spin: '50', arena: true },
+} as const
+
 export interface SessionSettings {
   /** Threads inside an operator. */
   readonly threads: number
-  /**
-   * Memory from the runtime's arena, which grows in powers of two and keeps what it has: a fifth of the peak memory of training, for no
-   * time. For shapes that seldom change it is the better choice: the system's allocator left 25 MiB of a prefill in pieces, the arena 10.
-   */
-  readonly arena?: boolean
+  /** What the session is tuned for; `training` when absent. */
+  readonly use?: keyof typeof TUNING
   /** Writes a Chrome trace of every operator to this path. */
   readonly profile?: string
 }
-
-/**
- * How long a thread waits awake for the next operator before it sleeps. Most gaps are shorter, and to be woken costs more than they
- * last: 9 % of a training step and 7 % of a decoding step on two idle cores. Longer waits win little more there, and take the processor
- * from others: beside one busy process 1,000 µs made a training step 12 % and a decoding step 25 % slower, 50 µs neither.
- */
-const SPIN_MICROSECONDS = '50'
 
 /** One compiled ONNX model. `run` blocks the calling thread until it is done (microsoft/onnxruntime#19611). */
 export class Session {
@@ -35,19 +40,20 @@ export class Session {
   ) {}
 
   static async create(emitted: Emitted, settings: SessionSettings): Promise<Session> {
+    const { spin, arena } = TUNING[settings.use ?? 'training']
     const native = await InferenceSession.create(emitted.model, {
       executionProviders: ['cpu'],
       // The graphs are written the way they shall run; optimising them costs start-up and gains nothing.
       graphOptimizationLevel: 'disabled',
       // Every micro-batch has another shape: memory patterns would be kept for each of them.
       enableMemPattern: false,
-      enableCpuMemArena: settings.arena ?? false,
+      enableCpuMemArena: arena,
       executionMode: 'sequential',
       intraOpNumThreads: settings.threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
       // Work cut into one equal part per thread is right for an idle machine only: beside other work each step waits for the later thread.
-      extra: { session: { intra_op: { allow_spinning: '1', spin_duration_us: SPIN_MICROSECONDS }, dynamic_block_base: '4' } },
+      extra: { session: { intra_op: { allow_spinning: '1', spin_duration_us: spin }, dynamic_block_base: '4' } },
       ...(emitted.external.length > 0 ? { externalData: emitted.external } : {}),
       ...(settings.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: settings.profile }),
     })
