@@ -8,28 +8,36 @@ import { padded } from '../decode/prompt-cache'
 import { fedWeights } from '../decode/weights'
 import { Graph } from '../graph/graph'
 import { ropeTables } from '../training/batch-feeds'
+import { DeviceChooser, type Choice } from './chooser'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import type { DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
 import { deviceStepGraph, relayoutGraph } from './step-graph'
 import { Wave, type WavePrompt } from './wave'
 
+/** The logits are not to be seen: they stay on the device. */
+type DeviceRunOptions = Omit<RunOptions, 'onLogits'>
+
 /** Most prompt tokens, padding included, of one wave. */
 const PREFILL_TOKENS = 4096
 
 /**
- * Samples completions on a GPU. Weights, prompts and key-value caches stay there; logits come back, and tokens go in.
+ * Samples completions on a GPU. Weights, prompts, key-value caches and logits stay there; tokens are chosen there and come back.
  *
  * Prompts are taken in waves: those of a wave go through the model together, each once for all of its candidates, and their
  * completions begin together and take their steps together. What a completion is does not depend on its wave.
  */
 export class DeviceGenerator {
+  private readonly chooser: DeviceChooser
+
   private constructor(
     private readonly model: Omit<GeneratorModel, 'weights'>,
     private readonly memory: DeviceMemory,
     private readonly sessions: { readonly prefill: DeviceSession; readonly step: DeviceSession; readonly relayout: DeviceSession },
     private readonly tables: ReadonlyMap<string, DeviceTensor>,
-  ) {}
+  ) {
+    this.chooser = new DeviceChooser(model.config.vocabSize)
+  }
 
   static async create(model: Omit<GeneratorModel, 'weights'>, memory: DeviceMemory): Promise<DeviceGenerator> {
     const { config } = model
@@ -48,7 +56,7 @@ export class DeviceGenerator {
     return new DeviceGenerator(model, memory, sessions, tables)
   }
 
-  async run(requests: readonly GenerationPrompt[], sampling: Sampling, weights: DeviceTensors, options: RunOptions): Promise<void> {
+  async run(requests: readonly GenerationPrompt[], sampling: Sampling, weights: DeviceTensors, options: DeviceRunOptions): Promise<void> {
     const { config, tokenizer, endTokens } = this.model
     checkPrompts(requests, config)
     const limits = { vocabularySize: config.vocabSize, contextLength: config.maxPositions, endTokens }
@@ -60,32 +68,43 @@ export class DeviceGenerator {
   async release(): Promise<void> {
     for (const table of this.tables.values()) table.release()
     for (const session of Object.values(this.sessions)) await session.release()
+    await this.chooser.release()
   }
 
   private async runWave(
     requests: readonly GenerationPrompt[],
     rules: CompletionRules,
     resident: Readonly<Record<string, DeviceTensor['native']>>,
-    { onGeneration, checkAborted, onLogits }: RunOptions,
+    { onGeneration, checkAborted }: DeviceRunOptions,
   ): Promise<void> {
     const { config } = this.model
-    const { vocabSize } = config
     checkAborted?.()
     const { width, ids, feeds } = prefillFeeds(config, requests)
     const { logits, ...caches } = (await this.sessions.prefill.run({ ...resident, ...feeds, ids: { data: ids, dims: [ids.length] } }))
       .resident
-    const first = await this.read(logits)
-    const advance = (completion: Completion, all: Float32Array, row: number) => {
-      const own = all.subarray(row * vocabSize, (row + 1) * vocabSize)
-      onLogits?.(completion, own)
-      const done = completion.next(own)
-      if (done) onGeneration(done)
-      return !done
+    /** Gives each completion its next token; returns those that have ended with it. */
+    const advance = async (from: DeviceTensor['native'], choices: readonly Choice[]): Promise<ReadonlySet<Completion>> => {
+      const tokens = await this.choose(from, choices, rules.sampling)
+      const ended = new Set<Completion>()
+      for (const [index, { completion }] of choices.entries()) {
+        const done = completion.take(tokens[index])
+        if (!done) continue
+        onGeneration(done)
+        ended.add(completion)
+      }
+      return ended
     }
-    const prompts = requests.map(({ id, prompt, candidates }, g): WavePrompt => {
-      const completions = candidates.map((candidate) => new Completion(rules, id, candidate, prompt.length))
-      return { length: prompt.length, cells: completions.map((completion) => (advance(completion, first, g) ? { completion } : undefined)) }
-    })
+    const begun = requests.map(({ id, prompt, candidates }) =>
+      candidates.map((candidate) => new Completion(rules, id, candidate, prompt.length)),
+    )
+    const first = await advance(
+      logits,
+      begun.flatMap((completions, row) => completions.map((completion) => ({ completion, row }))),
+    )
+    const prompts = requests.map(({ prompt }, g): WavePrompt => ({
+      length: prompt.length,
+      cells: begun[g].map((completion) => (first.has(completion) ? undefined : { completion })),
+    }))
     const wave = new Wave(config, this.memory, this.sessions.relayout, prompts, width)
     try {
       await wave.begin(caches)
@@ -93,8 +112,12 @@ export class DeviceGenerator {
         checkAborted?.()
         const { resident: out } = await this.sessions.step.run({ ...resident, ...wave.feeds() })
         wave.took(out)
-        const stepLogits = await this.read(out.logits)
-        for (const { row, cell, end } of wave.rows()) if (!advance(cell.completion, stepLogits, row)) end()
+        const rows = wave.rows()
+        const ended = await advance(
+          out.logits,
+          rows.map(({ row, cell: { completion } }) => ({ row, completion })),
+        )
+        for (const { cell, end } of rows) if (ended.has(cell.completion)) end()
         await wave.makeRoom()
         // The native call blocks this thread: messages are read between steps.
         await new Promise(setImmediate)
@@ -104,11 +127,13 @@ export class DeviceGenerator {
     }
   }
 
-  private async read(logits: DeviceTensor['native']): Promise<Float32Array> {
+  private async choose(logits: DeviceTensor['native'], choices: readonly Choice[], sampling: Sampling): Promise<readonly number[]> {
     const held = this.memory.hold(logits)
-    const data = await this.memory.download(held)
-    held.release()
-    return data
+    try {
+      return await this.chooser.choose(logits, choices, sampling)
+    } finally {
+      held.release()
+    }
   }
 }
 

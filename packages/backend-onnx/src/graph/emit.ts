@@ -106,10 +106,14 @@ const byId = (a: { readonly id: number }, b: { readonly id: number }) => a.id - 
 /** TensorProto.DataType */
 const ELEMENT_TYPE: Readonly<Record<DType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 }
 
+/** Operators none of whose several outputs may be left out. */
+const NONE_OPTIONAL: ReadonlySet<string> = new Set(['TopK'])
+
 function writeNode(w: ProtobufWriter, node: Node, used: ReadonlySet<Value>, nameOf: (value: Value) => string): void {
   for (const input of node.inputs) w.string(1, input ? nameOf(input) : '')
   // The empty name leaves out an optional output that nothing reads.
-  for (const [i, output] of node.outputs.entries()) w.string(2, i === 0 || used.has(output) ? nameOf(output) : '')
+  const isNamed = (output: Value, i: number) => i === 0 || used.has(output) || NONE_OPTIONAL.has(node.op)
+  for (const [i, output] of node.outputs.entries()) w.string(2, isNamed(output, i) ? nameOf(output) : '')
   w.string(3, `${node.op}_${node.id}`).string(4, node.op)
   for (const [name, value] of Object.entries(node.attributes)) w.message(5, (a) => writeAttribute(a, name, value))
   if (node.domain) w.string(7, node.domain)

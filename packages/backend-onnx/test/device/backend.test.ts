@@ -73,6 +73,33 @@ describeOnDevice('OnnxPolicy', () => {
       expect(found).toEqual(new Map([...found.keys()].map((key) => [key, expected.get(key)])))
     })
 
+    // The same number draws the same token of the same probabilities; a difference in the last bits would have to meet a border.
+    it.each([
+      ['all tokens', {}],
+      ['the best 40', { topK: 40 }],
+      ['the nucleus', { topP: 0.9 }],
+      ['the nucleus of the best 40', { topK: 40, topP: 0.9 }],
+    ])('is the CPU’s where tokens are drawn from %s', async (_, limits) => {
+      const sampling = { seed: 5, temperature: 0.8, maxNewTokens: 30, ...limits }
+      const [expected, found] = [await collect(await model.open(), prompts, sampling), await collect(policy, prompts, sampling)]
+      expect(found).toEqual(new Map([...found.keys()].map((key) => [key, expected.get(key)])))
+      expect(new Set([...found.values()].map(({ tokens }) => tokens.join())).size).toBe(11)
+    })
+
+    it('says of which completion the logits are not finite', async () => {
+      const engine = new EngineClient(new ProcessPort())
+      // Weights near the largest float32 overflow in the first product.
+      const architecture = { model_type: 'llama', vocab_size: 512, hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 1, max_position_embeddings: 64, initializer_range: 1e38 } // prettier-ignore
+      await openModel(engine, { kind: 'scratch', architecture, tokenizer: model.path, seed: 1 }, 'webgpu')
+      const generated = engine.call('generate', [{ id: 'q', prompt: [5, 6], candidates: [2] }], {
+        seed: 1,
+        temperature: 1,
+        maxNewTokens: 4,
+      })
+      await expect(generated).rejects.toMatchObject({ code: 'PLUMB_NON_FINITE_LOGITS', where: 'prompt q, candidate 2, token 0' })
+      await engine.close()
+    })
+
     it('does not depend on what else is sampled, and repeats itself', async () => {
       const sampling = { seed: 3, temperature: 1, topK: 40, topP: 0.9, maxNewTokens: 40 }
       const together = await collect(policy, prompts, sampling)
@@ -153,11 +180,11 @@ describeOnDevice('the device', () => {
     await engine.call('logProbs', groups)
     await engine.call('optimStep', adamW)
     await engine.call('saveWeights', join(model.folder, 'placed'))
-    const sampling = { seed: 1, temperature: 0, maxNewTokens: 40 }
-    await engine.call('generate', [{ id: 'q', prompt: groups[0].prompt, candidates: [0, 1, 2] }], sampling)
+    const asked = [{ id: 'q', prompt: groups[0].prompt, candidates: [0, 1, 2] }]
+    for (const temperature of [0, 1]) await engine.call('generate', asked, { seed: 1, temperature, topK: 9, topP: 0.9, maxNewTokens: 40 })
     await engine.close()
     expect([...port.log.placements.keys()]).toEqual(['WebGpuExecutionProvider'])
-    // Forward, forward keeping, two backward graphs, norms, updates, upload, download, zeros, row selection, prefill, step, relayout.
+    // Forward, forward keeping, two backward graphs, norms, updates, upload, download, zeros, row selection, prefill, step, relayout, choice.
     expect(port.log.placements.get('WebGpuExecutionProvider')).toBeGreaterThan(1000)
     expect(port.log.copies).toBe(0)
   })

@@ -109,11 +109,14 @@ function argmax(logits: Float32Array): number {
     }
     if (Number.isNaN(logit)) bad = true
   }
-  if (bad || !Number.isFinite(largest)) {
-    throw new PlumbError(
-      'PLUMB_NON_FINITE_LOGITS',
-      'The model produced logits that are not finite, so no token can be chosen; finite weights were expected.',
-    )
-  }
+  if (bad || !Number.isFinite(largest)) throw nonFiniteLogits()
   return best
+}
+
+export function nonFiniteLogits(where?: string): PlumbError {
+  return new PlumbError(
+    'PLUMB_NON_FINITE_LOGITS',
+    'The model produced logits that are not finite, so no token can be chosen; finite weights were expected.',
+    where,
+  )
 }

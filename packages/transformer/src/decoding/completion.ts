@@ -1,5 +1,5 @@
-import { isPlumbError, PlumbError, randomStreams, type Generation, type Sampling, type Tokenizer } from '@plumbline/core/base'
-import { TokenChooser } from './choose'
+import { isPlumbError, randomStreams, type PlumbError, type Generation, type Sampling, type Tokenizer } from '@plumbline/core/base'
+import { nonFiniteLogits, TokenChooser } from './choose'
 import { cutAtStop, StopWatcher } from './stop'
 
 /** The model's side of when a completion ends. */
@@ -56,20 +56,35 @@ export class Completion {
    * @throws PlumbError PLUMB_NON_FINITE_LOGITS with the prompt's id
    */
   next(logits: Float32Array): Generation | undefined {
-    const token = this.choose(logits)
+    return this.take(this.choose(logits))
+  }
+
+  /** The next number of its random stream, in [0, 1); 0 where nothing is drawn at random. */
+  draw(): number {
+    return this.rules.chooser.random ? this.uniform() : 0
+  }
+
+  /**
+   * Takes a token that was chosen elsewhere, by the number that {@link draw} gave.
+   * @returns the finished completion, or undefined when it goes on
+   */
+  take(token: number): Generation | undefined {
     this.tokens.push(token)
     if (this.rules.limits.endTokens.includes(token)) return this.finish('eos')
     if (this.watcher.push(token)) return this.finish('stop')
     return this.tokens.length >= this.limit ? this.finish('length') : undefined
   }
 
+  /** What is wrong where the logits of its next token are not finite. PLUMB_NON_FINITE_LOGITS */
+  nonFiniteLogits(): PlumbError {
+    return nonFiniteLogits(`prompt ${this.id}, candidate ${this.candidate}, token ${this.tokens.length}`)
+  }
+
   private choose(logits: Float32Array): number {
-    const { chooser } = this.rules
     try {
-      return chooser.choose(logits, chooser.random ? this.uniform() : 0)
+      return this.rules.chooser.choose(logits, this.draw())
     } catch (error) {
-      if (!isPlumbError(error)) throw error
-      throw new PlumbError(error.code, error.message, `prompt ${this.id}, candidate ${this.candidate}, token ${this.tokens.length}`)
+      throw isPlumbError(error) && error.code === 'PLUMB_NON_FINITE_LOGITS' ? this.nonFiniteLogits() : error
     }
   }
 

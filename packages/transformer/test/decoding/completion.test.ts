@@ -52,6 +52,17 @@ describe('Completion', () => {
     expect(run(1)).toEqual(run(2))
   })
 
+  it('may have its tokens chosen elsewhere, by the numbers that it would draw itself', () => {
+    const row = Float32Array.from({ length: VOCABULARY }, (_, id) => (id === 0 ? -Infinity : 0)) // 255 equally likely tokens
+    const rules = new CompletionRules({ ...sampling, maxNewTokens: 5 }, limits, bytes)
+    const [own, elsewhere] = [new Completion(rules, 'q', 0, 4), new Completion(rules, 'q', 0, 4)]
+    for (let i = 0; i < 5; i++) expect(elsewhere.take(1 + Math.floor(255 * elsewhere.draw()))).toEqual(own.next(row))
+    expect(elsewhere.tokens).toHaveLength(5)
+    expect(elsewhere.nonFiniteLogits()).toMatchObject({ code: 'PLUMB_NON_FINITE_LOGITS', where: 'prompt q, candidate 0, token 5' })
+    const greedy = new Completion(new CompletionRules({ ...sampling, temperature: 0 }, limits, bytes), 'q', 0, 4)
+    expect(greedy.draw()).toBe(0)
+  })
+
   it('draws from a stream of its own per seed, prompt and candidate, whatever else is drawn between', () => {
     const row = new Float32Array(VOCABULARY)
     row[0] = -Infinity
