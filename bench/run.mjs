@@ -12,6 +12,7 @@ import { JOBS, TINY } from './jobs.mjs'
 import { measure } from './lib/children.mjs'
 import { alignFigures, largestLossDifference, LOSS_TOLERANCE, sampleFigures, undisturbed } from './lib/compare.mjs'
 import { tokenCounts, neededFlops } from './lib/flops.mjs'
+import { GEMM_SHAPE, gemmRate } from './lib/gemm.mjs'
 import { machine, median, writeJson } from './lib/measure.mjs'
 import { findPeer, peerEnvironment, root } from './lib/peer.mjs'
 import { table } from './lib/table.mjs'
@@ -123,11 +124,9 @@ function sampleResult(job, runs) {
 
 /** The rate of large matrix products, PyTorch's and our engine's, in this same run. */
 function matrixProducts() {
-  const shape = [1024, 512, 1408]
-  const size = shape.flatMap((n, i) => [`--${'mkn'[i]}`, `${n}`])
-  const torch = measure(peer.python, [join(root, 'bench', 'gemm.py'), ...size], raw('gemm-torch'), peerEnvironment())
-  const ours = measure(process.execPath, [join(root, 'bench', 'gemm.mjs'), ...size], raw('gemm-ours'))
-  return { shape, torch: torch.gflops, ours: ours.gflops }
+  const torch = gemmRate(peer.python, 'gemm.py', raw('gemm-torch'), peerEnvironment())
+  const ours = gemmRate(process.execPath, 'gemm.mjs', raw('gemm-ours'))
+  return { shape: GEMM_SHAPE, torch, ours }
 }
 
 let gemm

@@ -13,9 +13,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { measure } from './lib/children.mjs'
 import { adamW, createObjective, lossesOf, open } from './lib/engine.mjs'
 import { neededFlops, tokenCounts } from './lib/flops.mjs'
+import { GEMM_SHAPE, gemmRate } from './lib/gemm.mjs'
 import { machine, median, timed, writeJson } from './lib/measure.mjs'
 import { root } from './lib/peer.mjs'
 import { labelled, loadWorkload, stepGroups } from './lib/workload.mjs'
@@ -127,12 +127,7 @@ async function measureRows(loss) {
 
 const output = join(root, 'bench', 'results')
 mkdirSync(output, { recursive: true })
-const shape = { m: 1024, k: 512, n: 1408 }
-const gemm = measure(
-  process.execPath,
-  [join(root, 'bench', 'gemm.mjs'), ...Object.entries(shape).flatMap(([name, size]) => [`--${name}`, `${size}`])],
-  join(root, 'bench', 'work', 'gemm-stack.json'),
-).gflops
+const gemm = gemmRate(process.execPath, 'gemm.mjs', join(root, 'bench', 'work', 'gemm-stack.json'))
 const gflop = median(steps.slice(1).map((groups) => neededFlops(architecture, groups))) / 1e9
 const results = {}
 for (const loss of args.loss) results[loss] = await measureRows(loss)
@@ -141,7 +136,7 @@ const lines = [
   `Align step on \`${work.preset}\`, ${machine().cpu}, ${machine().cores} cores, median of ${steps.length - 1}. \`node bench/stack.mjs\` wrote this.`,
   '',
   `A step needs ${gflop.toFixed(0)} GFLOP: every prompt once, no padding, logits at completions, all candidates forward and backward. The runtime's own matrix products`,
-  `(${Object.values(shape).join(' × ')}, float32) reached ${gemm.toFixed(0)} GF/s in this run. What is skipped for a zero gradient still counts as needed: hence more than 100 %.`,
+  `(${GEMM_SHAPE.join(' × ')}, float32) reached ${gemm.toFixed(0)} GF/s in this run. What is skipped for a zero gradient still counts as needed: hence more than 100 %.`,
 ]
 for (const [loss, rows] of Object.entries(results)) {
   const full = rows[TECHNIQUES.length].seconds
@@ -154,6 +149,6 @@ for (const [loss, rows] of Object.entries(results)) {
     lines.push(`| ${[name, seconds.toFixed(3), ratio, rate.toFixed(0), `${Math.round((100 * rate) / gemm)} %`, computed].join(' | ')} |`)
   }
 }
-writeJson(join(output, `stack-${work.preset}.json`), { machine: machine(), gflop, gemm: { shape, gflops: gemm }, results })
+writeJson(join(output, `stack-${work.preset}.json`), { machine: machine(), gflop, gemm: { shape: GEMM_SHAPE, gflops: gemm }, results })
 writeFileSync(join(output, `stack-${work.preset}.md`), lines.join('\n') + '\n')
 console.log(lines.join('\n'))

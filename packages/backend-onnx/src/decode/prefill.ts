@@ -1,4 +1,4 @@
-import { EMBEDDING, type ModelConfig } from '@plumbline/transformer'
+import { elements, EMBEDDING, type ModelConfig } from '@plumbline/transformer'
 import type { Scratch } from '../runtime/scratch'
 import type { HostTensor, Session } from '../runtime/session'
 import { FEWEST_ROWS, MASKED, type PrefilledPrompt } from './batch'
@@ -31,7 +31,7 @@ export async function prefill(
     dims[`keys_${layer}`] = [size, kvHeads, headDim, width]
     dims[`values_${layer}`] = [size, kvHeads, width, headDim]
   }
-  const { parts, give } = memory.take(Object.values(dims).map((one) => one.reduce((a, b) => a * b)))
+  const { parts, give } = memory.take(Object.values(dims).map(elements))
   const outputs = Object.fromEntries(Object.entries(dims).map(([name, one], i) => [name, { data: parts[i], dims: one }]))
   await session.run({ ...Object.fromEntries(weights), ...constants, ...feeds, x: embed(weights, ids) }, outputs)
   const part = (name: string, index: number) => {

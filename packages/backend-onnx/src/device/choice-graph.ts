@@ -21,7 +21,7 @@ const BLOCK = 256
  *
  * Inputs: `logits` [R, vocabulary], `rows` [N], which of them to choose from; for a random choice `uniforms` [N, 1] in [0, 1), `numbers` =
  * 0 … N − 1 [N, 1], `inverse_temperature` [1] and `top_p` [1].
- * Outputs, all float32: `tokens` [N, 1], exact below 2²⁴; `totals` [N, 1], sums of e^(logit − largest), at least 1 unless a logit is not finite.
+ * Outputs, all float32: `tokens` [N, 1], exact below 2²⁴; `totals` [N, 1], sums of the weights e^((logit − largest) / temperature), at least 1 unless a logit is not finite.
  *
  * No sum is a matrix product: what a row gets must not depend on how many there are.
  */
@@ -38,14 +38,10 @@ export function choiceGraph(vocabulary: number, { random, topK, nucleus }: Choic
   const choose = (running: Value, fraction: Value) => emit({ tokens: search(graph, running, vocabulary, fraction, 'LessOrEqual'), totals })
   if (!random) return choose(where(graph, atLeast(graph, logits, largest), 1, 0), graph.scalar(0))
 
-  const limited = topK !== undefined && topK < vocabulary
+  const size = Math.min(topK ?? vocabulary, vocabulary)
   let running = weights
-  if (limited || nucleus) {
-    const sorted = graph.nodes('TopK', [logits, graph.ints(limited ? topK : vocabulary)], 2, {
-      attributes: { axis: -1 },
-      label: 'sorted',
-    })[0]
-    const size = limited ? topK : vocabulary
+  if (size < vocabulary || nucleus) {
+    const [sorted] = graph.nodes('TopK', [logits, graph.ints(size)], 2, { attributes: { axis: -1 }, label: 'sorted' })
     const border = nucleus
       ? graph.node('GatherElements', [sorted, toIndex(graph, search(graph, weightOf(sorted), size, graph.input('top_p'), 'Less'))], {
           attributes: { axis: 1 },
