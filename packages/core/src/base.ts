@@ -3,8 +3,8 @@
  * `@plumbline/core` loads the configuration's schemas and the losses' tensors: an engine's worker thread starts in a tenth of the time.
  */
 export * from './errors'
-export { randomStreams } from './plugins/random'
-export { suggestion } from './plugins/suggest'
+export { randomStreams } from './util/random'
+export { suggestion } from './util/suggest'
 export { frozenParameters } from './train/freeze'
 export type * from './seams/policy'
 export type * from './seams/tokenizer'

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { closest, suggestion } from '../plugins/suggest'
+import { closest, suggestion } from '../util/suggest'
 import type { KeyPath, Problem } from './source'
 
 /** How problems of one schema are worded and placed. */

@@ -7,7 +7,7 @@ import { check } from './issues'
 import { normalize, type Normalized } from './normalize'
 import { applyOverrides, parseOverride, type Override } from './overrides'
 import { configSchema, type Config } from './schema'
-import { shownPath } from './shown-path'
+import { shownPath } from '../util/shown-path'
 import { ConfigError, fileSource, memorySource, ParsedText, type ConfigSource, type KeyPath } from './source'
 
 export interface LoadConfigOptions {

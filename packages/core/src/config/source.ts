@@ -1,7 +1,7 @@
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml'
 import { PlumbError, type PlumbErrorCode } from '../errors'
 import type { Override } from './overrides'
-import { shownPath } from './shown-path'
+import { shownPath } from '../util/shown-path'
 
 export type KeyPath = readonly PropertyKey[]
 

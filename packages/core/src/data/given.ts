@@ -1,7 +1,7 @@
 import { PlumbError } from '../errors'
 import type { CandidateText } from '../seams/labeler'
 import { originOf } from './origin'
-import type { CandidateRecord, GroupRecord } from './records'
+import type { CandidateRecord, GroupRecord } from '../seams/records'
 
 /** A record's candidates as a labeler gets them. */
 export function givenTexts({ candidates }: GroupRecord): CandidateText[] {

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { keysOf } from '../config/issues'
-import { closest } from '../plugins/suggest'
+import { closest } from '../util/suggest'
 import { answerSchema, idSchema, textSchema } from './fields'
-import type { CandidateRecord } from './records'
+import type { CandidateRecord } from '../seams/records'
 import { jsonLinesReader, type Row } from './rows'
 
 export const candidateSchema = z.looseObject({

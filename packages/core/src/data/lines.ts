@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { PlumbError } from '../errors'
-import { shownPath } from '../config/shown-path'
+import { shownPath } from '../util/shown-path'
 
 export interface Line {
   /** From 1, as editors count. */

@@ -1,4 +1,4 @@
-import type { GroupRecord } from './records'
+import type { GroupRecord } from '../seams/records'
 
 // Beside the records, not in them: the place of a record in its file must not enter artifacts.
 const origins = new WeakMap<GroupRecord, string>()

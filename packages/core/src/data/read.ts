@@ -1,9 +1,9 @@
 import type { DataSource } from '../config/schema'
-import { shownPath } from '../config/shown-path'
+import { shownPath } from '../util/shown-path'
 import { PlumbError } from '../errors'
 import type { DatasetReader } from '../seams/dataset'
 import { originOf } from './origin'
-import type { GroupRecord } from './records'
+import type { GroupRecord } from '../seams/records'
 
 /** What the use of a source asks of each of its records. */
 export interface RecordNeeds {

@@ -1,12 +1,12 @@
 import path from 'node:path'
 import type { z } from 'zod'
 import { check } from '../config/issues'
-import { shownPath } from '../config/shown-path'
+import { shownPath } from '../util/shown-path'
 import { PlumbError, type PlumbErrorCode } from '../errors'
 import type { DatasetReader } from '../seams/dataset'
 import { readLines } from './lines'
 import { noteOrigin } from './origin'
-import type { CandidateRecord, GroupRecord } from './records'
+import type { CandidateRecord, GroupRecord } from '../seams/records'
 
 /** A record before it has its id. */
 export interface Draft {

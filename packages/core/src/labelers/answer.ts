@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { PlumbError } from '../errors'
-import type { Question } from '../data/records'
+import type { Question } from '../seams/records'
 import type { CandidateText, Label, Labeler } from '../seams/labeler'
 import { formatAnswer, isPlausible, readExpected, readGiven, sameAnswer, type Answer } from './compare'
 import { extractAnswer, markedAnswers, MARKERS, withoutLastWord } from './extract'

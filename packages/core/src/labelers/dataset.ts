@@ -1,4 +1,4 @@
-import type { Question } from '../data/records'
+import type { Question } from '../seams/records'
 import { PlumbError } from '../errors'
 import type { CandidateText, Label, Labeler } from '../seams/labeler'
 

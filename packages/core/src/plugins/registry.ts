@@ -5,8 +5,8 @@ import { PlumbError } from '../errors'
 import { PLUGIN_API_VERSION, type Factory, type FactoryContext, type Plugin, type Registry, type Token } from '../seams/plugin'
 import { KIND_TITLES, UNKNOWN_CODES, type Pluggable, type PluginKind } from './kinds'
 import { corePlugin } from './core-plugin'
-import { randomStreams } from './random'
-import { suggestion } from './suggest'
+import { randomStreams } from '../util/random'
+import { suggestion } from '../util/suggest'
 import { TOKENS, type Logger, type RunInfo } from './tokens'
 
 /** A factory as it lies in the registry: which plugin brought it, under which name. */

@@ -1,4 +1,5 @@
 import type { Token } from '../seams/plugin'
+import type { RandomStreams } from '../util/random'
 
 /** Where plugins and core write what a person may want to read. Never the place for results. */
 export interface Logger {
@@ -15,9 +16,6 @@ export interface RunInfo {
   readonly configFolder: string
   readonly seed: number
 }
-
-/** Uniform numbers in [0, 1) from a stream of its own per key: independent of the order in which streams are asked for. */
-export type RandomStreams = (...key: readonly (string | number)[]) => () => number
 
 function token<T>(name: string): Token<T> {
   return { symbol: Symbol.for(`plumbline:${name}`) }

@@ -1,4 +1,4 @@
-import type { GroupRecord } from '../data/records'
+import type { GroupRecord } from './records'
 
 /** Reads one file format into k-ary records. */
 export interface DatasetReader {

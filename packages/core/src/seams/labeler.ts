@@ -1,4 +1,4 @@
-import type { CandidateRecord, Question } from '../data/records'
+import type { CandidateRecord, Question } from './records'
 
 /** Says which candidates are right, or how good they are. */
 export interface Labeler {

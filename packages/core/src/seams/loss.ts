@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import type { GroupRecord } from '../data/records'
+import type { GroupRecord } from './records'
 import type { Pairs } from '../objective/pairs'
 
 /** How a loss keeps the worse candidates from being pushed out of the model's distribution (AFT, section 3). */

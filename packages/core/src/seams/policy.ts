@@ -228,6 +228,11 @@ export interface Sampling {
   readonly maxNewTokens: number
   /** Stop once the decoded completion contains one of these; the text is cut before it. */
   readonly stop?: readonly string[]
+  /**
+   * Tokens that end a completion beside the model's own end-of-sequence tokens, e.g. the end of a turn in the chat template. Such a
+   * token is the completion's last, is not part of its text, and the finish is `eos`.
+   */
+  readonly endTokens?: readonly number[]
 }
 
 export interface Generation {

@@ -1,5 +1,5 @@
 import type { Policy, Generation, Sampling, StepOptions } from './policy'
-import type { Question } from '../data/records'
+import type { Question } from './records'
 
 /** Where candidates come from: the policy itself, a remote model, a file. */
 export interface Sampler {

@@ -1,5 +1,5 @@
 import type { AlignVariant } from '../config/schema'
-import type { GroupRecord } from '../data/records'
+import type { GroupRecord } from '../seams/records'
 import type { WeightedLoss } from '../objective/groups'
 import { REFERENCE_LIKELIHOOD } from '../objective/reference-likelihood'
 import { pairsOf } from '../objective/score'

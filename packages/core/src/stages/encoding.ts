@@ -1,5 +1,5 @@
 import { originOf } from '../data/origin'
-import type { GroupRecord } from '../data/records'
+import type { GroupRecord } from '../seams/records'
 import { PlumbError } from '../errors'
 import type { ModelFacts } from '../seams/policy'
 import type { Tokenizer, TokenPair } from '../seams/tokenizer'

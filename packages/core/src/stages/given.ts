@@ -1,6 +1,6 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import { labelsOf } from '../data/given'
-import type { GroupRecord } from '../data/records'
+import type { GroupRecord } from '../seams/records'
 import { writeJsonLines } from '../data/write'
 import { PlumbError } from '../errors'
 import type { ModelSource } from '../seams/policy'

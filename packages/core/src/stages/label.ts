@@ -1,4 +1,4 @@
-import type { GroupRecord } from '../data/records'
+import type { GroupRecord } from '../seams/records'
 import { writeJsonLines } from '../data/write'
 import { majorityAtK, passAtK } from '../diagnostics/samples'
 import { readLines } from '../run/files'

@@ -1,6 +1,6 @@
 import type { SamplingConfig } from '../config/schema'
 import { writeJsonLines } from '../data/write'
-import type { GroupRecord } from '../data/records'
+import type { GroupRecord } from '../seams/records'
 import { isGiven } from '../samplers/dataset'
 import type { Generation, ModelSource, Sampling } from '../seams/policy'
 import { collect } from './collect'

@@ -1,4 +1,4 @@
-import type { GroupRecord } from '../data/records'
+import type { GroupRecord } from '../seams/records'
 import { PlumbError } from '../errors'
 import { ReferenceLikelihood } from '../objective/reference-likelihood'
 import type { ModelFacts, ModelSource } from '../seams/policy'

@@ -1,4 +1,4 @@
-import { randomStreams } from '../plugins/random'
+import { randomStreams } from '../util/random'
 
 /**
  * The order in which training meets its examples: epoch after epoch, each a permutation of its own, as one endless sequence. It

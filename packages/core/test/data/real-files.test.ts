@@ -1,6 +1,6 @@
 import { AnswerLabeler, answerOptions } from '../../src/labelers/answer'
 import { createRegistry } from '../../src/plugins/registry'
-import type { GroupRecord } from '../../src/data/records'
+import type { GroupRecord } from '../../src/seams/records'
 import { describeWith, sharedFile } from '../support/shared-data'
 
 const registry = createRegistry()

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { groupsReader } from '../../src/data/groups'
-import type { GroupRecord } from '../../src/data/records'
+import type { GroupRecord } from '../../src/seams/records'
 import { writeJsonLines } from '../../src/data/write'
 import { failure, folderWith } from '../support/files'
 

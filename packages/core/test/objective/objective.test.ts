@@ -12,7 +12,7 @@ import {
   type ScoredGroup,
   type WeightedLoss,
 } from '../../src'
-import { randomStreams } from '../../src/plugins/random'
+import { randomStreams } from '../../src/util/random'
 
 const manifest = (over: Partial<LossManifest> = {}): LossManifest => ({
   name: 'contrast',

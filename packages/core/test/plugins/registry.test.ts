@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { createRegistry } from '../../src/plugins/registry'
-import { closest } from '../../src/plugins/suggest'
+import { closest } from '../../src/util/suggest'
 import { TOKENS } from '../../src/plugins/tokens'
 import { definePlugin, type FactoryContext, type Plugin, type Registry, type Token } from '../../src/seams/plugin'
 import type { Labeler } from '../../src/seams/labeler'

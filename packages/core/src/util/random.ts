@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus'
-import type { RandomStreams } from './tokens'
+
+/** Uniform numbers in [0, 1) from a stream of its own per key: independent of the order in which streams are asked for. */
+export type RandomStreams = (...key: readonly (string | number)[]) => () => number
 
 /** Streams keyed by (seed, …key): the state of each is the SHA-256 of its key, so streams with different keys are unrelated. */
 export function randomStreams(seed: number): RandomStreams {
