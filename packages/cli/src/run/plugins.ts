@@ -58,7 +58,8 @@ async function useInstalled({ name, root, commands, hooks }: Interfaces.Plugin, 
   } catch (error) {
     if (!isPlumbError(error)) return `The installed plugin ${name} cannot be used: ${(error as Error).message}`
     // A package that adds commands or hooks to `plumb` need not be a Plumbline plugin as well.
-    const isOclifOnly = ['PLUMB_PLUGIN_NOT_FOUND', 'PLUMB_PLUGIN_INVALID'].includes(error.code) && (commands.length > 0 || Object.keys(hooks).length > 0)
+    const isOclifOnly =
+      ['PLUMB_PLUGIN_NOT_FOUND', 'PLUMB_PLUGIN_INVALID'].includes(error.code) && (commands.length > 0 || Object.keys(hooks).length > 0)
     return isOclifOnly ? undefined : `The installed plugin ${name} cannot be used: ${error.message}`
   }
 }

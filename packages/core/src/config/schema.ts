@@ -151,7 +151,7 @@ export const evaluateSchema = z.strictObject({
   maxNewTokens: whole(1, MOST_TOKENS).default(256).describe('Longer answers are cut off and count as truncated.'),
   stop: stopSchema,
   label: z
-    .union([z.string(), z.looseObject({ name: z.string() })])
+    .union([z.string(), z.looseObject({ name: z.string().describe('A registered labeler that tells right from wrong.') })])
     .optional()
     .meta({
       description:

@@ -69,8 +69,9 @@ function codeOf(file: string, specifier: string): string | undefined {
 }
 
 function whyNotLoaded(error: unknown, file: string): string {
+  const [reason = ''] = (error as Error).message.trim().split('\n')
   if (/\.[cm]?tsx?$/.test(file)) {
-    return `is a TypeScript file, which Node ${process.version} did not load (${(error as Error).message}); compile it and list the .js file.`
+    return `is a TypeScript file, which Node ${process.version} did not load (${reason}); compile it and list the .js file.`
   }
   return `failed while it was loaded: ${(error as Error).message}`
 }
