@@ -1,15 +1,16 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { createRegistry, loadConfig, ReferenceLikelihood, renderPrompt, resolveConfig, runPipeline } from '@plumbline/core'
+import { runConfig } from '@plumbline/core'
 import { BigramBackend } from '../../core/test/support/bigram-backend'
 import { folderWith } from '../../core/test/support/files'
-import { WORDS } from '../../core/test/support/world'
+import { registryOf, WORDS } from '../../core/test/support/world'
 import dpoPlugin from '../src'
 
 const pairs = Array.from({ length: 8 }, (_, d) => ({ prompt: `q${d}`, chosen: `s${d} a${d}`, rejected: `s${d + 1} a${d + 1}` }))
 const lines = (records: readonly object[]) => records.map((record) => `${JSON.stringify(record)}\n`).join('')
 
-const CONFIG = `model: { architecture: { words: [${WORDS.join(', ')}] }, tokenizer: tokenizer }
+const CONFIG = `backend: bigram
+model: { architecture: { words: [${WORDS.join(', ')}] }, tokenizer: tokenizer }
 data:
   train: { path: pairs.jsonl, format: preference, chosenIsReference: false }
   test: { path: pairs.jsonl, format: preference }
@@ -21,21 +22,8 @@ align: { losses: [{ loss: dpo, dpoBeta: 0.5 }], name: dpo, steps: 20, batchSize:
 
 /** Runs a config file over preference pairs, from the file to the report, on an exact bigram model. */
 async function run(folder: string) {
-  const registry = createRegistry([dpoPlugin])
-  const loaded = await loadConfig({ path: path.join(folder, 'plumbline.config.yaml'), overrides: [] })
-  const { config, data, sampler, labeler, variants } = resolveConfig(loaded, registry)
-  return runPipeline({
-    config,
-    dependencies: {
-      backend: new BigramBackend(),
-      sampler,
-      labeler,
-      losses: () => variants[0].terms.map(({ name, weight, loss = new ReferenceLikelihood() }) => ({ name, weight, loss })),
-      dataset: ({ chosenIsReference }) => (chosenIsReference === false ? data.train : data.test).reader,
-      prompt: (question, tokenizer) => renderPrompt(question, config.prompt, tokenizer),
-      codeVersion: 'test',
-    },
-  })
+  const registry = registryOf(new BigramBackend(), { plugins: [dpoPlugin] })
+  return runConfig({ path: path.join(folder, 'plumbline.config.yaml'), registry })
 }
 
 const folderOfPairs = () => folderWith({ 'plumbline.config.yaml': CONFIG, 'pairs.jsonl': lines(pairs), 'tokenizer/tokenizer.json': '{}' })
@@ -69,7 +57,7 @@ it('changes nothing where chosen and rejected are the same text', async () => {
   await writeFile(path.join(folder, 'pairs.jsonl'), lines(pairs.map((pair) => ({ ...pair, rejected: pair.chosen }))))
   const { notices, rows, samples } = await run(folder)
   expect(samples).toMatchObject({ given: 16, duplicate: 8 })
-  expect(notices).toContain('In 8 of 8 questions of data.questions the same text stands twice with different labels; the first counts.')
+  expect(notices).toContain('In 8 of 8 questions of data.train the same text stands twice with different labels; the first counts.')
   expect(notices.join('\n')).toContain('no question gives dpo anything to compare; its training is skipped')
   expect(rows[1].positivePerplexity).toBe(rows[0].positivePerplexity)
 })

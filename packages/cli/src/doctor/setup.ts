@@ -75,7 +75,7 @@ async function configChecks(loaded: LoadedConfig, registry: PluginRegistry): Pro
   checks.push(modelCheck(loaded), ...(await dataChecks(resolved)))
   const losses = resolved.variants.map(({ name }) => name).join(', ')
   checks.push({ status: 'ok', name: 'Config', detail: `${shownPath(loaded.source.file ?? '')} is valid; variants: ${losses}` })
-  const chosen = await attempt('Backend', checks, () => chooseBackend(resolved.backend.candidates))
+  const chosen = await attempt('Backend', checks, () => chooseBackend(resolved.backend.candidates.map(({ made }) => made)))
   if (chosen !== undefined) checks.push({ status: 'ok', name: 'Chosen', detail: chosen.notice })
   await resolved.context.dispose()
   return checks
@@ -96,13 +96,13 @@ function modelCheck({ config: { model } }: LoadedConfig): Check {
 async function dataChecks({ data }: ResolvedConfig): Promise<Check[]> {
   const sources = new Set([data.train, data.questions, data.validation, data.test].filter((source) => source !== undefined))
   const checks: Check[] = []
-  for (const { name, path, reader } of sources) {
+  for (const { title, path, reader } of sources) {
     await attempt('Data', checks, async () => {
       for await (const { id } of reader.read(path)) {
-        checks.push({ status: 'ok', name: 'Data', detail: `${name}: ${shownPath(path)} as ${reader.name}, the first record is ${id}` })
+        checks.push({ status: 'ok', name: 'Data', detail: `${title}: ${shownPath(path)} as ${reader.name}, the first record is ${id}` })
         return
       }
-      checks.push({ status: 'error', name: 'Data', detail: `${name}: ${shownPath(path)} has no record.` })
+      checks.push({ status: 'error', name: 'Data', detail: `${title}: ${shownPath(path)} has no record.` })
     })
   }
   return checks

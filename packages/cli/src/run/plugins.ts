@@ -7,20 +7,12 @@ const PACKAGE_ROOT = join(__dirname, '..', '..')
 
 export interface LoadedPlugins {
   readonly registry: PluginRegistry
-  /** Packages of `plumb plugins install` and `link` that are Plumbline plugins. */
-  readonly installed: readonly InstalledPlugin[]
   /** What could not be used, and why; an installed package is no reason to stop a run that may not need it. */
   readonly warnings: readonly string[]
 }
 
-export interface InstalledPlugin {
-  readonly package: string
-  readonly version: string
-  readonly plugin: Plugin
-}
-
 /** Plugins of this repository. Each loads what is heavy when it is first used, not here. */
-async function builtIns(): Promise<Plugin[]> {
+async function builtIns(version: string): Promise<Plugin[]> {
   const modules = await Promise.all([
     import('@plumbline/backend-onnx'),
     import('@plumbline/backend-gpu'),
@@ -30,7 +22,8 @@ async function builtIns(): Promise<Plugin[]> {
     import('@plumbline/plugin-dpo'),
     import('@plumbline/plugin-rft'),
   ])
-  return modules.map(defaultExport)
+  // All packages of a release have its version.
+  return modules.map((module) => ({ version, ...defaultExport(module) }))
 }
 
 /** The default export of a CommonJS module that was compiled from ES syntax, as `import()` shows it. */
@@ -43,31 +36,30 @@ function defaultExport(module: { readonly default: unknown }): Plugin {
  * Everything a run can choose from: the plugins that the config lists, the built-in ones, and the packages that
  * `plumb plugins` installed or linked.
  *
- * @throws PlumbError PLUMB_PLUGIN_… for a listed plugin that cannot be loaded, or a name that two plugins register.
+ * @throws PlumbError PLUMB_PLUGIN_… for a listed plugin that cannot be loaded or used, or that registers a name which is taken.
  */
 export async function loadAllPlugins(listed: readonly string[], from: string, oclif: OclifConfig): Promise<LoadedPlugins> {
-  const plugins = await loadPlugins(listed, { from, fallback: [PACKAGE_ROOT], extra: await builtIns() })
+  const plugins = await loadPlugins(listed, { from, fallback: [PACKAGE_ROOT], extra: await builtIns(oclif.version) })
   const registry = createRegistry(plugins)
-  const installed: InstalledPlugin[] = []
   const warnings: string[] = []
   for (const candidate of oclif.getPluginsList().filter(({ type }) => type === 'user' || type === 'link')) {
-    const plugin = await loadInstalled(candidate, warnings)
-    if (plugin === undefined) continue
-    registry.use(plugin)
-    installed.push({ package: candidate.name, version: candidate.version, plugin })
+    const warning = await useInstalled(candidate, registry)
+    if (warning !== undefined) warnings.push(warning)
   }
-  return { registry, installed, warnings }
+  return { registry, warnings }
 }
 
-async function loadInstalled({ name, root, commands, hooks }: Interfaces.Plugin, warnings: string[]): Promise<Plugin | undefined> {
+/** Why an installed package could not be used; undefined where it could, or is no plugin of Plumbline. */
+async function useInstalled({ name, root, commands, hooks }: Interfaces.Plugin, registry: PluginRegistry): Promise<string | undefined> {
   try {
     const [plugin] = await loadPlugins([root], { from: root })
-    return plugin
-  } catch (error) {
-    if (!isPlumbError(error)) throw error
-    // A package that adds commands or hooks to `plumb` need not be a Plumbline plugin as well.
-    const isOclifOnly = error.code !== 'PLUMB_PLUGIN_LOAD' && (commands.length > 0 || Object.keys(hooks).length > 0)
-    if (!isOclifOnly) warnings.push(`The installed plugin ${name} cannot be used: ${error.message}`)
+    if (plugin) registry.use(plugin)
     return undefined
+  } catch (error) {
+    if (!isPlumbError(error)) return `The installed plugin ${name} cannot be used: ${(error as Error).message}`
+    // A package that adds commands or hooks to `plumb` need not be a Plumbline plugin as well.
+    const isOclifOnly =
+      ['PLUMB_PLUGIN_NOT_FOUND', 'PLUMB_PLUGIN_INVALID'].includes(error.code) && (commands.length > 0 || Object.keys(hooks).length > 0)
+    return isOclifOnly ? undefined : `The installed plugin ${name} cannot be used: ${error.message}`
   }
 }

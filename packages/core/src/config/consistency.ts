@@ -1,5 +1,29 @@
+import { references } from './environment'
 import type { Config, TrainingConfig } from './schema'
 import type { KeyPath, Problem } from './source'
+
+/** The row of the stage-1 model in the report, and its name as the control. */
+export const VFT = 'VFT'
+
+/** Names that no variant can have, with what has them. */
+const RESERVED: ReadonlyMap<string, string> = new Map([
+  [VFT, 'it is the name of the stage-1 model in the report'],
+  ['reference', 'it is the name of the reference log-probabilities in the run folder'],
+  ['candidates', 'it is the name of the test candidates in the run folder'],
+])
+
+/** Where `${env:NAME}` is read: paths, and options of plugins. */
+const READS_ENVIRONMENT: readonly (readonly string[])[] = [
+  ['model'],
+  ['run'],
+  ['plugins', '*'],
+  ['data', '*', '*'],
+  ['label', '*'],
+  ['backend', '*'],
+  ['sample', 'sampler', '*'],
+  ['align', '*', 'losses', '*', '*'],
+  ['evaluate', 'label', '*'],
+]
 
 interface Places {
   shown(path: KeyPath): string
@@ -8,9 +32,9 @@ interface Places {
 
 /**
  * What no schema of a single key can say: rules between keys.
- * @param written the config before defaults were filled in.
+ * @param config without the sections that are wrong by themselves.
  */
-export function checkConsistency(config: Config, written: unknown, { shown, where }: Places): Problem[] {
+export function checkConsistency(config: Partial<Config>, { shown, where }: Places): Problem[] {
   const problems: Problem[] = []
   const report = (path: KeyPath, message: string): void => {
     problems.push({ code: 'PLUMB_CONFIG_INVALID', where: where(path), message })
@@ -21,24 +45,17 @@ export function checkConsistency(config: Config, written: unknown, { shown, wher
       report([...path, 'epochs'], `${shown(path)} has both steps and epochs; give one of them.`)
     }
   }
-  exactlyOneLength(config.sft, ['sft'])
-  const { sampler } = config.sample
-  const isGiven = (typeof sampler === 'string' ? sampler : sampler.name) === 'dataset'
-  if (config.label.name === 'dataset' && !isGiven) {
-    report(['label'], 'label "dataset" knows the candidates of the data file only; it needs sample.sampler "dataset".')
-  }
-  const { sample = {} } = written as { readonly sample?: object }
-  for (const key of Object.keys(sample)) {
-    if (!isGiven || key === 'sampler') continue
-    const path = ['sample', key]
-    report(
-      path,
-      `${shown(path)} says how to sample, and the sampler "dataset" takes the candidates that the data file gives; leave it out.`,
-    )
+  if (config.sft) exactlyOneLength(config.sft, ['sft'])
+  for (const { path } of references(config)) {
+    if (READS_ENVIRONMENT.some((pattern) => pattern.every((key, n) => key === '*' || key === String(path[n])))) continue
+    report(path, `${shown(path)} cannot ask for the environment: \${env:…} is read in paths and in the options of plugins.`)
   }
   const seen = new Map<string, number>()
-  config.align.forEach((variant, index) => {
+  config.align?.forEach((variant, index) => {
     const path = ['align', index]
+    if (RESERVED.has(variant.name)) {
+      report([...path, 'name'], `${shown([...path, 'name'])} must not be "${variant.name}": ${RESERVED.get(variant.name) ?? ''}.`)
+    }
     exactlyOneLength(variant, path)
     const first = seen.get(variant.name)
     if (first !== undefined) {
@@ -46,9 +63,12 @@ export function checkConsistency(config: Config, written: unknown, { shown, wher
     }
     seen.set(variant.name, index)
   })
-  const { control } = config.evaluate
-  if (control !== undefined && !seen.has(control)) {
-    report(['evaluate', 'control'], `evaluate.control must name a variant of align (${[...seen.keys()].join(', ')}), but is "${control}".`)
+  const { control } = config.evaluate ?? {}
+  if (config.align !== undefined && control !== undefined && control !== VFT && !seen.has(control)) {
+    report(
+      ['evaluate', 'control'],
+      `evaluate.control must name a variant of align (${[...seen.keys()].join(', ')}) or be VFT, the stage-1 model, but is "${control}".`,
+    )
   }
   return problems
 }

@@ -11,6 +11,8 @@ export interface Wording {
   readonly noun: string
   /** Keys that would be right one level up, to be suggested too. */
   readonly alsoKnown?: readonly string[]
+  /** The value as it was written, to be shown in the place of the one that is checked: that one holds the environment's values. */
+  readonly written?: unknown
 }
 
 /** The parts of a zod issue that are read here; plugins may bring another copy of zod. */
@@ -52,6 +54,7 @@ function problemsOf(issue: Issue, schema: unknown, root: unknown, wording: Wordi
         ...wording,
         shown: (at: KeyPath) => wording.shown([...path, ...at]),
         where: (at: KeyPath) => wording.where([...path, ...at]),
+        written: valueAt(wording.written ?? root, path),
       }
       return fitting[0].flatMap((inner) => problemsOf(inner, schemaAt(schema, path), valueAt(root, path), below))
     }
@@ -63,8 +66,8 @@ function problemsOf(issue: Issue, schema: unknown, root: unknown, wording: Wordi
   return [invalid(path, root, requirement(issue), wording)]
 }
 
-function invalid(path: KeyPath, root: unknown, rule: string, { shown, where }: Wording): Problem {
-  const value = valueAt(root, path)
+function invalid(path: KeyPath, root: unknown, rule: string, { shown, where, written = root }: Wording): Problem {
+  const value = valueAt(written, path)
   const place = { code: 'PLUMB_CONFIG_INVALID', where: where(path) } as const
   const name = shown(path) || 'The configuration'
   if (value === undefined) return { ...place, message: `${name} is missing; it ${rule}.` }
@@ -90,6 +93,7 @@ function requirement(issue: Issue): string {
       if (issue.origin === 'array') return `must have at least ${issue.minimum} ${issue.minimum === 1 ? 'entry' : 'entries'}`
       return `must be ${bound ? 'greater than' : 'at least'} ${issue.minimum}`
     case 'too_big':
+      if (issue.origin === 'string') return `must have at most ${issue.maximum} characters`
       if (issue.origin === 'array') return `must have at most ${issue.maximum} ${issue.maximum === 1 ? 'entry' : 'entries'}`
       return `must be ${bound ? 'less than' : 'at most'} ${issue.maximum}`
     default: {
@@ -146,7 +150,7 @@ interface Definition {
   readonly in?: unknown
 }
 
-function definition(schema: unknown): Definition | undefined {
+export function definition(schema: unknown): Definition | undefined {
   const found = (schema as { _zod?: { def?: Definition } } | undefined)?._zod?.def
   if (found?.innerType !== undefined) return definition(found.innerType)
   return found?.type === 'pipe' ? definition(found.in) : found
@@ -165,7 +169,8 @@ export function keysOf(schema: unknown): string[] {
   return Object.keys(objectDefinition(schema)?.shape ?? {})
 }
 
-function schemaAt(schema: unknown, path: KeyPath): unknown {
+/** The schema of what stands at a path. */
+export function schemaAt(schema: unknown, path: KeyPath): unknown {
   return path.reduce<unknown>((current, key) => {
     const found = definition(current)
     if (found?.type === 'array') return found.element

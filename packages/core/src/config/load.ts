@@ -3,6 +3,7 @@ import path from 'node:path'
 import { cosmiconfig } from 'cosmiconfig'
 import { PlumbError } from '../errors'
 import { checkConsistency } from './consistency'
+import { expandedPath } from './environment'
 import { check } from './issues'
 import { normalize, type Normalized } from './normalize'
 import { applyOverrides, parseOverride, type Override } from './overrides'
@@ -22,6 +23,8 @@ export interface LoadConfigOptions {
 /** A valid config, where it came from, and how to point at its keys. */
 export interface LoadedConfig {
   readonly config: Config
+  /** The config as it was written, shorthands written out, without defaults. */
+  readonly written: unknown
   /** Absolute; relative paths of the config start here. */
   readonly folder: string
   /** Takes paths as they are in `config` and answers as they are in the file. */
@@ -73,10 +76,22 @@ function build(raw: unknown, folder: string, overrides: readonly Override[], sou
   const normalized = normalize(applyOverrides(raw, overrides))
   const places = placesOf(source, normalized)
   const checked = check(configSchema, normalized.value, { ...places, noun: 'a configuration key' })
-  if (checked.problems) throw new ConfigError(checked.problems)
-  const problems = checkConsistency(checked.value, normalized.value, places)
-  if (problems.length > 0) throw new ConfigError(problems)
-  return { config: absolutePaths(checked.value, folder), folder, source: places }
+  const problems = [...(checked.problems ?? []), ...checkConsistency(checked.value ?? soundSections(normalized.value), places)]
+  if (checked.value && problems.length === 0) {
+    return { config: absolutePaths(checked.value, folder, places), written: normalized.value, folder, source: places }
+  }
+  throw new ConfigError(problems, { written: normalized.value, folder, source: places })
+}
+
+/** The sections of a config that are right by themselves, so that what is wrong between them is said together with the rest. */
+function soundSections(value: unknown): Partial<Config> {
+  if (typeof value !== 'object' || value === null) return {}
+  return Object.fromEntries(
+    Object.entries(configSchema.shape).flatMap(([key, schema]) => {
+      const { success, data } = schema.safeParse((value as Readonly<Record<string, unknown>>)[key])
+      return success ? [[key, data]] : []
+    }),
+  )
 }
 
 function placesOf(source: ConfigSource, { origin }: Normalized): ConfigPlaces {
@@ -87,14 +102,21 @@ function placesOf(source: ConfigSource, { origin }: Normalized): ConfigPlaces {
   }
 }
 
-function absolutePaths(config: Config, folder: string): Config {
-  const absolute = (relative: string): string => path.resolve(folder, relative)
+/** Paths with the environment filled in, from the config's folder. @throws PlumbError PLUMB_CONFIG_ENV */
+function absolutePaths(config: Config, folder: string, { shown, where }: ConfigPlaces): Config {
+  const filled = (text: string, keys: KeyPath): string => expandedPath(text, shown(keys), where(keys))
+  const absolute = (relative: string, keys: KeyPath): string => path.resolve(folder, filled(relative, keys))
   const { model, run, data } = config
-  const entries = Object.entries(data).map(([name, source]) => [name, source && { ...source, path: absolute(source.path) }])
+  const entries = Object.entries(data).map(([name, source]) => [
+    name,
+    source && { ...source, path: absolute(source.path, ['data', name, 'path']) },
+  ])
   return {
     ...config,
-    model: typeof model === 'string' ? absolute(model) : { ...model, tokenizer: absolute(model.tokenizer) },
-    run: absolute(run),
+    plugins: config.plugins.map((specifier, index) => filled(specifier, ['plugins', index])),
+    model:
+      typeof model === 'string' ? absolute(model, ['model']) : { ...model, tokenizer: absolute(model.tokenizer, ['model', 'tokenizer']) },
+    run: absolute(run, ['run']),
     data: Object.fromEntries(entries) as Config['data'],
   }
 }

@@ -1,5 +1,7 @@
 import { parse } from 'yaml'
 import { PlumbError } from '../errors'
+import { definition, schemaAt } from './issues'
+import { configSchema } from './schema'
 
 /** One `path.to.key=value` given on the command line. */
 export interface Override {
@@ -20,6 +22,7 @@ export function parseOverride(text: string): Override {
     throw new PlumbError('PLUMB_CONFIG_OVERRIDE', `Expected path.to.key=value, as in sample.k=4, but got "${text}".`, `--set ${text}`)
   }
   const written = text.slice(equals + 1)
+  if (isText(path)) return { text, path, value: textValue(path, written) }
   let value: unknown
   try {
     value = written.trim() === '' ? '' : parse(written, { logLevel: 'error' })
@@ -28,6 +31,30 @@ export function parseOverride(text: string): Override {
     value = written
   }
   return { text, path, value }
+}
+
+/** Whether the key at a path holds a text and nothing else. */
+function isText(path: readonly string[]): boolean {
+  return definition(schemaAt(configSchema, path))?.type === 'string'
+}
+
+/** Where a line break or a tab is meant, as it is written in double quotes; in a path a backslash is a backslash. */
+const WITH_ESCAPES = 'prompt.template'
+
+/** A text stands for itself: `{prompt}` is no section and `2024` no number. In quotes it is read as YAML. */
+function textValue(path: readonly string[], written: string): string {
+  const isQuoted = /^\s*(["']).*\1\s*$/s.test(written)
+  const yaml = isQuoted
+    ? written
+    : path.join('.') === WITH_ESCAPES
+      ? `"${written.replace(/(\\.)|"/gs, (_, escape?: string) => escape ?? '\\"')}"`
+      : undefined
+  if (yaml === undefined) return written
+  try {
+    return String(parse(yaml, { logLevel: 'error' }))
+  } catch {
+    return written
+  }
 }
 
 /**

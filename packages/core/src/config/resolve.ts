@@ -1,31 +1,39 @@
 import { z } from 'zod'
-import type { PluginKind, Pluggable } from '../plugins/kinds'
-import type { PluginRegistry, Registered, RunContext } from '../plugins/registry'
+import { REFERENCE_LIKELIHOOD, ReferenceLikelihood } from '../objective/reference-likelihood'
+import type { WeightedLoss } from '../objective/groups'
+import type { PluginRegistry, RunContext } from '../plugins/registry'
 import type { Logger } from '../plugins/tokens'
-import { isPlumbError } from '../errors'
 import type { DatasetReader } from '../seams/dataset'
 import type { Labeler } from '../seams/labeler'
-import type { AlignmentLoss } from '../seams/loss'
 import type { Backend, OpenOptions } from '../seams/policy'
-import type { Sampler } from '../seams/sampler'
-import { check, type Checked } from './issues'
+import { isGiven, type CandidateSource } from '../seams/sampler'
+import type { CodeIdentity, Identity } from './identity'
 import type { LoadedConfig } from './load'
+import { Maker, named, type Made, type Options } from './made'
 import { VARIANT_KEYS } from './normalize'
-import { dataSourceSchema, type AlignVariant, type Config } from './schema'
-import { ConfigError, type KeyPath, type Problem } from './source'
+import { dataSourceSchema, type AlignVariant, type Config, type DataSource } from './schema'
+import { ConfigError, type KeyPath } from './source'
+
+export type { Made } from './made'
+export type { CodeIdentity, Identity } from './identity'
 
 /** A config with everything it names made: what the stages work with. Dispose `context` when the run ends. */
 export interface ResolvedConfig {
   readonly config: Config
   readonly data: ResolvedData
-  readonly sampler: Sampler
-  readonly labeler: Labeler
+  readonly sampler: Made<CandidateSource>
+  readonly labeler: Made<Labeler>
+  readonly judge: Judge
   /** In the order of `align`. */
   readonly variants: readonly ResolvedVariant[]
   readonly backend: ResolvedBackend
   readonly context: RunContext
-  /** The plugins that had a hand in it, with their versions, sorted; part of artifacts' keys. */
-  readonly plugins: readonly string[]
+}
+
+/** Who says which answers to the test questions are right. */
+export interface Judge extends Made<Labeler> {
+  /** Which of them it is asked about: all, or those whose answer is known. */
+  readonly asked: 'all' | 'answered'
 }
 
 export interface ResolvedData {
@@ -37,177 +45,157 @@ export interface ResolvedData {
 }
 
 export interface ResolvedSource {
-  /** Its place in the config: `train`, `questions`, … */
-  readonly name: string
+  /** Its place in the config, e.g. `data.train`, as messages show it. */
+  readonly title: string
   /** Absolute. */
   readonly path: string
   readonly limit?: number
   readonly reader: DatasetReader
-  /** Format and options, defaults filled in: with the file's content they determine the records. */
-  readonly settings: Readonly<Record<string, unknown>>
 }
 
 export interface ResolvedVariant {
   readonly name: string
   readonly config: AlignVariant
-  /** The weighted sum. L_VFT is the term without a loss. */
+  /** The weighted sum, L_VFT among it. */
   readonly terms: readonly ResolvedTerm[]
 }
 
-export interface ResolvedTerm {
-  /** As the config names it: `sft`, `ca`. */
-  readonly name: string
-  readonly weight: number
-  /** Undefined for `sft`. */
-  readonly loss?: AlignmentLoss
-  /** The loss's options, defaults filled in. */
-  readonly options: Readonly<Record<string, unknown>>
+export interface ResolvedTerm extends WeightedLoss {
+  readonly identity: Identity
+  readonly code: CodeIdentity
 }
 
 export interface ResolvedBackend {
   /** As the config names it: `auto`, `onnx`. */
   readonly name: string
   /** What may be used, best first: the one that is named, or all that take the given options. */
-  readonly candidates: readonly Backend[]
-  /** Options of `Backend.open` among the config's backend options. */
+  readonly candidates: readonly BackendCandidate[]
+}
+
+export interface BackendCandidate extends Made<Backend> {
+  /** Options of `Backend.open` among its options. */
   readonly open: OpenOptions
 }
 
 /**
  * Makes everything the config names, from the registry. Every option is checked with the schema of its plugin.
- * @throws PlumbError PLUMB_UNKNOWN_LOSS and its like, PLUMB_CONFIG_UNKNOWN_KEY, PLUMB_CONFIG_INVALID: all problems together, each with its line.
+ * @throws PlumbError PLUMB_UNKNOWN_LOSS and its like, PLUMB_CONFIG_UNKNOWN_KEY, PLUMB_CONFIG_INVALID, PLUMB_CONFIG_ENV: all problems
+ *   together, each with its line; PLUMB_PLUGIN_FAILED where a plugin's factory throws.
  */
 export function resolveConfig(loaded: LoadedConfig, registry: PluginRegistry, { logger }: { logger?: Logger } = {}): ResolvedConfig {
   const { config, folder } = loaded
   const context = registry.openRun({ folder: config.run, configFolder: folder, seed: config.seed, logger })
-  const maker = new Maker(loaded, registry, context)
+  const maker = new Maker(loaded.source, registry, context)
+  const sampler = maker.make('sampler', named(config.sample.sampler, ['sample', 'sampler']))
+  const labeler = maker.make('labeler', named(config.label, ['label']))
   const resolved = {
     config,
     data: resolveData(config, maker),
-    sampler: maker.plugged('sampler', config.sample.sampler, ['sample', 'sampler']),
-    labeler: maker.plugged('labeler', config.label, ['label']),
-    variants: config.align.map((variant, index) => resolveVariant(variant, index, maker)),
+    sampler,
+    labeler,
+    judge: sampler && labeler && resolveJudge(config, sampler, labeler, maker),
+    variants: config.align.map((variant, index) => ({
+      name: variant.name,
+      config: variant,
+      terms: resolveTerms(variant.losses, index, maker),
+    })),
     backend: resolveBackend(config.backend, maker, registry),
     context,
-    plugins: [...maker.plugins].sort(),
   }
+  if (sampler && labeler) checkCandidates(loaded, sampler, labeler.made, maker)
   if (maker.problems.length > 0) throw new ConfigError(maker.problems)
   // Without a problem every part was made.
   return resolved as ResolvedConfig
 }
 
-type Options = Readonly<Record<string, unknown>>
-
-/** Makes plugins' things and collects what is wrong with their options. */
-class Maker {
-  readonly problems: Problem[] = []
-  readonly plugins = new Set<string>()
-
-  constructor(
-    private readonly loaded: LoadedConfig,
-    private readonly registry: PluginRegistry,
-    private readonly context: RunContext,
-  ) {}
-
-  make<K extends PluginKind>(
-    kind: K,
-    name: string,
-    options: Options,
-    path: KeyPath,
-    nameKey: string | undefined,
-    alsoKnown?: readonly string[],
-  ): { made: Pluggable[K]; options: Options } | undefined {
-    const { source } = this.loaded
-    let found: Registered<K>
-    try {
-      found = this.registry.find(kind, name, source.where(nameKey === undefined ? path : [...path, nameKey]))
-    } catch (error) {
-      if (!isPlumbError(error)) throw error
-      this.problems.push(error)
-      return undefined
-    }
-    const checked = this.check(found.factory.options, options, path, `${kind === 'dataset' ? 'format' : kind} "${name}"`, alsoKnown)
-    if (checked.problems) {
-      this.problems.push(...checked.problems)
-      return undefined
-    }
-    this.plugins.add(found.plugin)
-    return { made: found.factory.create(checked.value, this.context), options: checked.value as Options }
+/** Whether what the config says of sampling and labelling fits to where candidates come from. */
+function checkCandidates({ source, written }: LoadedConfig, sampler: Made<CandidateSource>, labeler: Labeler, maker: Maker): void {
+  const report = (path: KeyPath, message: string) => {
+    maker.problems.push({ code: 'PLUMB_CONFIG_INVALID', where: source.where(path), message })
   }
-
-  check<S extends z.ZodType>(
-    schema: S,
-    options: Options,
-    path: KeyPath,
-    owner: string,
-    alsoKnown?: readonly string[],
-  ): Checked<z.output<S>> {
-    const { source } = this.loaded
-    return check(schema, options, {
-      shown: (keys) => source.shown([...path, ...keys]),
-      where: (keys) => source.where([...path, ...keys]),
-      noun: `an option of ${owner}`,
-      alsoKnown,
-    })
+  if (!isGiven(sampler.made)) {
+    if (!labeler.needsGiven) return
+    report(
+      ['label'],
+      `label "${labeler.name}" knows the candidates of the data file only; it needs a sampler that takes those, as sample.sampler "dataset".`,
+    )
+    return
   }
-
-  /** A thing named by a string, or by `name` with its options beside it. */
-  plugged<K extends PluginKind>(kind: K, chosen: string | ({ name: string } & Options), path: KeyPath): Pluggable[K] | undefined {
-    if (typeof chosen === 'string') return this.make(kind, chosen, {}, path, undefined)?.made
-    const { name, ...options } = chosen
-    return this.make(kind, name, options, path, 'name', ['name'])?.made
+  const { sample = {} } = written as { readonly sample?: object }
+  for (const key of Object.keys(sample)) {
+    if (key === 'sampler') continue
+    const path = ['sample', key]
+    const takes = sampler.name === 'dataset' ? 'the candidates that the data file gives' : 'candidates that are given'
+    report(path, `${source.shown(path)} says how to sample, and the sampler "${sampler.name}" takes ${takes}; leave it out.`)
   }
+}
+
+function resolveJudge({ evaluate }: Config, sampler: Made<CandidateSource>, labeler: Made<Labeler>, maker: Maker): Judge | undefined {
+  if (evaluate.label !== undefined) {
+    const judge = maker.make('labeler', named(evaluate.label, ['evaluate', 'label']))
+    if (judge === undefined || judge.made.feedback === 'binary') return judge && { ...judge, asked: 'all' }
+    maker.report(['evaluate', 'label'], `must be a labeler that tells right from wrong, and "${judge.name}" only ranks.`)
+    return undefined
+  }
+  if (labeler.made.feedback === 'binary') return { ...labeler, asked: isGiven(sampler.made) ? 'answered' : 'all' }
+  const answer = maker.make('labeler', { name: 'answer', options: {}, path: ['label'] })
+  return answer && { ...answer, asked: 'answered' }
 }
 
 function resolveData({ data }: Config, maker: Maker): Partial<Record<keyof ResolvedData, ResolvedSource>> {
-  const resolve = (name: keyof ResolvedData): ResolvedSource | undefined => {
-    const source = data[name]
-    if (source === undefined) return undefined
+  const resolve = (name: keyof ResolvedData, source: DataSource): ResolvedSource | undefined => {
     const { path, format, limit, ...options } = source
-    const made = maker.make('dataset', format, options, ['data', name], 'format', Object.keys(dataSourceSchema.shape))
-    return made && { name, path, limit, reader: made.made, settings: { format, ...made.options } }
+    const made = maker.make('dataset', { name: format, options, path: ['data', name], nameKey: 'format', alsoKnown: SOURCE_KEYS })
+    return made && { title: `data.${name}`, path, limit, reader: made.made }
   }
-  const train = resolve('train')
+  const train = resolve('train', data.train)
   return {
     train,
-    questions: data.questions === undefined ? train : resolve('questions'),
-    validation: resolve('validation'),
-    test: resolve('test'),
+    questions: data.questions ? resolve('questions', data.questions) : train,
+    validation: data.validation && resolve('validation', data.validation),
+    test: resolve('test', data.test),
   }
 }
 
-function resolveVariant(variant: AlignVariant, index: number, maker: Maker): ResolvedVariant {
-  const terms = variant.losses.flatMap(({ loss: name, weight, ...options }, position): ResolvedTerm[] => {
+const SOURCE_KEYS = Object.keys(dataSourceSchema.shape)
+
+function resolveTerms(losses: AlignVariant['losses'], index: number, maker: Maker): ResolvedTerm[] {
+  return losses.flatMap(({ loss: name, weight, ...options }, position): ResolvedTerm[] => {
     const path = ['align', index, 'losses', position]
-    if (name === 'sft') {
-      maker.problems.push(...(maker.check(z.strictObject({}), options, path, 'loss "sft"', VARIANT_KEYS).problems ?? []))
-      return [{ name, weight, options: {} }]
+    if (name === REFERENCE_LIKELIHOOD) {
+      maker.check(z.strictObject({}), options, path, 'loss "sft"', VARIANT_KEYS)
+      return [{ name, weight, loss: new ReferenceLikelihood(), identity: { name }, code: {} }]
     }
-    const made = maker.make('loss', name, options, path, 'loss', [...VARIANT_KEYS, 'weight'])
-    return made === undefined ? [] : [{ name, weight, loss: made.made, options: made.options }]
+    const made = maker.make('loss', { name, options, path, nameKey: 'loss', alsoKnown: [...VARIANT_KEYS, 'weight'] })
+    return made === undefined ? [] : [{ name, weight, loss: made.made, identity: made.identity, code: made.code }]
   })
-  return { name: variant.name, config: variant, terms }
 }
 
-const openOptionsSchema = z.object({
-  device: z.string().optional(),
-  threads: z.int().min(1).optional(),
-  microBatchTokens: z.int().min(1).optional(),
-  activationMemory: z.enum(['keep', 'recompute']).optional(),
-})
+const OPEN_OPTIONS = {
+  device: z.string(),
+  threads: z.int().min(1),
+  microBatchTokens: z.int().min(1),
+  activationMemory: z.enum(['keep', 'recompute']),
+}
+
+/** Those of a backend's options that `Backend.open` takes too, each where it is of the type that it takes. */
+function openOptions(options: Options): OpenOptions {
+  const entries = Object.entries(OPEN_OPTIONS).flatMap(([key, schema]) => {
+    const { success, data } = schema.safeParse(options[key])
+    return success ? [[key, data] as const] : []
+  })
+  return Object.fromEntries(entries)
+}
 
 function resolveBackend(chosen: Config['backend'], maker: Maker, registry: PluginRegistry): ResolvedBackend {
-  const { name, ...options } = typeof chosen === 'string' ? { name: chosen } : chosen
-  const open = openOptionsSchema.safeParse(options).data ?? {}
-  if (name !== 'auto') {
-    const backend = maker.plugged('backend', chosen, ['backend'])
-    return { name, candidates: backend === undefined ? [] : [backend], open }
-  }
+  const { name, options } = named(chosen, [])
+  const candidate = (made: Made<Backend> | undefined): BackendCandidate[] => (made ? [{ ...made, open: openOptions(made.options) }] : [])
+  if (name !== 'auto') return { name, candidates: candidate(maker.make('backend', named(chosen, ['backend']))) }
   const before = maker.problems.length
   const candidates = registry
     .names('backend')
-    .flatMap((candidate) => maker.make('backend', candidate, options, ['backend'], 'name', ['name'])?.made ?? [])
+    .flatMap((each) => candidate(maker.make('backend', { ...named({ ...options, name: each }, ['backend']) })))
   // Options that one backend takes and another does not are no mistake: the other is left out.
   if (candidates.length > 0) maker.problems.splice(before)
-  return { name, candidates, open }
+  return { name, candidates }
 }

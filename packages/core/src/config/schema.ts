@@ -1,7 +1,13 @@
 import { z } from 'zod'
 
-/** A whole number of at least `min`. */
-const whole = (min: number) => z.int().min(min)
+/**
+ * A whole number of at least `min`. The upper bounds are far beyond what anybody needs, and below what ends in an exhausted memory or
+ * in a million threads: a slip of the keyboard is said at once.
+ */
+const whole = (min: number, max?: number) => (max === undefined ? z.int().min(min) : z.int().min(min).max(max))
+
+const MOST_STEPS = 100_000_000
+const MOST_TOKENS = 1_048_576
 
 /** Keys beside these are the reader's own options, validated by its schema. */
 export const dataSourceSchema = z.looseObject({
@@ -15,14 +21,14 @@ export const dataSourceSchema = z.looseObject({
 
 /** What every training stage shares. Names follow the field (PyTorch, TRL) in camel case. */
 export const trainingSchema = z.strictObject({
-  steps: whole(0).optional().describe('Optimizer steps. Exactly one of `steps` and `epochs` must be given.'),
-  epochs: z.number().positive().optional().describe('Passes over the data, instead of `steps`; fractions are allowed.'),
-  batchSize: whole(1)
+  steps: whole(0, MOST_STEPS).optional().describe('Optimizer steps. Exactly one of `steps` and `epochs` must be given.'),
+  epochs: z.number().positive().max(100_000).optional().describe('Passes over the data, instead of `steps`; fractions are allowed.'),
+  batchSize: whole(1, 1_000_000)
     .default(16)
     .describe('Questions (reference chains in `sft`) per optimizer step, however many micro-batches they need.'),
   learningRate: z.number().positive().default(1e-5).describe('The peak learning rate of AdamW.'),
   schedule: z.enum(['constant', 'linear', 'cosine']).default('cosine').describe('The learning rate after the warm-up.'),
-  warmupSteps: whole(0).default(0).describe('Steps over which the learning rate rises linearly to its peak.'),
+  warmupSteps: whole(0, MOST_STEPS).default(0).describe('Steps over which the learning rate rises linearly to its peak.'),
   finalLearningRateRatio: z.number().min(0).max(1).default(0).describe('Where `linear` and `cosine` end, as a fraction of `learningRate`.'),
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
@@ -37,7 +43,13 @@ export const trainingSchema = z.strictObject({
     .describe(
       'Parameters that are not trained, by name: `*` stands for any characters, `{0..3}` for the numbers 0 to 3, e.g. `[model.embed_tokens.*, "model.layers.{0..3}.*"]`.',
     ),
-  checkpointEvery: whole(1).default(50).describe('Optimizer steps between resumable checkpoints.'),
+  checkpointEvery: whole(1, MOST_STEPS)
+    .default(50)
+    .describe('Optimizer steps between resumable checkpoints. Does not change the result: finished work stays finished.'),
+  validateEvery: whole(1, MOST_STEPS).optional().meta({
+    description: 'Optimizer steps between looks at `data.validation`, beside the one after the last step. Does not change the result.',
+    whenAbsent: '`checkpointEvery`',
+  }),
 })
 
 /** One term of the objective; keys beside `loss` and `weight` are the loss's own options, validated by its schema. */
@@ -49,6 +61,7 @@ export const lossEntrySchema = z.looseObject({
 export const alignVariantSchema = trainingSchema.extend({
   name: z
     .string()
+    .max(64)
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be made of letters, digits, ".", "_" and "-", and start with a letter or digit')
     .meta({
       description: 'Names the variant in the run folder and the report.',
@@ -80,11 +93,11 @@ const stopSchema = z
 export const pluggedSchema = (name: string, what: string) => z.looseObject({ name: z.string().default(name).describe(what) })
 
 export const samplingSchema = z.strictObject({
-  k: whole(1).default(6).describe('Completions per question.'),
+  k: whole(1, 10_000).default(6).describe('Completions per question.'),
   temperature: z.number().min(0).default(1).describe('0 is greedy.'),
-  topK: whole(0).default(0).describe('Draw from the k likeliest tokens; 0 keeps all.'),
+  topK: whole(0, 10_000_000).default(0).describe('Draw from the k likeliest tokens; 0 keeps all.'),
   topP: z.number().positive().max(1).default(1).describe('Draw from the smallest set of tokens whose probability reaches p; 1 keeps all.'),
-  maxNewTokens: whole(1).default(256).describe('Longer completions are cut off and count as truncated.'),
+  maxNewTokens: whole(1, MOST_TOKENS).default(256).describe('Longer completions are cut off and count as truncated.'),
   stop: stopSchema,
 })
 
@@ -93,7 +106,7 @@ export const sampleSectionSchema = samplingSchema.extend({
     .union([z.string(), pluggedSchema('policy', 'A registered sampler; its own options stand beside it.')])
     .default('policy')
     .describe(
-      'Where completions come from: `policy` (the model of stage 1), `dataset` (the candidates of the data files; no key but this one then stands in `sample`), or a registered sampler, with its options: `{ name: …, … }`.',
+      'Where completions come from: `policy` (the model of stage 1), `dataset` (the candidates of the data files; no key but this one then stands in `sample`, as with any sampler of given candidates), or a registered sampler, with its options: `{ name: …, … }`.',
     ),
 })
 
@@ -135,9 +148,20 @@ export const labelSchema = pluggedSchema(
 )
 
 export const evaluateSchema = z.strictObject({
-  maxNewTokens: whole(1).default(256).describe('Longer answers are cut off and count as truncated.'),
+  maxNewTokens: whole(1, MOST_TOKENS).default(256).describe('Longer answers are cut off and count as truncated.'),
   stop: stopSchema,
-  control: z.string().optional().meta({ description: 'The variant that paired differences are against.', whenAbsent: 'the stage-1 model' }),
+  label: z
+    .union([z.string(), z.looseObject({ name: z.string().describe('A registered labeler that tells right from wrong.') })])
+    .optional()
+    .meta({
+      description:
+        'Who says which answers to `data.test` are right, where that is another labeler than `label`; its own options stand beside its name.',
+      whenAbsent: 'the labeler of `label`; where that one only ranks, `answer`, for the test questions that have an answer',
+    }),
+  control: z.string().optional().meta({
+    description: 'The row of the report that paired differences are against: a variant, or `VFT`, the stage-1 model.',
+    whenAbsent: '`VFT`',
+  }),
 })
 
 export const configSchema = z.strictObject({
@@ -165,6 +189,8 @@ export const configSchema = z.strictObject({
 
 /** The config after validation, shorthands written out, defaults filled in, paths made absolute. */
 export type Config = z.output<typeof configSchema>
+/** The config as it may be written: with `satisfies ConfigInput` a config in TypeScript is checked. */
+export type ConfigInput = z.input<typeof configSchema>
 export type DataSource = z.output<typeof dataSourceSchema>
 export type TrainingConfig = z.output<typeof trainingSchema>
 export type AlignVariant = z.output<typeof alignVariantSchema>

@@ -134,6 +134,13 @@ export interface Problem {
   readonly where?: string
 }
 
+/** A config with something wrong in it, as far as it could be read. */
+export interface ConfigDraft {
+  readonly written: unknown
+  readonly folder: string
+  readonly source: { readonly file?: string; shown(path: KeyPath): string; where(path: KeyPath): string | undefined }
+}
+
 const MOST_PROBLEMS = 10
 
 /**
@@ -143,7 +150,11 @@ const MOST_PROBLEMS = 10
 export class ConfigError extends PlumbError {
   readonly problems: readonly Problem[]
 
-  constructor(all: readonly Problem[]) {
+  /** @param draft the config that they were found in, so that more of them can be looked for. */
+  constructor(
+    all: readonly Problem[],
+    readonly draft?: ConfigDraft,
+  ) {
     const [first, ...others] = all
     const shown = others
       .slice(0, MOST_PROBLEMS - 1)

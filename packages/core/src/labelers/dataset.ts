@@ -10,6 +10,7 @@ export class DatasetLabeler implements Labeler {
   readonly name = 'dataset'
   /** What the file's labels are is the file's; of an answer that is not in it they say nothing. */
   readonly feedback = 'ranked'
+  readonly needsGiven = true
 
   /** @throws PlumbError PLUMB_DATA_NO_LABEL when a candidate has no label, or not of the same kind as the others. */
   async label({ id }: Question, candidates: readonly CandidateText[]): Promise<readonly Label[]> {

@@ -1,5 +1,4 @@
 import type { AlignmentLoss, GroupLabels } from '../seams/loss'
-import { REFERENCE_LIKELIHOOD } from './reference-likelihood'
 
 /**
  * Which losses a group is for. `align`: the alignment losses; `sft`: the likelihood of its reference only, as when L_VFT's chains
@@ -26,9 +25,12 @@ export interface WeightedLoss {
   readonly weight: number
 }
 
+/** Whether the loss is a likelihood of reference chains, as L_VFT is, and not an alignment of candidates. */
+export const isLikelihood = ({ manifest }: AlignmentLoss): boolean => manifest.trains === 'references'
+
 /** Whether the loss counts and reads this group at all. */
 export function concerns(loss: AlignmentLoss, { role = 'both' }: Pick<LabelledGroup, 'role'>): boolean {
-  return role === 'both' || (role === 'sft') === (loss.manifest.name === REFERENCE_LIKELIHOOD)
+  return role === 'both' || (role === 'sft') === isLikelihood(loss)
 }
 
 /** A group as one loss sees it, and which of the group's candidates these are. */

@@ -1,6 +1,5 @@
-import { concerns, viewOf, type LabelledGroup, type WeightedLoss } from './groups'
+import { concerns, isLikelihood, viewOf, type LabelledGroup, type WeightedLoss } from './groups'
 import { Pairs } from './pairs'
-import { REFERENCE_LIKELIHOOD } from './reference-likelihood'
 
 /**
  * The figures of a training step beside its losses. Like the losses they are normalised over the whole step beforehand, so that
@@ -91,5 +90,5 @@ export class GroupMetrics {
 
 /** Whether an alignment loss reads the group. */
 function aligns(group: LabelledGroup, losses: readonly WeightedLoss[]): boolean {
-  return losses.some(({ loss }) => loss.manifest.name !== REFERENCE_LIKELIHOOD && concerns(loss, group))
+  return losses.some(({ loss }) => !isLikelihood(loss) && concerns(loss, group))
 }

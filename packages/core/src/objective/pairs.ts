@@ -1,12 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core'
+import type { GroupPairs } from '../seams/pairs'
 import { pick } from './tensors'
 
-/**
- * The pairs (i, j) of one group with candidate i better than candidate j. Ties give no pair.
- *
- * Indices are plain numbers; `better` and `worse` pick the two sides of a tensor [k] as tensors [pairs].
- */
-export class Pairs {
+/** {@link GroupPairs} from rewards, from labels, or as a loss chooses them. */
+export class Pairs implements GroupPairs {
   private constructor(
     readonly k: number,
     /** i of every pair. */

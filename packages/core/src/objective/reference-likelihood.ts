@@ -3,7 +3,7 @@ import type { AlignmentLoss, GroupLabels, LossManifest, ScoredGroup } from '../s
 import type { ClosedForm, GroupNumbers, LossAndGradient } from './score'
 import { pick } from './tensors'
 
-/** The name under which every objective finds {@link ReferenceLikelihood}; no plugin may take it. */
+/** The name by which a config chooses {@link ReferenceLikelihood}; no plugin may take it. */
 export const REFERENCE_LIKELIHOOD = 'sft'
 
 /**
@@ -15,6 +15,7 @@ export class ReferenceLikelihood implements AlignmentLoss, ClosedForm {
   readonly manifest: LossManifest = {
     name: REFERENCE_LIKELIHOOD,
     feedback: 'either',
+    trains: 'references',
     needsReference: false,
     unit: 'sequence',
     constraint: 'none',

@@ -32,6 +32,16 @@ export function summed(tokenLogProbs: TokenLogProbs): number {
   return sum
 }
 
+/**
+ * {@link summed} for what is written down or compared.
+ * @throws PlumbError PLUMB_NON_FINITE_LOGITS with the question's id: of a model that has fallen apart no figure is right.
+ */
+export function finiteSum(tokenLogProbs: TokenLogProbs, id: string): number {
+  const sum = summed(tokenLogProbs)
+  if (Number.isFinite(sum)) return sum
+  throw new PlumbError('PLUMB_NON_FINITE_LOGITS', `The model's log-probability of a completion of question "${id}" is ${sum}.`, id)
+}
+
 /** The pairs that a loss with this kind of feedback compares. */
 export function pairsOf(labels: Pick<GroupLabels, 'positive' | 'rewards'>, feedback: LossManifest['feedback']): Pairs {
   return feedback === 'binary' ? Pairs.binary(labels.positive) : Pairs.ranked(labels.rewards)

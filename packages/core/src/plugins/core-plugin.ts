@@ -9,6 +9,7 @@ import { AnswerLabeler, answerOptions } from '../labelers/answer'
 import { DatasetLabeler } from '../labelers/dataset'
 import { DatasetSampler } from '../samplers/dataset'
 import { PolicySampler } from '../samplers/policy'
+import { CORE_VERSION } from '../version'
 import { definePlugin, PLUGIN_API_VERSION } from '../seams/plugin'
 
 const none = z.strictObject({})
@@ -17,6 +18,7 @@ const none = z.strictObject({})
 export const corePlugin = definePlugin({
   name: '@plumbline/core',
   apiVersion: PLUGIN_API_VERSION,
+  version: CORE_VERSION,
   register(registry) {
     registry.dataset('groups', { options: none, create: () => groupsReader })
     registry.dataset('qa', { options: qaOptions, create: qaReader })

@@ -2,12 +2,12 @@ import type { DatasetReader } from '../seams/dataset'
 import type { Labeler } from '../seams/labeler'
 import type { AlignmentLoss } from '../seams/loss'
 import type { Backend } from '../seams/policy'
-import type { Sampler } from '../seams/sampler'
+import type { CandidateSource } from '../seams/sampler'
 
 /** What a plugin can add, by kind. */
 export interface Pluggable {
   loss: AlignmentLoss
-  sampler: Sampler
+  sampler: CandidateSource
   labeler: Labeler
   backend: Backend
   dataset: DatasetReader

@@ -3,9 +3,10 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PlumbError } from '../errors'
 import type { Plugin } from '../seams/plugin'
+import { codeIdentity } from './code-identity'
 import { importModule } from './import-module'
 import { packageVersion } from './package-manifest'
-import { resolveModule } from './resolve-module'
+import { packageFolder, resolveModule } from './resolve-module'
 
 export interface LoadPluginsOptions {
   /** The folder that paths and packages are resolved from: the config file's. */
@@ -21,7 +22,8 @@ export interface LoadPluginsOptions {
  * plugin takes the place of a built-in of the same name.
  *
  * @param specifiers - package names, paths starting with `.`, absolute paths or file URLs; CommonJS and ES modules alike.
- * @throws PlumbError PLUMB_PLUGIN_NOT_FOUND, PLUMB_PLUGIN_LOAD (its code threw), PLUMB_PLUGIN_INVALID (its default export is no plugin).
+ * @throws PlumbError PLUMB_PLUGIN_NOT_FOUND, PLUMB_PLUGIN_LOAD (its code threw), PLUMB_PLUGIN_INVALID (its default export is no plugin),
+ *   PLUMB_PLUGIN_CHANGED (its files are not those that this process loaded before).
  */
 export async function loadPlugins(specifiers: readonly string[], options: LoadPluginsOptions): Promise<Plugin[]> {
   const plugins: Plugin[] = []
@@ -32,25 +34,46 @@ export async function loadPlugins(specifiers: readonly string[], options: LoadPl
 
 async function loadPlugin(specifier: string, folders: readonly string[]): Promise<Plugin> {
   const file = await findModule(specifier, folders)
+  const code = codeOf(file, specifier)
   let loaded: unknown
   try {
     loaded = await importModule(file)
   } catch (error) {
-    throw new PlumbError('PLUMB_PLUGIN_LOAD', `Plugin "${specifier}" failed while it was loaded: ${(error as Error).message}`, file, {
-      cause: error,
-    })
+    throw new PlumbError('PLUMB_PLUGIN_LOAD', `Plugin "${specifier}" ${whyNotLoaded(error, file)}`, file, { cause: error })
   }
   const plugin = pluginOf(loaded, specifier, file)
-  if (plugin.version !== undefined) return plugin
-  const { name, apiVersion } = plugin
+  const { name, apiVersion, version = packageVersion(file) } = plugin
   return {
     name,
     apiVersion,
-    version: packageVersion(file),
+    version,
+    code,
     register: (registry) => {
       plugin.register(registry)
     },
   }
+}
+
+/** The code of every module this process has loaded as a plugin: Node keeps a module as it was when it was loaded first. */
+const loadedCode = new Map<string, string | undefined>()
+
+/** @throws PlumbError PLUMB_PLUGIN_CHANGED where the files are not those that this process loaded, and would be taken for them. */
+function codeOf(file: string, specifier: string): string | undefined {
+  const code = codeIdentity(file)
+  if (loadedCode.has(file) && loadedCode.get(file) !== code) {
+    const message = `The code of plugin "${specifier}" has changed since this process loaded it, and Node keeps the old one; start a new process.`
+    throw new PlumbError('PLUMB_PLUGIN_CHANGED', message, file)
+  }
+  loadedCode.set(file, code)
+  return code
+}
+
+function whyNotLoaded(error: unknown, file: string): string {
+  const [reason = ''] = (error as Error).message.trim().split('\n')
+  if (/\.[cm]?tsx?$/.test(file)) {
+    return `is a TypeScript file, which Node ${process.version} did not load (${reason}); compile it and list the .js file.`
+  }
+  return `failed while it was loaded: ${(error as Error).message}`
 }
 
 async function findModule(specifier: string, folders: readonly string[]): Promise<string> {
@@ -68,6 +91,11 @@ async function findModule(specifier: string, folders: readonly string[]): Promis
     )
     const message = there ? 'has no entry point (main or exports in its package.json, or index.js). Is it built?' : 'does not exist.'
     throw new PlumbError('PLUMB_PLUGIN_NOT_FOUND', `Plugin "${specifier}" ${message}`, full)
+  }
+  const unbuilt = folders.map((folder) => packageFolder(specifier, folder)).find((found) => found !== undefined)
+  if (unbuilt !== undefined) {
+    const message = `Plugin "${specifier}" is installed, but its package has no entry point (main or exports in its package.json, or index.js). Is it built?`
+    throw new PlumbError('PLUMB_PLUGIN_NOT_FOUND', message, unbuilt)
   }
   throw new PlumbError(
     'PLUMB_PLUGIN_NOT_FOUND',

@@ -15,6 +15,8 @@ export interface Registered<K extends PluginKind = PluginKind> {
   readonly name: string
   /** The plugin that registered it, with its version where that is known: `plumbline-plugin-margin 1.2.0`. */
   readonly plugin: string
+  /** The plugin's name → what its code is known by. */
+  readonly code: Readonly<Record<string, string>>
   readonly factory: Factory<z.ZodType, Pluggable[K]>
 }
 
@@ -34,7 +36,7 @@ export interface RunContext extends FactoryContext {
  */
 export interface PluginRegistry extends Registry {
   /**
-   * Registers a plugin. False, and nothing happens, when a plugin of the same name is there already: the first one wins.
+   * Registers a plugin, or, where it fails, nothing of it. False, and nothing happens, when a plugin of the same name is there already: the first one wins.
    * @throws PlumbError PLUMB_PLUGIN_API_VERSION, PLUMB_PLUGIN_DUPLICATE (a name of one kind, registered by two plugins).
    */
   use(plugin: Plugin): boolean
@@ -55,13 +57,20 @@ export function createRegistry(plugins: readonly Plugin[] = []): PluginRegistry 
   return registry
 }
 
+const DIRECT = '(direct registration)'
+
 const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined }
 
 class ContainerRegistry implements PluginRegistry {
   private readonly container: DependencyContainer = rootContainer.createChildContainer()
+  /** What the plugin at work has registered: all of it counts, or, if it fails, nothing. */
+  private pending: Registered[] | undefined
   private readonly order: { kind: PluginKind; name: string }[] = []
   readonly plugins: string[] = []
-  private registering = '(direct registration)'
+  private registering: { readonly title: string; readonly code: Readonly<Record<string, string>> } = {
+    title: DIRECT,
+    code: { [DIRECT]: '' },
+  }
 
   use(plugin: Plugin): boolean {
     if (plugin.apiVersion !== PLUGIN_API_VERSION) {
@@ -73,11 +82,15 @@ class ContainerRegistry implements PluginRegistry {
     }
     if (this.plugins.includes(plugin.name)) return false
     const outer = this.registering
-    this.registering = plugin.version === undefined ? plugin.name : `${plugin.name} ${plugin.version}`
+    const { name, version, code = version ?? '' } = plugin
+    this.registering = { title: version === undefined ? name : `${name} ${version}`, code: { [name]: code } }
+    this.pending = []
     try {
       plugin.register(this)
+      for (const entry of this.pending) this.commit(entry)
     } finally {
       this.registering = outer
+      this.pending = undefined
     }
     this.plugins.push(plugin.name)
     return true
@@ -141,14 +154,32 @@ class ContainerRegistry implements PluginRegistry {
   private add<K extends PluginKind, S extends z.ZodType>(kind: K, name: string, factory: Factory<S, Pluggable[K]>): void {
     const key = factoryKey(kind, name)
     const reserved = (kind === 'loss' && name === 'sft') || (kind === 'backend' && name === 'auto')
-    if (reserved || this.container.isRegistered(key)) {
-      const holder = reserved ? 'Plumbline itself' : `plugin "${this.container.resolve<Registered>(key).plugin}"`
+    const known = this.container.isRegistered(key)
+      ? this.container.resolve<Registered>(key)
+      : this.pending?.find((entry) => entry.kind === kind && entry.name === name)
+    if (reserved || known) {
+      const holder = known ? `plugin "${known.plugin}"` : 'Plumbline itself'
       throw new PlumbError(
         'PLUMB_PLUGIN_DUPLICATE',
-        `Plugin "${this.registering}" registers the ${KIND_TITLES[kind]} "${name}", which ${holder} has already.`,
+        `Plugin "${this.registering.title}" registers the ${KIND_TITLES[kind]} "${name}", which ${holder} has already.`,
       )
     }
-    this.container.register(key, { useValue: { kind, name, plugin: this.registering, factory } })
+    // What no zod 4 made cannot be asked for its keys: an unknown one would be dropped without a word.
+    if (typeof (factory.options as { _zod?: unknown } | undefined)?._zod !== 'object') {
+      throw new PlumbError(
+        'PLUMB_PLUGIN_INVALID',
+        `Plugin "${this.registering.title}" registers the ${KIND_TITLES[kind]} "${name}" with options that are no schema of zod 4; depend on zod ^4.`,
+      )
+    }
+    const { title: plugin, code } = this.registering
+    const entry = { kind, name, plugin, code, factory } as unknown as Registered
+    if (this.pending) this.pending.push(entry)
+    else this.commit(entry)
+  }
+
+  private commit(entry: Registered): void {
+    const { kind, name } = entry
+    this.container.register(factoryKey(kind, name), { useValue: entry })
     this.order.push({ kind, name })
   }
 }

@@ -24,7 +24,8 @@ function importOnlyEntry(target: string, folder: string): string | undefined {
   return file !== undefined && existsSync(file) ? file : undefined
 }
 
-function packageFolder(name: string, folder: string): string | undefined {
+/** Where a package is installed, seen from `folder`. */
+export function packageFolder(name: string, folder: string): string | undefined {
   for (let current = path.resolve(folder); ; current = path.dirname(current)) {
     const candidate = path.join(current, 'node_modules', name)
     if (existsSync(path.join(candidate, 'package.json'))) return candidate

@@ -59,14 +59,26 @@ export interface ReportRow {
   readonly negativePerplexity?: number
 }
 
+/** Candidates in which the labeler found no answer: a rate that is not small means that it does not read this model's answers. */
+export interface UnparsedAnswers {
+  readonly count: number
+  /** Candidates that were labelled. */
+  readonly of: number
+  /** The ends of a few of them. */
+  readonly examples: readonly { readonly id: string; readonly text: string }[]
+}
+
 export interface RunReport {
   readonly run: string
+  /** Identifies what is compared, and with what: `report-<key>.json` is this report, whatever ran in the folder since. Without rows there is none. */
+  readonly key?: string
   readonly control: string
   /** Whether alignment saw the questions of stage 1 again, or fresh ones: figures of the two designs are not comparable. */
   readonly design: string
   readonly rows: readonly ReportRow[]
   /** Candidates sampled (or given by the data file), right, wrong, unparsed, truncated, duplicate; questions with both kinds. */
   readonly samples?: Readonly<Record<string, number>>
+  readonly unparsed?: UnparsedAnswers
   readonly notices: readonly string[]
   readonly seconds: number
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
@@ -17,6 +17,19 @@ export function canonicalJson(value: unknown): string {
   )
 }
 
+/** SHA-256 of records in their order, each by its canonical JSON: how their file is formatted does not matter. */
+export class RecordHash {
+  private readonly hash: Hash = createHash('sha256')
+
+  add(record: object): void {
+    this.hash.update(canonicalJson(record)).update('\n')
+  }
+
+  digest(): string {
+    return this.hash.digest('hex')
+  }
+}
+
 /** SHA-256 of a file's bytes. */
 export async function hashFile(file: string): Promise<string> {
   const hash = createHash('sha256')
@@ -24,13 +37,30 @@ export async function hashFile(file: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** SHA-256 of a file, or of a folder's files by name and content, sub-folders and hidden files left out. `only` limits it to some names. */
+/** Names in a model folder that are no part of the model: texts about it, and what trainers leave to go on with. */
+const NO_PART =
+  /^\.|^(readme|license|licence|notice|use_policy)\b|\.(md|png|jpe?g|gif|pdf)$|^(optimizer|scheduler|scaler|training_args|rng_state.*)\.(pt|pth|bin)$|^trainer_state\.json$/i
+
+/** The names of a folder's files that count as its content: without sub-folders, hidden files, and texts about it. */
+export async function contentNames(folder: string): Promise<string[]> {
+  const names: string[] = []
+  for (const name of await readdir(folder)) {
+    if (!NO_PART.test(name) && (await stat(path.join(folder, name))).isFile()) names.push(name)
+  }
+  return names.sort()
+}
+
+/** SHA-256 over files by name and content. */
+export function hashOfFiles(files: Readonly<Record<string, string>>): string {
+  return hashJson(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** SHA-256 of a file, or of a folder's files by name and content; see {@link contentNames}. `only` limits it to some names. */
 export async function hashContent(target: string, only?: readonly string[]): Promise<string> {
   if ((await stat(target)).isFile()) return hashFile(target)
-  const entries = await readdir(target, { withFileTypes: true })
-  const names = entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name)
-  const chosen = names.filter((name) => only === undefined || only.includes(name)).sort()
-  const hashes: [string, string][] = []
-  for (const name of chosen) hashes.push([name, await hashFile(path.join(target, name))])
-  return hashJson(hashes)
+  const files: Record<string, string> = {}
+  for (const name of await contentNames(target)) {
+    if (only === undefined || only.includes(name)) files[name] = await hashFile(path.join(target, name))
+  }
+  return hashOfFiles(files)
 }

@@ -1,22 +1,35 @@
 import { appendFile, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { PlumbError } from '../errors'
+import { ContentHashes } from './content'
+import { differences } from './difference'
 import { readJson, writeJson } from './files'
-import { hashContent, hashJson } from './hash'
+import { contentNames, hashFile, hashJson, hashOfFiles } from './hash'
 import { lockFolder } from './lock'
 
-/** What a finished stage leaves beside its artifacts, as `done.json`. Holds no times and no absolute paths. */
-export interface Manifest {
+/** What a stage is, and everything that determines its artifacts. */
+export interface StageIdentity {
   readonly stage: string
   readonly variant?: string
   /** SHA-256 over `determinedBy`. */
   readonly key: string
   /** Everything the artifacts depend on, so that a person can see why a stage was not reused. */
   readonly determinedBy: unknown
+}
+
+/** What a finished stage leaves beside its artifacts, as `done.json`. Holds no times and no absolute paths. */
+export interface Manifest extends StageIdentity {
   /** Path inside the folder → SHA-256 of the content. */
   readonly artifacts: Readonly<Record<string, string>>
+  /** Of the artifacts that are folders: file name → SHA-256. */
+  readonly contents?: Readonly<Record<string, Readonly<Record<string, string>>>>
   readonly summary: string
   readonly figures: Readonly<Record<string, number>>
   readonly notices: readonly StageNotice[]
+  /** A few texts to look at, by what they show. */
+  readonly examples?: Readonly<Record<string, readonly StageExample[]>>
+  /** What the stage looked at beside, which does not determine its artifacts. */
+  readonly watched?: unknown
 }
 
 export interface StageNotice {
@@ -24,11 +37,21 @@ export interface StageNotice {
   readonly message: string
 }
 
+export interface StageExample {
+  readonly id: string
+  readonly text: string
+}
+
+export type StageResult = Pick<Manifest, 'summary' | 'figures' | 'notices' | 'examples' | 'watched'> & {
+  readonly artifacts: readonly string[]
+}
+
 /** One stage's folder, `<stage>[-<variant>]-<first digits of the key>`, finished or not. */
 export class StageFolder {
   constructor(
     readonly path: string,
-    private readonly identity: Pick<Manifest, 'stage' | 'variant' | 'key' | 'determinedBy'>,
+    readonly identity: StageIdentity,
+    private readonly hashes: ContentHashes,
   ) {}
 
   /** Where artifacts lie. */
@@ -41,59 +64,142 @@ export class StageFolder {
     return path.join(this.path, 'work', ...names)
   }
 
-  /** The manifest, if the stage is finished and its artifacts are there. */
+  /**
+   * The manifest, if the stage is finished and its artifacts are there.
+   * @throws PlumbError PLUMB_ARTIFACT_CHANGED where one of them is not what was written.
+   */
   async finished(): Promise<Manifest | undefined> {
     const manifest = await readJson<Manifest>(this.file('done.json'))
     if (manifest?.key !== this.identity.key) return undefined
     for (const name of Object.keys(manifest.artifacts)) {
       if (!(await exists(this.file(name)))) return undefined
     }
-    await rm(this.work(), { recursive: true, force: true })
+    for (const [name, hash] of Object.entries(manifest.artifacts)) {
+      const whole = await this.verify(name, hash, manifest.contents?.[name])
+      if (!whole) return undefined
+    }
     return manifest
   }
 
-  /** Whether an earlier process began and did not finish. */
-  async begun(): Promise<boolean> {
-    return exists(this.work())
+  /** Keeps other processes out of the stage. @throws PlumbError PLUMB_RUN_LOCKED */
+  async lock(): Promise<() => Promise<void>> {
+    await mkdir(this.path, { recursive: true })
+    return lockFolder(this.path)
+  }
+
+  /** Whether a process that was killed left something behind that its next user has to clear away: a lock, finished work. */
+  async isUntidy(): Promise<boolean> {
+    return (await exists(this.file('.lock'))) || (await exists(this.work()))
+  }
+
+  /** Whether an earlier process began it with what determines it now, and did not finish. */
+  async isBegun(): Promise<boolean> {
+    const begun = await readJson<StageIdentity>(this.work('stage.json')).catch(() => undefined)
+    return begun?.key === this.identity.key
+  }
+
+  async clearWork(): Promise<void> {
+    await rm(this.work(), { recursive: true, force: true })
+  }
+
+  /** Writes down what determines the stage. Resolves to whether an earlier process had begun and not finished it. */
+  async begin(): Promise<boolean> {
+    await removeUnfinished(this.path)
+    if (await this.isBegun()) return true
+    await writeJson(this.work('stage.json'), this.identity)
+    return false
   }
 
   /** Declares the stage finished. From here on it is reused. */
-  async finish(outcome: Pick<Manifest, 'summary' | 'figures' | 'notices'> & { readonly artifacts: readonly string[] }): Promise<Manifest> {
+  async finish(outcome: StageResult): Promise<Manifest> {
     const artifacts: Record<string, string> = {}
-    for (const name of [...outcome.artifacts].sort()) artifacts[name] = await hashContent(this.file(name))
-    const { summary, figures, notices } = outcome
-    const manifest: Manifest = { ...this.identity, artifacts, summary, figures, notices }
+    const contents: Record<string, Record<string, string>> = {}
+    for (const name of [...outcome.artifacts].sort()) {
+      if ((await stat(this.file(name))).isFile()) {
+        artifacts[name] = await hashFile(this.file(name))
+        continue
+      }
+      const files: Record<string, string> = {}
+      for (const inner of await contentNames(this.file(name))) files[inner] = await this.hashes.of(this.file(name, inner))
+      artifacts[name] = hashOfFiles(files)
+      contents[name] = files
+    }
+    const { summary, figures, notices, examples, watched } = outcome
+    const folders = Object.keys(contents).length > 0 ? { contents } : {}
+    const manifest: Manifest = { ...this.identity, artifacts, ...folders, summary, figures, notices, examples, watched }
     await writeJson(this.file('done.json'), manifest)
-    await rm(this.work(), { recursive: true, force: true })
+    await this.clearWork()
     return manifest
+  }
+
+  /** False where a file of a folder is gone. */
+  private async verify(name: string, hash: string, files: Readonly<Record<string, string>> | undefined): Promise<boolean> {
+    if ((await stat(this.file(name))).isFile()) {
+      if ((await hashFile(this.file(name))) !== hash) throw changed(this.file(name), this.path)
+      return true
+    }
+    const there = await contentNames(this.file(name))
+    if (files === undefined) return true
+    for (const [inner, expected] of Object.entries(files)) {
+      if (!there.includes(inner)) return false
+      if ((await this.hashes.of(this.file(name, inner))) !== expected) throw changed(this.file(name, inner), this.path)
+    }
+    const added = there.find((inner) => !(inner in files))
+    if (added !== undefined) throw changed(this.file(name, added), this.path, 'was not there when its stage was done')
+    return true
   }
 }
 
-/** A run folder: one folder per stage and key, a lock, and a log, which alone holds times. */
+function changed(file: string, folder: string, what = 'is not what its stage wrote'): PlumbError {
+  const message = `This file ${what}, and nothing is made from it. Put it back, or delete the folder ${path.basename(folder)} to have the stage done again.`
+  return new PlumbError('PLUMB_ARTIFACT_CHANGED', message, file)
+}
+
+/** A run folder: one folder per stage and key, and a log, which alone holds times. */
 export class RunStore {
+  readonly hashes: ContentHashes
+
   private constructor(
     readonly folder: string,
-    private readonly unlock: () => Promise<void>,
-  ) {}
+    writes: boolean,
+  ) {
+    this.hashes = new ContentHashes(folder, writes)
+  }
 
-  /** @throws PlumbError PLUMB_RUN_LOCKED */
   static async open(folder: string): Promise<RunStore> {
     await mkdir(folder, { recursive: true })
-    return new RunStore(folder, await lockFolder(folder))
+    return new RunStore(folder, true)
   }
 
-  async close(): Promise<void> {
-    await this.unlock()
+  /** To look only: nothing is made or written. */
+  static look(folder: string): RunStore {
+    return new RunStore(folder, false)
   }
 
-  /** The folder of a stage whose artifacts are determined by `determinedBy`. */
-  async stage(stage: string, variant: string | undefined, determinedBy: unknown): Promise<StageFolder> {
-    const key = hashJson({ stage, determinedBy })
+  /** The folder of a stage whose artifacts are determined by `determinedBy`; it need not be there. */
+  stage(stage: string, variant: string | undefined, determinedBy: unknown): StageFolder {
+    // What is not there is not written down either: the key and what stands in the manifest are of the same value.
+    const plain = JSON.parse(JSON.stringify(determinedBy)) as unknown
+    const key = hashJson({ stage, determinedBy: plain })
     const name = [stage, ...(variant === undefined ? [] : [variant]), key.slice(0, 8)].join('-')
-    const folder = path.join(this.folder, name)
-    await mkdir(folder, { recursive: true })
-    await removeUnfinished(folder)
-    return new StageFolder(folder, { stage, ...(variant === undefined ? {} : { variant }), key, determinedBy })
+    const identity = { stage, ...(variant === undefined ? {} : { variant }), key, determinedBy: plain }
+    return new StageFolder(path.join(this.folder, name), identity, this.hashes)
+  }
+
+  /** What differs between a stage and the last one of its name that was begun or done here; undefined where there is none. */
+  async whyNew({ identity, path: own }: StageFolder): Promise<{ readonly folder: string; readonly because: string } | undefined> {
+    let newest: { readonly folder: string; readonly at: number; readonly determinedBy: unknown } | undefined
+    for (const name of await readdir(this.folder).catch((): string[] => [])) {
+      const folder = path.join(this.folder, name)
+      if (!name.startsWith(identity.stage) || folder === own) continue
+      for (const file of [path.join(folder, 'done.json'), path.join(folder, 'work', 'stage.json')]) {
+        const other = await readJson<StageIdentity>(file).catch(() => undefined)
+        if (other?.stage !== identity.stage || other.variant !== identity.variant) continue
+        const at = (await stat(file)).mtimeMs
+        if (newest === undefined || at > newest.at) newest = { folder, at, determinedBy: other.determinedBy }
+      }
+    }
+    return newest && { folder: newest.folder, because: differences(newest.determinedBy, identity.determinedBy) }
   }
 
   /** Adds a line to `log.jsonl`. */

@@ -1,19 +1,12 @@
-import type { Generation } from '../seams/policy'
-import type { Sampler } from '../seams/sampler'
+import type { CandidateRecord, GroupRecord } from '../seams/records'
+import type { GivenSampler } from '../seams/sampler'
 
-/**
- * Chooses the candidates that the questions' data file gives. Nothing is sampled: the sample stage tokenises the file's texts itself,
- * since how many there are, and what they are, is the data's.
- */
-export class DatasetSampler implements Sampler {
+/** The candidates that the questions' data file gives. */
+export class DatasetSampler implements GivenSampler {
   readonly name = 'dataset'
+  readonly kind = 'given'
 
-  sample(): AsyncIterable<Generation> {
-    throw new Error('the sample stage reads the candidates of the data file itself')
+  candidates({ candidates }: GroupRecord): readonly CandidateRecord[] {
+    return candidates
   }
-}
-
-/** Whether candidates come from the data files. The registry lets no other sampler have the name. */
-export function isGiven({ name }: Sampler): boolean {
-  return name === 'dataset'
 }

@@ -5,7 +5,12 @@ export interface Labeler {
   readonly name: string
   /** Whether its labels are right/wrong or rewards. */
   readonly feedback: 'binary' | 'ranked'
-  /** One label per candidate text, in order. Deterministic. */
+  /** Whether it knows nothing but the labels that the data gives with its candidates: it then needs a sampler of given candidates. */
+  readonly needsGiven?: boolean
+  /**
+   * One label per candidate text, in order. Deterministic. Several questions may be asked at the same time. Asked before anything is
+   * computed, with no candidates, whether the question can be judged at all.
+   */
   label(question: Question, candidates: readonly CandidateText[]): Promise<readonly Label[]>
 }
 

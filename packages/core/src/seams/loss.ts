@@ -1,16 +1,21 @@
 import type * as tf from '@tensorflow/tfjs-core'
+import type { GroupPairs } from './pairs'
 import type { GroupRecord } from './records'
-import type { Pairs } from '../objective/pairs'
 
 /** How a loss keeps the worse candidates from being pushed out of the model's distribution (AFT, section 3). */
 export type Constraint = 'none' | 'detached' | 'boundary'
 
 /** What a loss needs and promises. The trainer and the conformance suite branch on this and on nothing else. */
 export interface LossManifest {
-  /** The name it is registered and chosen by. */
+  /** How the loss is called in messages. The name it is registered and chosen by is the registry's, and wins where they differ. */
   readonly name: string
   /** `binary`: reads `positive`; `ranked`: reads `rewards`; `either`: through `pairs`, whichever the data has. */
   readonly feedback: 'binary' | 'ranked' | 'either'
+  /**
+   * `candidates` (when absent): an alignment loss, over a question's candidates. `references`: a likelihood of the reference chains, as
+   * L_VFT is; it is given the chains that `sftFrom` says, and is no reason to sample candidates.
+   */
+  readonly trains?: 'references' | 'candidates'
   /** Whether `referenceLogProbs` (of the frozen stage-1 policy) must be there. */
   readonly needsReference: boolean
   /** What the batch loss is a mean over: questions, or sequences (see `AlignmentLoss.units`). */
@@ -48,7 +53,7 @@ export interface ScoredGroup {
   /** Which candidates are the reference chain of thought. */
   readonly reference: readonly boolean[]
   /** All (i, j) with candidate i better than j, by `rewards` or by `positive` as the manifest's feedback says. */
-  readonly pairs: Pairs
+  readonly pairs: GroupPairs
 }
 
 /** The labels of a group without its scores: what `needed` and `units` may look at. */

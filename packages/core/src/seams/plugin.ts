@@ -3,7 +3,7 @@ import type { AlignmentLoss } from './loss'
 import type { Backend } from './policy'
 import type { DatasetReader } from './dataset'
 import type { Labeler } from './labeler'
-import type { Sampler } from './sampler'
+import type { CandidateSource } from './sampler'
 
 /** The version of this contract; a plugin built for another major version is refused with a clear error. */
 export const PLUGIN_API_VERSION = 1
@@ -23,15 +23,20 @@ export interface Plugin {
   /** The package's name. */
   readonly name: string
   readonly apiVersion: number
-  /** Part of the keys of artifacts that the plugin had a hand in; the version in its package.json when absent. */
+  /** The version in its package.json when absent. */
   readonly version?: string
+  /**
+   * What its code is known by in the keys of the artifacts that it had a hand in; the version when absent. Loading a plugin sets it:
+   * a hash of the files for one that lies outside of `node_modules`, since nobody raises a version while writing a plugin.
+   */
+  readonly code?: string
   register(registry: Registry): void
 }
 
 /** What a plugin can add. Names are unique per kind; a second registration of a name is an error. */
 export interface Registry {
   loss<S extends z.ZodType>(name: string, factory: Factory<S, AlignmentLoss>): void
-  sampler<S extends z.ZodType>(name: string, factory: Factory<S, Sampler>): void
+  sampler<S extends z.ZodType>(name: string, factory: Factory<S, CandidateSource>): void
   labeler<S extends z.ZodType>(name: string, factory: Factory<S, Labeler>): void
   backend<S extends z.ZodType>(name: string, factory: Factory<S, Backend>): void
   dataset<S extends z.ZodType>(name: string, factory: Factory<S, DatasetReader>): void
@@ -39,7 +44,11 @@ export interface Registry {
 
 /** A schema for the options as they stand in the config, and how to make the thing from them. */
 export interface Factory<S extends z.ZodType, T> {
-  /** Validated strictly; unknown keys are errors with a did-you-mean. */
+  /**
+   * Validated strictly; unknown keys are errors with a did-you-mean. An option's schema may say, by zod's `meta`:
+   * `{ secret: true }`: the value is written down nowhere; `{ affectsResults: false }`: another value does not make finished work be
+   * done again. `${env:NAME}` in a value is the environment's, and is written down as it stands.
+   */
   readonly options: S
   create(options: z.output<S>, context: FactoryContext): T
 }

@@ -9,6 +9,11 @@ export interface Backend {
   readonly name: string
   /** Says in one line whether this backend can run here, and why not. Must not load a model. */
   probe(): Promise<BackendProbe>
+  /**
+   * The files that opening a model reads, absolute: by their content the model is known again. Where it is missing, every file of a
+   * model's folder counts but those that are known to be no part of one (a README, an optimizer's state).
+   */
+  modelFiles?(model: ModelSource): Promise<readonly string[]>
   /** Loads or initialises a model. Rejects with a PlumbError when the model cannot be read or does not fit. */
   open(model: ModelSource, options?: OpenOptions): Promise<Policy>
   /**
@@ -39,6 +44,11 @@ export interface BackendProbe {
   readonly usable: boolean
   /** The device by its own name, e.g. `CPU, 2 threads` or `NVIDIA H100 (Vulkan)`. */
   readonly device: string
+  /**
+   * The kind of device, e.g. `cpu`, `webgpu`, `cuda`: part of what artifacts are known by, which the device's name and the number of its
+   * threads are not. `gpu` or `cpu`, by `accelerated`, when absent.
+   */
+  readonly kind?: string
   /** One sentence: what it would use, or what is missing and how to get it. */
   readonly detail: string
   /** Whether the device is a GPU, no software adapter: `backend: auto` prefers it. */

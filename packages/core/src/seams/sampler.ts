@@ -1,14 +1,31 @@
 import type { Policy, Generation, Sampling, StepOptions } from './policy'
-import type { Question } from './records'
+import type { CandidateRecord, GroupRecord, Question } from './records'
 
-/** Where candidates come from: the policy itself, a remote model, a file. */
+/** Where candidates come from: a model that samples them, or texts that are there already. `kind` says which. */
+export type CandidateSource = Sampler | GivenSampler
+
+/** Samples candidates: from the policy itself, or from a remote model. */
 export interface Sampler {
   readonly name: string
+  readonly kind?: 'sampled'
   /**
    * Yields candidates as they finish, in any order; each (question id, candidate) exactly once.
    * The same request gives the same candidates, whatever else is asked for in the same call.
    */
   sample(requests: readonly SampleRequest[], context: SamplerContext): AsyncIterable<Generation>
+}
+
+/** Takes candidates that are texts already, as many as there are, with what labels they have: of the data file, or of another one. */
+export interface GivenSampler {
+  readonly name: string
+  readonly kind: 'given'
+  /** The candidates of a question of `data.questions` or `data.test`, always in the same order. No policy is asked. */
+  candidates(question: GroupRecord): readonly CandidateRecord[] | Promise<readonly CandidateRecord[]>
+}
+
+/** Whether candidates are given texts, and nothing is sampled. */
+export function isGiven(source: CandidateSource): source is GivenSampler {
+  return source.kind === 'given'
 }
 
 export interface SampleRequest {

@@ -1,7 +1,6 @@
 import type { AlignVariant } from '../config/schema'
 import type { GroupRecord } from '../seams/records'
-import type { WeightedLoss } from '../objective/groups'
-import { REFERENCE_LIKELIHOOD } from '../objective/reference-likelihood'
+import { isLikelihood, type WeightedLoss } from '../objective/groups'
 import { pairsOf } from '../objective/score'
 import type { AlignmentLoss } from '../seams/loss'
 import type { TrainingGroup } from '../train/step'
@@ -72,8 +71,6 @@ export function alignGroups(
   })
   return { sftFrom, questions, aligned: aligns ? aligned : [], repeated }
 }
-
-export const isLikelihood = (loss: AlignmentLoss): boolean => loss.manifest.name === REFERENCE_LIKELIHOOD
 
 /**
  * Whether a loss has anything to learn from in these groups: a candidate that it asks for, or, if it does not say what it asks for,

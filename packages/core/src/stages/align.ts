@@ -1,64 +1,57 @@
-import type { AlignVariant } from '../config/schema'
+import type { ResolvedTerm, ResolvedVariant } from '../config/resolve'
 import { PlumbError } from '../errors'
-import type { WeightedLoss } from '../objective/groups'
+import { isLikelihood, type WeightedLoss } from '../objective/groups'
 import { readLines } from '../run/files'
-import type { ModelFacts, ModelSource } from '../seams/policy'
+import type { ModelFacts } from '../seams/policy'
 import { EpochOrder, stepsOf } from '../train/order'
 import { trainingStep, type TrainingGroup } from '../train/step'
-import { alignGroups, chainsFrom, hasSignal, isLikelihood, selectionCounts, type AlignGroups } from './align-groups'
-import type { Finished, StageContext, StageDesk } from './context'
+import { alignGroups, chainsFrom, hasSignal, selectionCounts, type AlignGroups } from './align-groups'
+import type { Finished, Model, StageContext, StageDesk } from './context'
 import type { RunData } from './data'
 import { freezingOf } from './freezing'
 import type { LabelledQuestion } from './records'
 import { referenceLogProbs } from './reference'
 import { ReferenceEncoding } from './sft'
-import { trainingSection, trainModel } from './train-model'
-
-/** A model as stages hand it on. */
-export interface Model {
-  readonly source: ModelSource
-  readonly hash: string
-}
+import { noteOtherValidation, trainingSection, trainModel } from './train-model'
 
 /** Stage 4 for one variant: L_VFT and alignment losses over the labelled groups. */
 export async function alignStage(
   context: StageContext,
   data: RunData,
-  variant: AlignVariant,
+  { config: variant, terms }: ResolvedVariant,
   labels: Finished,
   models: Readonly<Record<'sft' | 'base', Model>>,
 ): Promise<Finished> {
-  const losses = named(context.dependencies.losses(variant))
+  const losses = named(terms)
   const start = models[variant.startFrom]
   const labelHash = labels.manifest.artifacts['groups.jsonl']
   const needsReference = losses.some(({ loss }) => loss.manifest.needsReference)
-  const { name, ...section } = variant
+  const { name, losses: _, ...section } = variant
+  const sftFrom = chainsFrom(variant, losses, data.questions.records)
   const determinedBy = {
-    section: trainingSection(section),
+    align: { ...trainingSection(section), sftFrom, losses: terms.map(({ identity, weight }) => ({ ...identity, weight })) },
     model: start.hash,
     labels: labelHash,
-    train: data.train.hash,
-    prompt: context.config.prompt,
-    validation: data.validation && { data: data.validation.hash, every: variant.checkpointEvery },
-    reference: needsReference ? models.sft.hash : undefined,
+    ...(sftFrom === 'train' ? { train: data.train.hash, prompt: context.config.prompt } : {}),
+    ...(needsReference ? { reference: models.sft.hash } : {}),
   }
+  const spec = { stage: 'align', variant: name, determinedBy, code: codeOf(terms), backend: true, seed: context.config.seed } as const
   const read = () => readLines<LabelledQuestion>(labels.folder.file('groups.jsonl'))
   const reference = async () => {
     const labelled = await read()
-    return referenceLogProbs(context, labelled, labelHash, models.sft.source, models.sft.hash)
+    return referenceLogProbs(context, labelled, labelHash, models.sft)
   }
-  return context.run({ stage: 'align', variant: name, determinedBy }, async (desk) => {
+  const finished = await context.run(spec, async (desk) => {
     const labelled = await read()
-    const sftFrom = chainsFrom(variant, losses, data.questions.records)
     const groups = alignGroups(variant, losses, labelled, sftFrom, needsReference ? await reference() : undefined)
     const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
       const references = new ReferenceEncoding(context, desk, model, signal)
       return {
-        chains: groups.sftFrom === 'train' ? await references.of(data.train.records, 'data.train') : [],
-        validation: data.validation ? await references.of(data.validation.records, 'data.validation') : [],
+        chains: groups.sftFrom === 'train' ? await references.of(data.train) : [],
+        validation: data.validation ? await references.of(data.validation) : [],
       }
     }
-    return context.withTrainee(start.source, freezingOf(variant, `align "${name}"`), encode, async (policy, { chains, validation }) => {
+    return context.withTrainee(start, freezingOf(variant, `align "${name}"`), encode, async (policy, { chains, validation }) => {
       const worthwhile = noteSignal(losses, groups, desk, name)
       const questions = groups.questions.filter((parts) => parts.length > 0)
       // a control without candidates takes as many steps as the variants it is compared with
@@ -77,6 +70,7 @@ export async function alignStage(
           ]),
         title: `align "${name}"`,
         validation,
+        validationHash: data.validation?.hash,
       })
       const counts = selectionCounts(losses, labelled, groups.aligned)
       noteSelection(losses, counts, desk)
@@ -84,7 +78,12 @@ export async function alignStage(
       return { ...outcome, figures: { ...outcome.figures, questions: groups.aligned.length, repeated, ...counts } }
     })
   })
+  noteOtherValidation(context, finished, data.validation)
+  return finished
 }
+
+/** L_VFT is core's own. */
+const codeOf = (terms: readonly ResolvedTerm[]) => terms.map(({ code }) => code)
 
 function pickAll<T>(order: EpochOrder, items: readonly T[], step: number, batchSize: number): T[] {
   return items.length === 0 ? [] : order.batch(step, batchSize).map((i) => items[i])
@@ -132,7 +131,7 @@ function noteSelection(losses: readonly WeightedLoss[], counts: Readonly<Record<
 }
 
 /** @throws PlumbError PLUMB_UNKNOWN_VARIANT */
-export function chosenVariants(variants: readonly AlignVariant[], name: string | undefined): readonly AlignVariant[] {
+export function chosenVariants(variants: readonly ResolvedVariant[], name: string | undefined): readonly ResolvedVariant[] {
   if (name === undefined) return variants
   const chosen = variants.filter((variant) => variant.name === name)
   if (chosen.length > 0) return chosen

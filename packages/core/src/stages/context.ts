@@ -1,10 +1,11 @@
-import type { Config } from '../config/schema'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BackendCandidate, CodeIdentity, Identity, ResolvedConfig } from '../config/resolve'
+import { isPlumbError, PlumbError } from '../errors'
+import { renderPrompt } from '../prompt/render'
 import type { RunEvent, StageName, StageProgress } from '../run/events'
-import type { Manifest, RunStore, StageFolder, StageNotice } from '../run/store'
-import type { Labeler } from '../seams/labeler'
-import type { ModelFacts, ModelSource, Policy } from '../seams/policy'
-import type { RunDependencies } from './dependencies'
-import { judgeOf } from './data'
+import type { Manifest, RunStore, StageExample, StageFolder, StageNotice } from '../run/store'
+import type { BackendProbe, ModelFacts, ModelSource, Policy } from '../seams/policy'
+import { CORE_VERSION } from '../version'
 import { Encoder, EncodingCache } from './encoding'
 import { prepareTraining, type Freezing } from './freezing'
 
@@ -14,13 +15,25 @@ export interface Finished {
   readonly manifest: Manifest
 }
 
+/** A model as stages hand it on. */
+export interface Model {
+  readonly source: ModelSource
+  readonly hash: string
+  /** Whether its files are still what was hashed. @throws PlumbError PLUMB_MODEL_CHANGED */
+  verify?(): Promise<void>
+}
+
 export interface StageSpec {
-  /** The first part of the folder's name; `stage` when absent. */
-  readonly kind?: string
   readonly stage: StageName
   readonly variant?: string
   /** Everything the artifacts depend on beside code, seed and backend. */
-  readonly determinedBy: unknown
+  readonly determinedBy: object
+  /** The plugins that have a hand in it, beside the backend's. */
+  readonly code?: readonly CodeIdentity[]
+  /** Whether the backend computes in it. */
+  readonly backend: boolean
+  /** The run's seed, where something is drawn. */
+  readonly seed?: number
 }
 
 export interface StageOutcome {
@@ -28,6 +41,8 @@ export interface StageOutcome {
   readonly artifacts: readonly string[]
   readonly summary: string
   readonly figures?: Readonly<Record<string, number>>
+  readonly examples?: Readonly<Record<string, readonly StageExample[]>>
+  readonly watched?: unknown
 }
 
 /** What a stage works with: tells progress, collects notices, marks its work as begun. */
@@ -39,45 +54,174 @@ export interface StageDesk {
   notice(level: StageNotice['level'], message: string): void
 }
 
+/** What a stage would be, where none is to be run. */
+export class NotDone extends Error {
+  constructor(
+    readonly folder: StageFolder,
+    readonly title: string,
+  ) {
+    super(`${title} is not done.`)
+  }
+}
+
+/** The backend that computes, and what it is known by. */
+export interface ChosenEngine extends BackendCandidate {
+  readonly probe: BackendProbe
+}
+
+const WAIT_MS = 500
+
 /** What all stages share during one run. */
 export class StageContext {
   /** Messages of the notices of every stage, reused ones included. */
   readonly notices: string[] = []
   /** The stage at work, for messages. */
   current = ''
-  /** Says which answers are right; see {@link judgeOf}. */
-  readonly judge: Labeler
   private readonly encodings = new EncodingCache()
+  private readonly engine: Identity & { readonly device: string }
 
   constructor(
-    readonly config: Config,
-    readonly dependencies: RunDependencies,
+    readonly resolved: ResolvedConfig,
+    readonly backend: ChosenEngine,
     readonly store: RunStore,
-    /** What must be equal for equal bytes: the backend, its device and options. */
-    private readonly backend: unknown,
     readonly signal: AbortSignal | undefined,
     private readonly emit: (event: RunEvent) => void,
+    /** Nothing is run, made or written: the first stage that is not done is thrown, as {@link NotDone}. */
+    private readonly looks = false,
   ) {
-    this.judge = judgeOf(dependencies.labeler)
+    const { kind, accelerated } = backend.probe
+    this.engine = { ...backend.identity, device: kind ?? (accelerated ? 'gpu' : 'cpu') }
+  }
+
+  get config() {
+    return this.resolved.config
   }
 
   /** Runs a stage, or reuses it where it is finished. */
-  async run({ kind, stage, variant, determinedBy }: StageSpec, work: (desk: StageDesk) => Promise<StageOutcome>): Promise<Finished> {
+  async run(spec: StageSpec, work: (desk: StageDesk) => Promise<StageOutcome>): Promise<Finished> {
     this.signal?.throwIfAborted()
-    const { codeVersion: code } = this.dependencies
-    const folder = await this.store.stage(kind ?? stage, variant, {
-      code,
-      seed: this.config.seed,
-      backend: this.backend,
-      ...(determinedBy as object),
-    })
-    const finished = await folder.finished()
-    if (finished) {
-      this.emit({ type: 'stage-reused', stage, variant, path: folder.path })
-      for (const notice of finished.notices) this.notice(notice)
-      return { folder, manifest: finished }
+    const { stage, variant } = spec
+    const title = [stage, variant].filter(Boolean).join(' ')
+    const folder = this.store.stage(stage, variant, this.determined(spec))
+    const finished = await this.reuse(spec, folder)
+    if (finished) return finished
+    if (this.looks) throw new NotDone(folder, title)
+    const unlock = await this.lock(folder, title)
+    const before = this.current
+    try {
+      // by another process, while this one waited
+      const made = await this.reuse(spec, folder)
+      if (made) return made
+      this.current = title
+      return await this.work(spec, folder, title, work)
+    } catch (error) {
+      throw this.located(error, title)
+    } finally {
+      await unlock()
+      // what failed stays the stage at work
+      if (!this.signal?.aborted) this.current = before
     }
-    this.current = [stage, variant].filter(Boolean).join(' ')
+  }
+
+  /** Says something of the run as a whole, in the report too. */
+  say(level: StageNotice['level'], message: string): void {
+    this.notice({ level, message })
+  }
+
+  /** Turns this run's questions and chains into the model's tokens. */
+  encoder(model: ModelFacts | Policy): Encoder {
+    const facts = 'info' in model ? factsOf(model) : model
+    return new Encoder(facts, (question, tokenizer) => renderPrompt(question, this.config.prompt, tokenizer), this.encodings)
+  }
+
+  /** Opens a model, lends it, and disposes it whatever happens. */
+  async withPolicy<T>(source: ModelSource, use: (policy: Policy) => Promise<T>): Promise<T> {
+    const policy = await this.backend.made.open(source, this.backend.open)
+    try {
+      return await use(policy)
+    } finally {
+      await policy.dispose()
+    }
+  }
+
+  /** Lends what tokenising needs of a model, which is opened only where the backend has no other way to know. */
+  async withFacts<T>(source: ModelSource, use: (model: ModelFacts) => Promise<T>): Promise<T> {
+    const facts = await this.backend.made.inspect?.(source)
+    return facts ? use(facts) : this.withPolicy(source, (policy) => use(factsOf(policy)))
+  }
+
+  /**
+   * Opens a model for training while `encode` turns data into its tokens, where the backend knows them without the model; lends both to
+   * `use`. A model that cannot be opened stops `encode`, and is what is reported.
+   */
+  async withTrainee<E, T>(
+    model: Model,
+    freezing: Freezing | undefined,
+    encode: (model: ModelFacts, signal: AbortSignal | undefined) => Promise<E>,
+    use: (policy: Policy, encoded: E) => Promise<T>,
+  ): Promise<T> {
+    const facts = await this.backend.made.inspect?.(model.source)
+    const failed = new AbortController()
+    const signal = AbortSignal.any([failed.signal, ...(this.signal ? [this.signal] : [])])
+    const encoding = facts && encode(facts, signal)
+    // Its failure is looked at below.
+    encoding?.catch(() => undefined)
+    try {
+      return await this.withPolicy(model.source, async (policy) => {
+        await model.verify?.()
+        await prepareTraining(policy, freezing)
+        return use(policy, await (encoding ?? encode(factsOf(policy), this.signal)))
+      })
+    } catch (error) {
+      failed.abort(error)
+      await encoding?.catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** Everything that determines a stage, as its key and its manifest have it. */
+  private determined({ determinedBy, code = [], backend, seed }: StageSpec): object {
+    const plugins = [...code, ...(backend ? [this.backend.code] : [])]
+    return {
+      ...determinedBy,
+      code: Object.assign({ '@plumbline/core': CORE_VERSION }, ...plugins) as CodeIdentity,
+      ...(backend ? { backend: this.engine } : {}),
+      ...(seed === undefined ? {} : { seed }),
+    }
+  }
+
+  private async reuse({ stage, variant }: StageSpec, folder: StageFolder): Promise<Finished | undefined> {
+    const manifest = await folder.finished()
+    if (manifest === undefined) return undefined
+    if (!this.looks && (await folder.isUntidy())) await tidy(folder)
+    this.emit({ type: 'stage-reused', stage, variant, path: folder.path })
+    for (const notice of manifest.notices) this.notice(notice)
+    return { folder, manifest }
+  }
+
+  /** Keeps other processes out of the stage, and waits for the one that is making it. */
+  private async lock(folder: StageFolder, title: string): Promise<() => Promise<void>> {
+    for (let said = false; ; said = true) {
+      try {
+        return await folder.lock()
+      } catch (error) {
+        if (!isPlumbError(error) || error.code !== 'PLUMB_RUN_LOCKED') throw error
+        const message = `${title} is being made by another run; waiting for it. (${error.where ?? folder.path}: ${error.message})`
+        if (!said) this.emit({ type: 'notice', level: 'info', message })
+      }
+      await sleep(WAIT_MS, undefined, { signal: this.signal })
+    }
+  }
+
+  private async work(
+    { stage, variant }: StageSpec,
+    folder: StageFolder,
+    title: string,
+    work: (desk: StageDesk) => Promise<StageOutcome>,
+  ): Promise<Finished> {
+    const goesOn = await folder.begin()
+    const before = goesOn ? undefined : await this.store.whyNew(folder)
+    if (before) this.emit({ type: 'notice', level: 'info', message: `${title} is done again: ${before.because}.` })
     const started = performance.now()
     const notices: StageNotice[] = []
     const desk: StageDesk = {
@@ -89,70 +233,37 @@ export class StageContext {
         this.notice({ level, message })
       },
     }
-    const { artifacts, summary, figures = {} } = await work(desk)
-    const manifest = await folder.finish({ artifacts, summary, figures, notices })
+    const { artifacts, summary, figures = {}, examples, watched } = await work(desk)
+    const manifest = await folder.finish({ artifacts, summary, figures, notices, examples, watched })
     const seconds = (performance.now() - started) / 1000
     this.emit({ type: 'stage-end', stage, variant, seconds, path: folder.path, summary })
     await this.store.log({ stage, variant, seconds, summary })
     return { folder, manifest }
   }
 
-  /** Turns this run's questions and chains into the model's tokens. */
-  encoder(model: ModelFacts | Policy): Encoder {
-    const facts = 'info' in model ? factsOf(model) : model
-    return new Encoder(facts, (question, tokenizer) => this.dependencies.prompt(question, tokenizer), this.encodings)
-  }
-
-  /** Opens a model, lends it, and disposes it whatever happens. */
-  async withPolicy<T>(source: ModelSource, use: (policy: Policy) => Promise<T>): Promise<T> {
-    const { backend, openOptions } = this.dependencies
-    const policy = await backend.open(source, openOptions)
-    try {
-      return await use(policy)
-    } finally {
-      await policy.dispose()
-    }
-  }
-
-  /** Lends what tokenising needs of a model, which is opened only where the backend has no other way to know. */
-  async withFacts<T>(source: ModelSource, use: (model: ModelFacts) => Promise<T>): Promise<T> {
-    const facts = await this.dependencies.backend.inspect?.(source)
-    return facts ? use(facts) : this.withPolicy(source, (policy) => use(factsOf(policy)))
-  }
-
-  /**
-   * Opens a model for training while `encode` turns data into its tokens, where the backend knows them without the model; lends both to
-   * `use`. A model that cannot be opened stops `encode`, and is what is reported.
-   */
-  async withTrainee<E, T>(
-    source: ModelSource,
-    freezing: Freezing | undefined,
-    encode: (model: ModelFacts, signal: AbortSignal | undefined) => Promise<E>,
-    use: (policy: Policy, encoded: E) => Promise<T>,
-  ): Promise<T> {
-    const { backend } = this.dependencies
-    const facts = await backend.inspect?.(source)
-    const failed = new AbortController()
-    const signal = AbortSignal.any([failed.signal, ...(this.signal ? [this.signal] : [])])
-    const encoding = facts && encode(facts, signal)
-    // Its failure is looked at below.
-    encoding?.catch(() => undefined)
-    try {
-      return await this.withPolicy(source, async (policy) => {
-        await prepareTraining(policy, freezing)
-        return use(policy, await (encoding ?? encode(factsOf(policy), this.signal)))
-      })
-    } catch (error) {
-      failed.abort(error)
-      await encoding?.catch(() => undefined)
-      throw error
-    }
+  /** A plugin's failure with the stage it happened in; one that an abort brought about is the abort. */
+  private located(error: unknown, title: string): unknown {
+    if (!isPlumbError(error) || error.code !== 'PLUMB_PLUGIN_FAILED') return error
+    if (this.signal?.aborted) return error.cause
+    if (error.where !== undefined) return error
+    return new PlumbError(error.code, error.message, title, { cause: error })
   }
 
   private notice({ level, message }: StageNotice): void {
     this.notices.push(message)
     this.emit({ type: 'notice', level, message })
   }
+}
+
+/** Clears away what a killed process left in a stage that it had finished, unless another one is still at it. */
+async function tidy(folder: StageFolder): Promise<void> {
+  const unlock = await folder.lock().catch((error: unknown) => {
+    if (isPlumbError(error)) return undefined
+    throw error
+  })
+  if (unlock === undefined) return
+  await folder.clearWork()
+  await unlock()
 }
 
 function factsOf({ tokenizer, info }: Policy): ModelFacts {

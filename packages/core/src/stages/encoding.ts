@@ -1,9 +1,12 @@
 import { originOf } from '../data/origin'
 import type { GroupRecord } from '../seams/records'
-import { PlumbError } from '../errors'
+import { isPlumbError, PlumbError } from '../errors'
+import type { RenderedPrompt } from '../prompt/render'
 import type { ModelFacts } from '../seams/policy'
 import type { Tokenizer, TokenPair } from '../seams/tokenizer'
-import type { RunDependencies } from './dependencies'
+
+/** The model's prompt for a question. */
+export type RenderPrompt = (question: string, tokenizer: Tokenizer) => RenderedPrompt
 
 /** What was tokenised before in this process: every stage needs the same prompts again. */
 export class EncodingCache {
@@ -28,7 +31,7 @@ export class Encoder {
 
   constructor(
     readonly model: ModelFacts,
-    private readonly prompt: RunDependencies['prompt'],
+    private readonly prompt: RenderPrompt,
     private readonly cache: EncodingCache,
   ) {}
 
@@ -75,7 +78,7 @@ export class Encoder {
       try {
         return tokenizer.encodePair(text, chain)
       } catch (error) {
-        if (!(error instanceof PlumbError)) throw error
+        if (!isPlumbError(error)) throw error
         const where = [originOf(record) ?? `question "${record.id}"`, error.where].filter(Boolean).join('  ')
         throw new PlumbError(error.code, error.message, where, { cause: error })
       }

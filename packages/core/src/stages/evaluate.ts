@@ -1,17 +1,18 @@
+import type { Made } from '../config/resolve'
 import { assessmentAccuracy, perplexity } from '../diagnostics/assessment'
 import type { GroupRecord } from '../seams/records'
 import { writeJsonLines } from '../data/write'
-import { summed } from '../objective/score'
+import { finiteSum } from '../objective/score'
 import { randomStreams } from '../util/random'
 import { readLines } from '../run/files'
 import { Journal } from '../run/journal'
-import { isGiven } from '../samplers/dataset'
-import type { Label } from '../seams/labeler'
+import type { Label, Labeler } from '../seams/labeler'
 import type { Policy } from '../seams/policy'
-import type { Model } from './align'
+import { isGiven } from '../seams/sampler'
+import { checkedLabels } from './checked-labels'
 import { collect } from './collect'
-import type { Finished, StageContext, StageDesk } from './context'
-import { answered, type RunData } from './data'
+import type { Finished, Model, StageContext, StageDesk } from './context'
+import { askedOf, type RunData } from './data'
 import { encodeGiven } from './given'
 import { distinct, samplingOf } from './sample'
 
@@ -48,6 +49,8 @@ interface ScoredQuestion {
 /** How one model did on the test questions. */
 export interface Evaluation {
   readonly name: string
+  /** The key of its stage. */
+  readonly key?: string
   readonly answers: readonly Answer[]
   readonly assessmentAccuracy?: number
   readonly positivePerplexity?: number
@@ -63,20 +66,21 @@ const isRanked = (candidates: readonly TestCandidate[]): boolean => candidates.s
  * candidates come from the data files, they are the test file's own.
  */
 export async function testCandidates(context: StageContext, data: RunData, model: Model): Promise<Finished> {
-  if (isGiven(context.dependencies.sampler)) return givenTestCandidates(context, data, model)
+  if (isGiven(context.resolved.sampler.made)) return givenTestCandidates(context, data, model)
   const { config, signal } = context
+  const labeler = testLabeler(context, data)
   const { k } = config.sample
   // a stream of its own: test and training questions may carry the same ids
   const seed = Math.floor(randomStreams(config.seed)('test candidates')() * 2 ** 31)
   const sampling = samplingOf(config.sample, seed)
   const determinedBy = {
     model: model.hash,
-    sampling: { k, ...sampling },
-    label: config.label,
+    sample: { k, ...sampling },
+    label: labeler.identity,
     prompt: config.prompt,
     test: data.test.hash,
   }
-  return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy }, (desk) =>
+  return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: true }, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       const prompts = encodePrompts(context, data.test.records, policy)
       const completions = await collect({
@@ -95,44 +99,54 @@ export async function testCandidates(context: StageContext, data: RunData, model
       const lines: TestQuestion[] = []
       for (const { id, prompt, answer } of data.test.records) {
         const candidates = distinct(completions.get(id)!)
-        const labels = await context.judge.label(
-          { id, prompt, answer },
-          candidates.map(({ text, finish }) => ({ text, complete: finish !== 'length' })),
-        )
-        const labelled = candidates.map(({ text, tokens }, c) => ({ text, tokens, positive: isRight(labels[c]) }))
+        const texts = candidates.map(({ text, finish }) => ({ text, complete: finish !== 'length' }))
+        const labels = await checkedLabels(labeler.made, { id, prompt, answer }, texts)
+        const labelled = candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, labels[c]))
         lines.push({ id, promptTokens: prompts.get(id)!, candidates: labelled })
       }
       await writeJsonLines(desk.folder.file('candidates.jsonl'), lines)
       const all = lines.flatMap(({ candidates }) => candidates)
       const right = all.filter(({ positive }) => positive).length
+      const ranked = isRanked(all)
       return {
         artifacts: ['candidates.jsonl'],
-        summary: `${all.length} test candidates, ${right} right`,
-        figures: { candidates: all.length, right },
+        summary: `${all.length} test candidates, ${ranked ? 'ranked' : `${right} right`}`,
+        figures: { candidates: all.length, ...(ranked ? {} : { right }) },
       }
     }),
   )
 }
 
+/**
+ * Who labels sampled test candidates: the judge of answers, or, where that one cannot be asked about every question, the run's labeler,
+ * which then ranks.
+ */
+function testLabeler({ resolved }: StageContext, { test }: RunData): Made<Labeler> {
+  return askedOf(resolved, test.records).length === test.records.length ? resolved.judge : resolved.labeler
+}
+
+function testCandidate(text: string, tokens: readonly number[], label: Label): TestCandidate {
+  const { status, reward } = label
+  return { text, tokens, positive: isRight(label), ...(status === 'ranked' ? { reward } : {}) }
+}
+
 async function givenTestCandidates(context: StageContext, data: RunData, model: Model): Promise<Finished> {
-  const { config, dependencies } = context
-  const { sampler } = config.sample
-  const determinedBy = { model: model.hash, sampler, label: config.label, prompt: config.prompt, test: data.test.hash }
-  return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy }, (desk) =>
+  const { config } = context
+  const { sampler, labeler } = context.resolved
+  const sample = { sampler: sampler.name }
+  const determinedBy = { model: model.hash, sample, label: labeler.identity, prompt: config.prompt, test: data.test.hash }
+  return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: false }, (desk) =>
     context.withFacts(model.source, async (facts) => {
-      const { lines: given, counts } = await encodeGiven(context, desk, context.encoder(facts), data.test.records, 'data.test')
+      const { lines: given, counts } = await encodeGiven(context, desk, context.encoder(facts), data.test)
       const lines: TestQuestion[] = []
       for (const [q, { id, promptTokens, candidates }] of given.entries()) {
         const texts = candidates.map(({ text, given: labels }) => ({ text, complete: true, given: labels }))
-        const labels = await dependencies.labeler.label(data.test.records[q], texts)
-        const labelled = candidates.map(({ text, tokens }, c): TestCandidate => {
-          const { status, reward } = labels[c]
-          return { text, tokens, positive: isRight(labels[c]), ...(status === 'ranked' ? { reward } : {}) }
-        })
+        const labels = await checkedLabels(labeler.made, data.test.records[q], texts)
+        const labelled = candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, labels[c]))
         lines.push({ id, promptTokens, candidates: labelled })
       }
       await writeJsonLines(desk.folder.file('candidates.jsonl'), lines)
-      if (counts.candidates === 0 && answered(data.test.records).length === 0) {
+      if (counts.candidates === 0 && askedOf(context.resolved, data.test.records).length === 0) {
         desk.notice('warning', 'data.test has neither candidates nor answers: nothing is measured on it.')
       }
       return {
@@ -152,20 +166,21 @@ export async function evaluateStage(
   model: Model,
   candidates: Finished,
 ): Promise<Evaluation> {
-  const { config } = context
+  const { config, resolved } = context
   const { maxNewTokens, stop } = config.evaluate
+  const { judge } = resolved
   const determinedBy = {
     model: model.hash,
-    section: { maxNewTokens, stop },
-    label: config.label,
+    evaluate: { maxNewTokens, stop, label: judge.identity, asked: judge.asked },
     prompt: config.prompt,
     test: data.test.hash,
     candidates: candidates.manifest.artifacts['candidates.jsonl'],
   }
-  const { folder } = await context.run({ stage: 'evaluate', variant: name, determinedBy }, (desk) =>
+  const spec = { stage: 'evaluate', variant: name, determinedBy, code: [judge.code], backend: true, seed: config.seed } as const
+  const { folder, manifest } = await context.run(spec, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       // the labels of a data file judge no new answer, so without an expected one there is nothing to ask
-      const asked = isGiven(context.dependencies.sampler) ? answered(data.test.records) : data.test.records
+      const asked = askedOf(resolved, data.test.records)
       const answers = await greedyAnswers(context, desk, asked, policy)
       const questions = await readLines<TestQuestion>(candidates.folder.file('candidates.jsonl'))
       const scores = await scoreCandidates(context, desk, policy, questions, asked.length === 0)
@@ -186,7 +201,7 @@ export async function evaluateStage(
   const answers = await readLines<Answer>(folder.file('answers.jsonl'))
   const scored = await readLines<ScoredQuestion>(folder.file('scores.jsonl'))
   const questions = await readLines<TestQuestion>(candidates.folder.file('candidates.jsonl'))
-  return { name, answers, ...assess(questions, scored) }
+  return { name, key: manifest.key, answers, ...assess(questions, scored) }
 }
 
 async function greedyAnswers(context: StageContext, desk: StageDesk, records: readonly GroupRecord[], policy: Policy): Promise<Answer[]> {
@@ -210,7 +225,7 @@ async function greedyAnswers(context: StageContext, desk: StageDesk, records: re
   const answers: Answer[] = []
   for (const { id, prompt, answer } of records) {
     const [{ text, finish }] = completions.get(id)!
-    const [label] = await context.judge.label({ id, prompt, answer }, [{ text, complete: finish !== 'length' }])
+    const [label] = await checkedLabels(context.resolved.judge.made, { id, prompt, answer }, [{ text, complete: finish !== 'length' }])
     answers.push({ id, text, status: label.status, right: isRight(label), ...(label.answer === undefined ? {} : { given: label.answer }) })
   }
   return answers
@@ -244,7 +259,7 @@ async function scoreCandidates(
       )
       const byId = new Map(sampled.map(({ id }, q) => [id, scored[q]]))
       for (const { id, candidates } of chunk) {
-        const line = { id, scores: candidates.map(({ tokens }, c) => summed(byId.get(id)?.[c]) / tokens.length) }
+        const line = { id, scores: candidates.map(({ tokens }, c) => finiteSum(byId.get(id)?.[c], id) / tokens.length) }
         lines.push(line)
         await journal.append(line)
       }
@@ -256,7 +271,7 @@ async function scoreCandidates(
   return lines
 }
 
-function assess(questions: readonly TestQuestion[], scored: readonly ScoredQuestion[]): Omit<Evaluation, 'name' | 'answers'> {
+function assess(questions: readonly TestQuestion[], scored: readonly ScoredQuestion[]): Omit<Evaluation, 'name' | 'key' | 'answers'> {
   const assessed = questions.map(({ candidates }, q) => ({
     scores: scored[q].scores,
     positive: candidates.map(({ positive }) => positive),

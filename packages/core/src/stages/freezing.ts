@@ -16,7 +16,7 @@ export interface Freezing {
  *
  * @throws PlumbError PLUMB_FREEZE_UNKNOWN, PLUMB_FREEZE_ALL, PLUMB_FREEZE_UNSUPPORTED
  */
-export async function checkFreezing({ sft, align }: Config, backend: Backend, model: ModelSource): Promise<void> {
+export async function checkFreezing({ sft, align }: Pick<Config, 'sft' | 'align'>, backend: Backend, model: ModelSource): Promise<void> {
   const all = [freezingOf(sft, 'sft'), ...align.map((variant) => freezingOf(variant, `align "${variant.name}"`))]
   const asked = all.filter((freezing) => freezing !== undefined)
   if (asked.length === 0) return

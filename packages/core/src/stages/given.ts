@@ -1,28 +1,24 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import { labelsOf } from '../data/given'
-import type { GroupRecord } from '../seams/records'
 import { writeJsonLines } from '../data/write'
 import { PlumbError } from '../errors'
-import type { ModelSource } from '../seams/policy'
-import type { Finished, StageContext, StageDesk } from './context'
-import type { RunData } from './data'
+import type { Finished, Model, StageContext, StageDesk } from './context'
+import type { DataSet, RunData } from './data'
 import type { Encoder } from './encoding'
 import type { SampledCandidate, SampledQuestion } from './records'
 import { noteEncoding } from './sft'
 
 /** Stage 2 where candidates come from the data file: its texts as tokens, duplicates removed. The model lends its tokenizer only. */
-export async function givenStage(context: StageContext, data: RunData, model: ModelSource, modelHash: string): Promise<Finished> {
-  const { config } = context
-  const { records, hash } = data.questions
-  const determinedBy = { model: modelHash, section: { sampler: config.sample.sampler }, prompt: config.prompt, questions: hash }
-  return context.run({ stage: 'sample', determinedBy }, (desk) =>
-    context.withFacts(model, async (facts) => {
-      const { lines, counts } = await encodeGiven(context, desk, context.encoder(facts), records, 'data.questions')
+export async function givenStage(context: StageContext, data: RunData, model: Model): Promise<Finished> {
+  const { config, sampler } = context.resolved
+  const { records, hash, title } = data.questions
+  // Which candidates the sampler takes is part of the records.
+  const determinedBy = { model: model.hash, sample: { sampler: sampler.name }, prompt: config.prompt, questions: hash }
+  return context.run({ stage: 'sample', determinedBy, backend: false }, (desk) =>
+    context.withFacts(model.source, async (facts) => {
+      const { lines, counts } = await encodeGiven(context, desk, context.encoder(facts), data.questions)
       if (counts.candidates === 0) {
-        throw new PlumbError(
-          'PLUMB_DATA_EMPTY',
-          `No candidate of data.questions fits into the model's context of ${facts.contextLength} tokens.`,
-        )
+        throw new PlumbError('PLUMB_DATA_EMPTY', `No candidate of ${title} fits into the model's context of ${facts.contextLength} tokens.`)
       }
       await writeJsonLines(desk.folder.file('samples.jsonl'), lines)
       return {
@@ -51,8 +47,7 @@ export async function encodeGiven(
   context: StageContext,
   desk: StageDesk,
   encoder: Encoder,
-  records: readonly GroupRecord[],
-  title: string,
+  { records, title }: DataSet,
 ): Promise<{ lines: SampledQuestion[]; counts: GivenCounts }> {
   const lines: SampledQuestion[] = []
   let contradicting = 0

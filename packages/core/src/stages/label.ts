@@ -2,30 +2,28 @@ import type { GroupRecord } from '../seams/records'
 import { writeJsonLines } from '../data/write'
 import { majorityAtK, passAtK } from '../diagnostics/samples'
 import { readLines } from '../run/files'
-import { isGiven } from '../samplers/dataset'
-import type { Label } from '../seams/labeler'
+import { Journal } from '../run/journal'
+import type { StageExample } from '../run/store'
+import type { Label, Labeler } from '../seams/labeler'
+import { isGiven } from '../seams/sampler'
+import { concurrently } from '../util/concurrently'
+import { checkedLabels } from './checked-labels'
 import { Pace, type Finished, type StageContext, type StageDesk } from './context'
 import type { RunData } from './data'
 import type { LabelledCandidate, LabelledQuestion, SampledQuestion } from './records'
 
+/** Questions that a labeler is asked at the same time: one that asks a server waits for it most of the time. */
+const AT_ONCE = 8
+
 /** Stage 3: which candidates are right, or how good they are. After sampling, a question's own chains join them as references. */
 export async function labelStage(context: StageContext, data: RunData, samples: Finished): Promise<Finished> {
-  const { config, dependencies } = context
-  const source = isGiven(dependencies.sampler) ? 'given' : 'sampled'
-  const determinedBy = { section: config.label, samples: samples.manifest.artifacts['samples.jsonl'], questions: data.questions.hash }
-  return context.run({ stage: 'label', determinedBy }, async (desk) => {
+  const { labeler, sampler } = context.resolved
+  const source = isGiven(sampler.made) ? 'given' : 'sampled'
+  const { hash: questions, records } = data.questions
+  const determinedBy = { label: labeler.identity, samples: samples.manifest.artifacts['samples.jsonl'], questions }
+  return context.run({ stage: 'label', determinedBy, code: [labeler.code], backend: false }, async (desk) => {
     const sampled = await readLines<SampledQuestion>(samples.folder.file('samples.jsonl'))
-    const records = new Map(data.questions.records.map((record) => [record.id, record]))
-    const pace = new Pace(0, sampled.length)
-    const lines: LabelledQuestion[] = []
-    desk.start(sampled.length)
-    for (const question of sampled) {
-      context.signal?.throwIfAborted()
-      lines.push(await labelQuestion(context, records.get(question.id)!, question))
-      if (lines.length % 50 === 0 || lines.length === sampled.length) {
-        desk.progress({ done: lines.length, total: sampled.length, unit: 'questions', ...pace.at(lines.length) })
-      }
-    }
+    const lines = await labelAll(context, desk, labeler.made, records, sampled)
     await writeJsonLines(desk.folder.file('groups.jsonl'), lines)
     const figures = count(lines, source)
     noteLabels(figures, desk, source)
@@ -34,21 +32,69 @@ export async function labelStage(context: StageContext, data: RunData, samples: 
       ranked > 0
         ? `${ranked} candidates ranked; ${mixed} of ${questions} questions with different rewards`
         : `${right} right, ${wrong} wrong, ${unparsed} without an answer; ${mixed} of ${questions} questions with both kinds`
-    return { artifacts: ['groups.jsonl'], summary, figures: Object.fromEntries(Object.entries(figures).filter(shown)) }
+    const examples = unparsed > 0 ? { unparsed: examplesOf(lines) } : undefined
+    return { artifacts: ['groups.jsonl'], summary, examples, figures: Object.fromEntries(Object.entries(figures).filter(shown)) }
   })
 }
 
-async function labelQuestion(
-  { dependencies: { labeler } }: StageContext,
-  record: GroupRecord,
-  sampled: SampledQuestion,
-): Promise<LabelledQuestion> {
+/** Labels every question, several at the same time, and writes each down as it comes: an interrupted stage asks only for the rest. */
+async function labelAll(
+  { signal }: StageContext,
+  desk: StageDesk,
+  labeler: Labeler,
+  records: readonly GroupRecord[],
+  sampled: readonly SampledQuestion[],
+): Promise<LabelledQuestion[]> {
+  const byId = new Map(records.map((record) => [record.id, record]))
+  const journal = await Journal.open<LabelledQuestion>(desk.folder.work('labels.jsonl'))
+  try {
+    const known = new Map(journal.records.map((line) => [line.id, line]))
+    const pace = new Pace(known.size, sampled.length)
+    desk.start(sampled.length, known.size)
+    const missing = sampled.filter(({ id }) => !known.has(id))
+    await concurrently(missing, AT_ONCE, async (question) => {
+      signal?.throwIfAborted()
+      const line = await labelQuestion(labeler, byId.get(question.id)!, question)
+      known.set(line.id, line)
+      await journal.append(line)
+      if (known.size % 50 === 0 || known.size === sampled.length) {
+        desk.progress({ done: known.size, total: sampled.length, unit: 'questions', ...pace.at(known.size) })
+      }
+    })
+    return sampled.map(({ id }) => known.get(id)!)
+  } finally {
+    await journal.close()
+  }
+}
+
+const EXAMPLES = 3
+const SHOWN_CHARACTERS = 240
+
+/** The ends of a few texts in which no answer was found, from questions apart from each other. */
+function examplesOf(lines: readonly LabelledQuestion[]): StageExample[] {
+  const without = lines.flatMap(({ id, candidates }) => {
+    const found = candidates.find(({ status }) => status === 'unparsed')
+    return found ? [{ id, text: found.text }] : []
+  })
+  const stride = Math.max(1, Math.floor(without.length / EXAMPLES))
+  return without
+    .filter((_, n) => n % stride === 0)
+    .slice(0, EXAMPLES)
+    .map(({ id, text }) => ({ id, text: ending(text) }))
+}
+
+function ending(text: string): string {
+  const letters = [...text]
+  return letters.length <= SHOWN_CHARACTERS ? text : `…${letters.slice(1 - SHOWN_CHARACTERS).join('')}`
+}
+
+async function labelQuestion(labeler: Labeler, record: GroupRecord, sampled: SampledQuestion): Promise<LabelledQuestion> {
   const { id, prompt, answer } = record
   const { candidates, references, promptTokens } = sampled
   const texts = candidates.map(({ text, finish, given }) => ({ text, complete: finish !== 'length', ...(given ? { given } : {}) }))
   // A reference is right by definition, here and below; how good it is among ranked candidates is for the labeler to say.
   const judged = labeler.feedback === 'ranked' ? references.map(({ text }) => ({ text, complete: true })) : []
-  const labels = await labeler.label({ id, prompt, answer }, [...texts, ...judged])
+  const labels = await checkedLabels(labeler, { id, prompt, answer }, [...texts, ...judged])
   const own = candidates.map(({ text, tokens, times, given }, c) => {
     const isReference = given?.reference ?? false
     const right: Label = labeler.feedback === 'ranked' ? { positive: true, ...labels[c] } : { status: 'right', positive: true }
@@ -106,7 +152,7 @@ function count(lines: readonly LabelledQuestion[], source: Source): Counts {
 function successRates(
   questions: readonly { readonly sampled: number; readonly own: readonly LabelledCandidate[] }[],
 ): Record<string, number> {
-  const k = Math.min(...questions.map(({ sampled }) => sampled))
+  const k = questions.reduce((least, { sampled }) => Math.min(least, sampled), Infinity)
   const mean = (rate: (sampled: number, own: readonly LabelledCandidate[]) => number) =>
     questions.reduce((sum, { sampled, own }) => sum + rate(sampled, own), 0) / questions.length
   const right = (own: readonly LabelledCandidate[]) => own.reduce((sum, { positive, times = 1 }) => sum + (positive ? times : 0), 0)

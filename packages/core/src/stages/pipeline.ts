@@ -1,32 +1,33 @@
-import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Config } from '../config/schema'
-import { isPlumbError, PlumbError } from '../errors'
-import { STAGES, type RunEvent, type RunReport, type StageName } from '../run/events'
+import type { ResolvedConfig } from '../config/resolve'
+import { isPlumbError } from '../errors'
+import { STAGES, type RunEvent, type RunReport, type StageName, type UnparsedAnswers } from '../run/events'
 import { writeFileAtomic, writeJson } from '../run/files'
-import { hashContent, hashJson } from '../run/hash'
 import { RunStore } from '../run/store'
-import { isGiven } from '../samplers/dataset'
-import type { ModelSource } from '../seams/policy'
+import { isGiven } from '../seams/sampler'
 import { interrupted } from '../train/loop'
-import { alignStage, chosenVariants, type Model } from './align'
-import { StageContext, type Finished } from './context'
-import { readData, type RunData } from './data'
-import type { RunDependencies } from './dependencies'
+import { alignStage, chosenVariants } from './align'
+import { baseModel } from './base-model'
+import { StageContext, type ChosenEngine, type Finished, type Model } from './context'
+import { askedOf, leaked, readData, type RunData } from './data'
 import { evaluateStage, testCandidates, type Evaluation } from './evaluate'
 import { checkFreezing } from './freezing'
 import { labelStage } from './label'
-import { makeReport, renderMarkdown, VFT_ROW } from './report'
+import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './report'
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
 
-export interface PipelineOptions {
-  readonly config: Config
-  readonly dependencies: RunDependencies
+export interface StagesToRun {
   /** The last stage to run; the ones before it run too, or are reused. `evaluate` when absent. */
   readonly last?: StageName
   /** Of `align`, only the variant of this name. */
   readonly variant?: string
+}
+
+export interface PipelineOptions extends StagesToRun {
+  readonly resolved: ResolvedConfig
+  readonly backend: ChosenEngine
   readonly onEvent?: (event: RunEvent) => void
   /** Answered within a micro-batch: what is done is saved, and the run rejects with PLUMB_INTERRUPTED. */
   readonly signal?: AbortSignal
@@ -35,48 +36,62 @@ export interface PipelineOptions {
 /**
  * Runs sft → sample → label → align → evaluate over the run folder. Finished stages are reused, interrupted ones continue.
  *
- * @returns the report; without rows when `last` is an earlier stage than `evaluate`. With them it is also written to `report.json`
- *   and `report.md`.
- * @throws PlumbError PLUMB_INTERRUPTED after an abort, PLUMB_RUN_LOCKED while another process works in the folder,
- *   PLUMB_PROMPT_TOO_LONG, PLUMB_NON_FINITE_LOSS and PLUMB_NON_FINITE_GRADIENT with step and last checkpoint, PLUMB_DATA_….
+ * @returns the report; without rows when `last` is an earlier stage than `evaluate`. With them it is also written to `report.json`,
+ *   `report.md`, and under its key.
+ * @throws PlumbError PLUMB_INTERRUPTED after an abort, PLUMB_ARTIFACT_CHANGED, PLUMB_PROMPT_TOO_LONG, PLUMB_NON_FINITE_LOSS and
+ *   PLUMB_NON_FINITE_GRADIENT with step and last checkpoint, PLUMB_DATA_…, PLUMB_PLUGIN_FAILED.
  */
 export async function runPipeline(options: PipelineOptions): Promise<RunReport> {
-  const { config, dependencies, variant, signal, onEvent = () => undefined } = options
+  const { resolved, backend, variant, signal, onEvent = () => undefined } = options
+  const { config } = resolved
   const started = performance.now()
-  chosenVariants(config.align, variant)
-  const { device } = await dependencies.backend.probe()
-  const base = await baseModel(config)
-  await checkFreezing(config, dependencies.backend, base.source)
-  const data = await readData(config, dependencies)
+  chosenVariants(resolved.variants, variant)
   const store = await RunStore.open(config.run)
-  const backend = { name: dependencies.backend.name, device, ...dependencies.openOptions }
-  const context = new StageContext(config, dependencies, store, backend, signal, onEvent)
+  const { data, base } = await read(resolved, backend, store)
+  const context = new StageContext(resolved, backend, store, signal, onEvent)
   try {
-    onEvent({ type: 'run-start', run: config.run, engine: `${dependencies.backend.name} (${device})`, model: modelTitle(config) })
+    const engine = `${backend.name} (${backend.probe.device})`
+    onEvent({ type: 'run-start', run: config.run, engine, model: modelTitle(config) })
+    noteData(context, data)
     const content = await runStages(options, context, data, base)
+    await writeReport(resolved, content)
     return { run: config.run, ...content, seconds: (performance.now() - started) / 1000 }
   } catch (error) {
     if (signal?.aborted && !isPlumbError(error)) throw interrupted(context.current, error)
     throw error
-  } finally {
-    await store.close()
   }
 }
 
-async function runStages({ config, last = 'evaluate', variant }: PipelineOptions, context: StageContext, data: RunData, base: Model) {
+/** What all stages work on. */
+export async function read(resolved: ResolvedConfig, backend: ChosenEngine, store: RunStore): Promise<{ data: RunData; base: Model }> {
+  const base = await baseModel(resolved.config, backend.made, store.hashes)
+  await checkFreezing(resolved.config, backend.made, base.source)
+  return { base, data: await readData(resolved) }
+}
+
+/** Runs the stages, and hands each model's evaluation on. */
+export async function runStages(
+  { last = 'evaluate', variant }: StagesToRun,
+  context: StageContext,
+  data: RunData,
+  base: Model,
+): Promise<ReportContent> {
+  const { config, variants: all, sampler } = context.resolved
   const reaches = (stage: StageName) => STAGES.indexOf(last) >= STAGES.indexOf(stage)
-  const variants = chosenVariants(config.align, variant)
+  const variants = chosenVariants(all, variant)
   const control = variants.find(({ name }) => name === config.evaluate.control)?.name ?? VFT_ROW
   const evaluations: Evaluation[] = []
   let samples: Record<string, number> | undefined
+  let unparsed: UnparsedAnswers | undefined
 
-  const sft = modelOf(await sftStage(context, data, base.source, base.hash))
+  const sft = modelOf(await sftStage(context, data, base))
   if (reaches('sample')) {
-    const sampled = await sampleStage(context, data, sft.source, sft.hash)
+    const sampled = await sampleStage(context, data, sft)
     samples = { ...sampled.manifest.figures }
     if (reaches('label')) {
       const labels = await labelStage(context, data, sampled)
       samples = { ...samples, ...labels.manifest.figures }
+      unparsed = unparsedOf(labels)
       const aligned: { name: string; model: Model }[] = []
       if (reaches('align')) {
         for (const chosen of variants) {
@@ -92,41 +107,41 @@ async function runStages({ config, last = 'evaluate', variant }: PipelineOptions
     }
   }
 
-  const given = isGiven(context.dependencies.sampler)
-  const content = makeReport({ evaluations, control, data, given, samples, notices: context.notices })
-  if (evaluations.length > 0) {
-    await writeJson(path.join(config.run, 'report.json'), content)
-    await writeFileAtomic(path.join(config.run, 'report.md'), renderMarkdown(content, config.sample.k))
+  const given = isGiven(sampler.made)
+  return makeReport({ evaluations, control, data, given, samples, unparsed, notices: context.notices })
+}
+
+/** As the latest report, and under its key, where no run of another seed or configuration replaces it. */
+async function writeReport({ config, sampler }: ResolvedConfig, content: ReportContent): Promise<void> {
+  if (content.key === undefined) return
+  const page = renderMarkdown(content, isGiven(sampler.made) ? undefined : config.sample.k)
+  for (const name of ['report', `report-${content.key}`]) {
+    await writeJson(path.join(config.run, `${name}.json`), content)
+    await writeFileAtomic(path.join(config.run, `${name}.md`), page)
   }
-  return content
+}
+
+/** What is true of the data and easily overlooked. */
+function noteData(context: StageContext, data: RunData): void {
+  const total = data.test.records.length
+  const seen = leaked(data)
+  if (seen) {
+    const which = seen.count === total ? `All ${total} questions` : `${seen.count} of the ${total} questions`
+    context.say('warning', `${which} of data.test stand in ${seen.title} too: what is measured on them says little about new questions.`)
+  }
+  const asked = askedOf(context.resolved, data.test.records).length
+  if (asked < total && !isGiven(context.resolved.sampler.made)) {
+    context.say('info', `${total - asked} of the ${total} questions of data.test have no answer to compare with; they are not asked.`)
+  }
+}
+
+function unparsedOf({ manifest: { figures, examples } }: Finished): UnparsedAnswers | undefined {
+  const { unparsed = 0, labelled = 0 } = figures
+  return unparsed > 0 ? { count: unparsed, of: labelled, examples: examples?.unparsed ?? [] } : undefined
 }
 
 function modelOf({ folder, manifest }: Finished): Model {
-  return { source: { kind: 'folder', path: folder.file('model') }, hash: manifest.artifacts.model }
-}
-
-/** The model the run starts with, and what identifies it by content. */
-async function baseModel({ model }: Config): Promise<Model> {
-  const source: ModelSource = typeof model === 'string' ? { kind: 'folder', path: model } : { kind: 'scratch', ...model }
-  if (source.kind === 'folder') {
-    mustExist(source.path, 'PLUMB_MODEL_MISSING', 'There is no model folder here.')
-    return { source, hash: await hashContent(source.path) }
-  }
-  mustExist(source.tokenizer, 'PLUMB_TOKENIZER_MISSING', 'There is no tokenizer here.')
-  const tokenizer = await hashContent(source.tokenizer, TOKENIZER_FILES)
-  return { source, hash: hashJson({ architecture: source.architecture, seed: source.seed, tokenizer }) }
-}
-
-const TOKENIZER_FILES = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'chat_template.jinja',
-  'generation_config.json',
-]
-
-function mustExist(target: string, code: `PLUMB_${string}`, message: string): void {
-  if (!existsSync(target)) throw new PlumbError(code, message, target)
+  return { source: { kind: 'folder', path: folder.file('model') }, hash: manifest.artifacts.model ?? '' }
 }
 
 function modelTitle({ model }: Config): string {

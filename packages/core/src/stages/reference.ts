@@ -1,9 +1,8 @@
 import { readLines } from '../run/files'
 import { Journal } from '../run/journal'
 import { writeJsonLines } from '../data/write'
-import { summed } from '../objective/score'
-import type { ModelSource } from '../seams/policy'
-import type { StageContext } from './context'
+import { finiteSum } from '../objective/score'
+import type { Model, StageContext } from './context'
 import type { LabelledQuestion } from './records'
 
 interface ReferenceLine {
@@ -24,12 +23,11 @@ export async function referenceLogProbs(
   context: StageContext,
   labelled: readonly LabelledQuestion[],
   labels: string,
-  model: ModelSource,
-  modelHash: string,
+  model: Model,
 ): Promise<readonly (readonly number[])[]> {
-  const spec = { kind: 'align', stage: 'align', variant: 'reference', determinedBy: { labels, model: modelHash } } as const
+  const spec = { stage: 'align', variant: 'reference', determinedBy: { labels, model: model.hash }, backend: true } as const
   const { folder } = await context.run(spec, (desk) =>
-    context.withPolicy(model, async (policy) => {
+    context.withPolicy(model.source, async (policy) => {
       const journal = await Journal.open<ReferenceLine>(desk.folder.work('logprobs.jsonl'))
       const lines = [...journal.records]
       desk.start(labelled.length, lines.length)
@@ -45,7 +43,7 @@ export async function referenceLogProbs(
             })),
           )
           for (const [q, { id }] of chunk.entries()) {
-            const line = { id, logProbs: scored[q].map(summed) }
+            const line = { id, logProbs: scored[q].map((tokens) => finiteSum(tokens, id)) }
             lines.push(line)
             await journal.append(line)
           }

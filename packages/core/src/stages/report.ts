@@ -1,10 +1,13 @@
 import { pairedDifference, wilsonInterval } from '../diagnostics/intervals'
-import type { ReportRow, RunReport } from '../run/events'
+import { VFT } from '../config/consistency'
+import { questionKey } from '../data/key'
+import type { ReportRow, RunReport, UnparsedAnswers } from '../run/events'
+import { hashJson } from '../run/hash'
 import type { RunData } from './data'
 import type { Answer, Evaluation } from './evaluate'
 
 /** The row of the stage-1 model. */
-export const VFT_ROW = 'VFT'
+export const VFT_ROW = VFT
 
 export interface ReportInput {
   readonly evaluations: readonly Evaluation[]
@@ -14,24 +17,28 @@ export interface ReportInput {
   /** Whether candidates come from the data files. */
   readonly given?: boolean
   readonly samples: Readonly<Record<string, number>> | undefined
+  readonly unparsed?: UnparsedAnswers
   readonly notices: readonly string[]
 }
 
 /** The report without what differs from machine to machine: where it lies, how long it took. */
 export type ReportContent = Omit<RunReport, 'run' | 'seconds'>
 
-export function makeReport({ evaluations, control, data, given = false, samples, notices }: ReportInput): ReportContent {
+export function makeReport({ evaluations, control, data, given = false, samples, unparsed, notices }: ReportInput): ReportContent {
   const base = evaluations.find(({ name }) => name === control)
+  const keys = evaluations.map(({ name, key }) => [name, key])
   return {
+    ...(keys.length > 0 ? { key: hashJson({ keys, control }).slice(0, 8) } : {}),
     control,
     design: given ? GIVEN_DESIGN : designOf(data),
     rows: evaluations.map((evaluation) => row(evaluation, base)),
     ...(samples ? { samples } : {}),
+    ...(unparsed ? { unparsed } : {}),
     notices: [...new Set(notices)],
   }
 }
 
-function row({ name, answers, ...assessment }: Evaluation, control: Evaluation | undefined): ReportRow {
+function row({ name, key: _, answers, ...assessment }: Evaluation, control: Evaluation | undefined): ReportRow {
   const right = answers.filter((answer) => answer.right).length
   const n = answers.length
   if (n === 0) return { name, questions: 0, ...assessment }
@@ -52,20 +59,24 @@ const GIVEN_DESIGN = 'alignment on the candidates of the data file, none sampled
 
 /** Which questions alignment saw. */
 function designOf({ train, questions }: RunData): string {
-  const seen = new Set(train.records.map(({ prompt }) => prompt))
-  const again = questions.records.filter(({ prompt }) => seen.has(prompt)).length
+  const seen = new Set(train.records.map(questionKey))
+  const again = questions.records.filter((record) => seen.has(questionKey(record))).length
   const n = questions.records.length
   if (again === n) return 'alignment on the questions of stage 1 (the paper’s design)'
   if (again === 0) return 'alignment on fresh questions, not seen in stage 1'
   return `alignment on ${n} questions, of which ${again} were seen in stage 1`
 }
 
-/** The report as a page to read. */
-export function renderMarkdown({ control, design, rows, samples, notices }: ReportContent, k: number): string {
+/**
+ * The report as a page to read.
+ *
+ * @param k how many candidates were sampled for each test question; undefined where they are given.
+ */
+export function renderMarkdown({ control, design, rows, samples, unparsed, notices }: ReportContent, k: number | undefined): string {
   const lines = ['# Report', '', `Design: ${design}.`, '']
   if (rows.length > 0) {
     lines.push(...table(rows, control), '')
-    const candidates = design === GIVEN_DESIGN ? 'those of the test file' : `up to ${k} per test question, sampled once from ${VFT_ROW}`
+    const candidates = k === undefined ? 'those of the test file' : `up to ${k} per test question, sampled once from ${VFT_ROW}`
     lines.push(
       rows[0].questions === 0
         ? 'No test question has an answer to compare with, so there is no accuracy.'
@@ -82,6 +93,23 @@ export function renderMarkdown({ control, design, rows, samples, notices }: Repo
       '|---|---|',
       ...Object.entries(samples).map(([name, value]) => `| ${name} | ${round(value)} |`),
       '',
+    )
+  }
+  if (unparsed) {
+    const rate = ((100 * unparsed.count) / unparsed.of).toFixed(1)
+    lines.push(
+      '## Without an answer',
+      '',
+      `In ${unparsed.count} of ${unparsed.of} candidates (${rate} %) no final answer was found. How some of them end:`,
+      '',
+    )
+    lines.push(
+      ...unparsed.examples.flatMap(({ id, text }) => [
+        `- ${inline(id)}:`,
+        '',
+        ...text.split(/\r\n|[\n\r\u2028\u2029]/).map((line) => `      ${line}`),
+        '',
+      ]),
     )
   }
   if (notices.length > 0) lines.push('## Notices', '', ...notices.map((notice) => `- ${notice}`), '')
@@ -111,6 +139,9 @@ function table(rows: readonly ReportRow[], control: string): string[] {
     ),
   ]
 }
+
+/** A text within a line of Markdown, as it is. */
+const inline = (text: string) => `\`${text.replace(/[`\s]+/g, ' ')}\``
 
 const signed = (value: number) => `${value < 0 ? '−' : '+'}${(100 * Math.abs(value)).toFixed(1)}`
 const round = (value: number) => (Number.isInteger(value) ? String(value) : value.toFixed(3))

@@ -1,10 +1,10 @@
 import type { SamplingConfig } from '../config/schema'
 import { writeJsonLines } from '../data/write'
 import type { GroupRecord } from '../seams/records'
-import { isGiven } from '../samplers/dataset'
-import type { Generation, ModelSource, Sampling } from '../seams/policy'
+import type { Generation, Sampling } from '../seams/policy'
+import { isGiven } from '../seams/sampler'
 import { collect } from './collect'
-import type { Finished, StageContext } from './context'
+import type { Finished, Model, StageContext } from './context'
 import type { RunData } from './data'
 import type { Encoder } from './encoding'
 import { givenStage } from './given'
@@ -15,15 +15,17 @@ import { noteEncoding } from './sft'
  * Stage 2: k completions per question of the stage-1 model, or the candidates that the data file gives; duplicates removed, the rest
  * written down with their tokens.
  */
-export async function sampleStage(context: StageContext, data: RunData, model: ModelSource, modelHash: string): Promise<Finished> {
-  const { config, dependencies, signal } = context
-  if (isGiven(dependencies.sampler)) return givenStage(context, data, model, modelHash)
+export async function sampleStage(context: StageContext, data: RunData, model: Model): Promise<Finished> {
+  const { config, signal, resolved } = context
+  const { made: sampler, identity, code } = resolved.sampler
+  if (isGiven(sampler)) return givenStage(context, data, model)
   const { k } = config.sample
-  const { records } = data.questions
+  const { records, title } = data.questions
   const sampling = samplingOf(config.sample, config.seed)
-  const determinedBy = { model: modelHash, section: config.sample, prompt: config.prompt, questions: data.questions.hash }
-  return context.run({ stage: 'sample', determinedBy }, (desk) =>
-    context.withPolicy(model, async (policy) => {
+  const section = { ...config.sample, sampler: identity }
+  const determinedBy = { model: model.hash, sample: section, prompt: config.prompt, questions: data.questions.hash }
+  return context.run({ stage: 'sample', determinedBy, code: [code], backend: true, seed: config.seed }, (desk) =>
+    context.withPolicy(model.source, async (policy) => {
       const encoder = context.encoder(policy)
       const questions = records.map((record) => ({
         record,
@@ -31,19 +33,19 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
         references: encodeOwn(encoder, record),
       }))
       const byId = new Map(questions.map((question) => [question.record.id, question]))
-      if (data.questions !== data.train || config.sft.steps === 0) noteEncoding(encoder, desk, 'data.questions')
+      if (data.questions !== data.train || config.sft.steps === 0) noteEncoding(encoder, desk, title)
       const completions = await collect({
         name: 'completions.jsonl',
         desk,
         ids: records.map(({ id }) => id),
         k,
-        source: `The sampler "${dependencies.sampler.name}"`,
+        source: `The sampler "${resolved.sampler.name}"`,
         produce: (missing) => {
           const requests = [...missing].map(([id, candidates]) => {
             const { record, promptTokens } = byId.get(id)!
             return { question: { id, prompt: record.prompt, answer: record.answer }, promptTokens, candidates }
           })
-          return dependencies.sampler.sample(requests, { policy, sampling, signal })
+          return sampler.sample(requests, { policy, sampling, signal })
         },
       })
 

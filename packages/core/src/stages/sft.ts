@@ -1,33 +1,32 @@
 import type { GroupRecord } from '../seams/records'
 import { PlumbError } from '../errors'
 import { ReferenceLikelihood } from '../objective/reference-likelihood'
-import type { ModelFacts, ModelSource } from '../seams/policy'
+import type { ModelFacts } from '../seams/policy'
 import { EpochOrder, stepsOf } from '../train/order'
 import { trainingStep, type TrainingGroup } from '../train/step'
-import type { Finished, StageContext, StageDesk } from './context'
-import type { RunData } from './data'
+import type { Finished, Model, StageContext, StageDesk } from './context'
+import type { DataSet, RunData } from './data'
 import type { Encoder } from './encoding'
 import { freezingOf } from './freezing'
 import { inSlices } from './slices'
-import { trainingSection, trainModel } from './train-model'
+import { noteOtherValidation, trainingSection, trainModel } from './train-model'
 
 /** Stage 1, VFT: maximum likelihood on the reference chains of `data.train`. */
-export async function sftStage(context: StageContext, data: RunData, base: ModelSource, baseHash: string): Promise<Finished> {
+export async function sftStage(context: StageContext, data: RunData, base: Model): Promise<Finished> {
   const { sft, prompt, seed } = context.config
+  // Without a step the model is what it was, whatever else the section says.
+  const trains = sft.steps !== 0
   const determinedBy = {
-    model: baseHash,
-    section: trainingSection(sft),
-    prompt,
-    train: data.train.hash,
-    validation: data.validation && { data: data.validation.hash, every: sft.checkpointEvery },
+    model: base.hash,
+    ...(trains ? { sft: trainingSection(sft), prompt, train: data.train.hash } : { sft: { steps: 0 } }),
   }
-  return context.run({ stage: 'sft', determinedBy }, (desk) => {
+  const finished = await context.run({ stage: 'sft', determinedBy, backend: true, seed: trains ? seed : undefined }, (desk) => {
     const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
       const references = new ReferenceEncoding(context, desk, model, signal)
       await checkPrompts(context.encoder(model), [...data.questions.records, ...data.test.records], signal)
       return {
-        examples: sft.steps === 0 ? [] : await references.of(data.train.records, 'data.train'),
-        validation: data.validation ? await references.of(data.validation.records, 'data.validation') : [],
+        examples: !trains ? [] : await references.of(data.train),
+        validation: data.validation ? await references.of(data.validation) : [],
       }
     }
     return context.withTrainee(base, freezingOf(sft, 'sft'), encode, async (policy, { examples, validation }) => {
@@ -44,9 +43,12 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
           ),
         title: 'sft',
         validation,
+        validationHash: data.validation?.hash,
       })
     })
   })
+  noteOtherValidation(context, finished, data.validation)
+  return finished
 }
 
 /** Questions with their reference chains alone, in a model's tokens. */
@@ -62,7 +64,7 @@ export class ReferenceEncoding {
    * Groups of the role `sft`. Chains that do not fit are left out, and said so.
    * @throws PlumbError PLUMB_DATA_EMPTY when none is left, PLUMB_PROMPT_TOO_LONG, PLUMB_TOKEN_BOUNDARY
    */
-  async of(records: readonly GroupRecord[], title: string): Promise<TrainingGroup[]> {
+  async of({ records, title }: DataSet): Promise<TrainingGroup[]> {
     const encoder = this.context.encoder(this.model)
     const encoded = await inSlices(records, (record) => encodeRecord(encoder, record), this.signal)
     noteEncoding(encoder, this.desk, title)

@@ -1,11 +1,12 @@
 import { rename, rm } from 'node:fs/promises'
 import type { TrainingConfig } from '../config/schema'
-import { summed } from '../objective/score'
-import { writeFileAtomic } from '../run/files'
+import { writeJsonLines } from '../data/write'
+import { finiteSum } from '../objective/score'
 import type { Policy } from '../seams/policy'
-import { train } from '../train/loop'
+import { train, type StepMetrics } from '../train/loop'
 import type { Step, TrainingGroup } from '../train/step'
-import { Pace, type StageContext, type StageDesk, type StageOutcome } from './context'
+import { Pace, type Finished, type StageContext, type StageDesk, type StageOutcome } from './context'
+import type { DataSet } from './data'
 
 export interface ModelTraining {
   readonly policy: Policy
@@ -16,14 +17,23 @@ export interface ModelTraining {
   readonly title: string
   /** Reference chains to watch, never trained on. */
   readonly validation: readonly TrainingGroup[]
+  /** What they are known by. */
+  readonly validationHash?: string
 }
 
-/** What determines a trained model, of a training section: everything but how often it is saved. */
-export function trainingSection(section: Omit<TrainingConfig, 'checkpointEvery'>): object {
-  return { ...section, checkpointEvery: undefined }
+/** What determines a trained model, of a training section: everything but how often it is saved and looked at. */
+export function trainingSection(section: Omit<TrainingConfig, 'checkpointEvery' | 'validateEvery'>): object {
+  const freeze = section.freeze?.length ? section.freeze : undefined
+  return { ...section, freeze, checkpointEvery: undefined, validateEvery: undefined }
 }
 
-/** Trains, with progress, and leaves `model/` and `metrics.jsonl` in the stage's folder. */
+/** The figure of the validation chains, which stands apart from a step's own. */
+const VALIDATION = 'validation/sft'
+
+/**
+ * Trains, with progress, and leaves `model/` and `metrics.jsonl` in the stage's folder, and `validation.jsonl` where there is something to
+ * watch. That one is no artifact: it does not follow from what determines the stage, and is not made again when the chains change.
+ */
 export async function trainModel(context: StageContext, desk: StageDesk, training: ModelTraining): Promise<StageOutcome> {
   const { policy, config, totalSteps, validation } = training
   const { signal } = context
@@ -32,7 +42,7 @@ export async function trainModel(context: StageContext, desk: StageDesk, trainin
     ...training,
     folder: desk.folder.work(),
     signal,
-    validate: validation.length > 0 ? async () => ({ 'validation/sft': await meanTokenLoss(policy, validation) }) : undefined,
+    validate: validation.length > 0 ? async () => ({ [VALIDATION]: await meanTokenLoss(policy, validation) }) : undefined,
     onStart: (step) => {
       pace = new Pace(step, totalSteps)
       desk.start(totalSteps, step)
@@ -45,17 +55,34 @@ export async function trainModel(context: StageContext, desk: StageDesk, trainin
   await policy.saveWeights(desk.folder.work('model'))
   await rm(desk.folder.file('model'), { recursive: true, force: true })
   await rename(desk.folder.work('model'), desk.folder.file('model'))
-  await writeFileAtomic(desk.folder.file('metrics.jsonl'), metrics.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  await writeJsonLines(desk.folder.file('metrics.jsonl'), metrics.map(withoutValidation))
+  const looks = metrics.flatMap(({ step, [VALIDATION]: value }) => (value === undefined ? [] : [{ step, [VALIDATION]: value }]))
+  await rm(desk.folder.file('validation.jsonl'), { force: true })
+  if (looks.length > 0) await writeJsonLines(desk.folder.file('validation.jsonl'), looks)
 
   const last = metrics[metrics.length - 1]
   const steps = totalSteps === 0 ? 'no steps' : `${totalSteps} ${totalSteps === 1 ? 'step' : 'steps'} of ${config.batchSize}`
   const loss = last === undefined ? '' : `, loss ${last.loss.toFixed(3)}`
-  const watched = last?.['validation/sft']
+  const watched = last?.[VALIDATION]
   return {
     artifacts: ['model', 'metrics.jsonl'],
     summary: `${steps}${loss}${watched === undefined ? '' : `, on validation ${watched.toFixed(3)}`}`,
+    ...(training.validationHash === undefined ? {} : { watched: { validation: training.validationHash } }),
     figures: { steps: totalSteps, completionTokens, ...(last === undefined ? {} : { loss: last.loss }) },
   }
+}
+
+function withoutValidation({ [VALIDATION]: _, ...line }: StepMetrics): object {
+  return line
+}
+
+/** Says where a model that is finished was watched on other chains than the config names now, or on none. */
+export function noteOtherValidation(context: StageContext, { manifest }: Finished, validation: DataSet | undefined): void {
+  const { validation: seen } = (manifest.watched ?? {}) as { readonly validation?: string }
+  if (validation === undefined || seen === validation.hash || manifest.figures.steps === 0) return
+  const title = [manifest.stage, manifest.variant].filter(Boolean).join(' ')
+  const what = seen === undefined ? 'was trained without validation data' : 'was watched on other validation data'
+  context.say('info', `${title} ${what}; it is reused as it is, and the figures of data.validation are not made for it.`)
 }
 
 const CHUNK = 64
@@ -65,11 +92,12 @@ async function meanTokenLoss(policy: Policy, groups: readonly TrainingGroup[]): 
   let sum = 0
   let chains = 0
   for (let start = 0; start < groups.length; start += CHUNK) {
-    const scored = await policy.logProbs(groups.slice(start, start + CHUNK))
-    for (const completions of scored) {
+    const chunk = groups.slice(start, start + CHUNK)
+    const scored = await policy.logProbs(chunk)
+    for (const [g, completions] of scored.entries()) {
       for (const tokens of completions) {
         if (tokens === undefined) continue
-        sum -= summed(tokens) / tokens.length
+        sum -= finiteSum(tokens, chunk[g]?.id ?? '') / tokens.length
         chains++
       }
     }

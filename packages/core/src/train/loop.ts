@@ -17,7 +17,7 @@ export interface TrainingInput {
   /** Names the stage in messages, e.g. `align "boundary"`. */
   readonly title: string
   readonly signal?: AbortSignal
-  /** Further figures of the model as it is, asked for with each checkpoint's step and after the last one. */
+  /** Further figures of the model as it is, asked for every `validateEvery` steps and after the last one. */
   validate?(): Promise<Readonly<Record<string, number>>>
   /** Once, when it is known from which step training goes on. */
   onStart?(step: number): void
@@ -87,7 +87,7 @@ export async function train(input: TrainingInput): Promise<TrainingOutcome> {
         learningRate,
         completionTokens: report.completionTokens,
         ...report.metrics,
-        ...((done + 1) % config.checkpointEvery === 0 || done + 1 === totalSteps ? await input.validate?.() : {}),
+        ...((done + 1) % (config.validateEvery ?? config.checkpointEvery) === 0 || done + 1 === totalSteps ? await input.validate?.() : {}),
       }
       metrics.push(line)
       await journal.append(line)

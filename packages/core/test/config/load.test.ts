@@ -188,15 +188,27 @@ describe('what is wrong in it', () => {
     ],
     [
       'align: { loss: ca, steps: 1 }\nevaluate: { control: sft }',
-      'PLUMB_CONFIG_INVALID  a.yaml:7  evaluate.control must name a variant of align (ca), but is "sft".',
+      'PLUMB_CONFIG_INVALID  a.yaml:7  evaluate.control must name a variant of align (ca) or be VFT, the stage-1 model, but is "sft".',
     ],
     [
-      'align: { loss: ca, steps: 1 }\nlabel: dataset',
-      'PLUMB_CONFIG_INVALID  a.yaml:7  label "dataset" knows the candidates of the data file only; it needs sample.sampler "dataset".',
+      'align: { name: VFT, loss: ca, steps: 1 }',
+      'PLUMB_CONFIG_INVALID  a.yaml:6  align.name must not be "VFT": it is the name of the stage-1 model in the report.',
     ],
     [
-      'align: { loss: ca, steps: 1 }\nsample: { sampler: { name: dataset }, k: 4 }',
-      'PLUMB_CONFIG_INVALID  a.yaml:7  sample.k says how to sample, and the sampler "dataset" takes the candidates that the data file gives; leave it out.',
+      `align: { name: ${'n'.repeat(65)}, loss: ca, steps: 1 }`,
+      /^PLUMB_CONFIG_INVALID {2}a.yaml:6 {2}align.name must have at most 64 characters, but is /,
+    ],
+    [
+      'align: { loss: ca, steps: 1 }\nsample: { k: 100000000 }',
+      'PLUMB_CONFIG_INVALID  a.yaml:7  sample.k must be at most 10000, but is 100000000.',
+    ],
+    [
+      'align: { loss: ca, steps: 1 }\nprompt: { template: "${env:HOME} {prompt}" }',
+      'PLUMB_CONFIG_INVALID  a.yaml:7  prompt.template cannot ask for the environment: ${env:…} is read in paths and in the options of plugins.',
+    ],
+    [
+      'align: { loss: ca, steps: 1 }\nrun: "${env:PLUMBLINE_NOT_SET}/run"',
+      'PLUMB_CONFIG_ENV  a.yaml:7  run asks for the environment variable PLUMBLINE_NOT_SET, which is not set.',
     ],
     [
       'align: { name: a/b, loss: ca, steps: 1 }',

@@ -81,17 +81,17 @@ describe('what a config names is made', () => {
       { loss: 'sft', steps: 1 },
     ]
     const { variants } = resolveConfig(parseConfig({ ...MINIMAL, align, seed: 7, run: 'out' }, { folder: '/base' }), registry)
-    expect(variants.map(({ name, terms }) => [name, terms.map((term) => [term.name, term.weight, term.loss?.manifest.name])])).toEqual([
+    expect(variants.map(({ name, terms }) => [name, terms.map((term) => [term.name, term.weight, term.loss.manifest.name])])).toEqual([
       [
         'ca-none',
         [
-          ['sft', 1, undefined],
+          ['sft', 1, 'sft'],
           ['ca', 2, 'ca'],
         ],
       ],
-      ['sft', [['sft', 1, undefined]]],
+      ['sft', [['sft', 1, 'sft']]],
     ])
-    expect(variants[0].terms[1].options).toEqual({ constraint: 'none', beta: 0.15 })
+    expect(variants[0].terms[1].identity).toEqual({ name: 'ca', options: { constraint: 'none', beta: 0.15 }, seed: 7 })
     expect(seen).toEqual({ options: [{ constraint: 'none', beta: 0.15 }], seed: 7, folder: '/base/out' })
   })
 
@@ -99,12 +99,7 @@ describe('what a config names is made', () => {
     const { registry } = example()
     const data = { train: { path: 'a', format: 'gsm8k', stripAnnotations: true, limit: 3 }, test: 'b' }
     const { data: found } = resolveConfig(parseConfig({ ...MINIMAL, data, align: ALIGN }, { folder: '/base' }), registry)
-    expect(found.train).toMatchObject({
-      path: '/base/a',
-      limit: 3,
-      reader: { name: 'gsm8k' },
-      settings: { format: 'gsm8k', stripAnnotations: true },
-    })
+    expect(found.train).toMatchObject({ title: 'data.train', path: '/base/a', limit: 3, reader: { name: 'gsm8k' } })
     expect(found.questions).toBe(found.train)
     expect(found.test.reader.name).toBe('groups')
     expect(found.validation).toBeUndefined()
@@ -124,7 +119,7 @@ describe('what a config names is made', () => {
   ])('backend %j', (backend, names, open) => {
     const resolved = resolveConfig(parseConfig({ ...MINIMAL, align: ALIGN, backend }), example().registry).backend
     expect(resolved.candidates.map(({ name }) => name)).toEqual(names)
-    expect(resolved.open).toEqual(open)
+    expect(resolved.candidates[0].open).toEqual(open)
   })
 })
 
@@ -164,6 +159,14 @@ describe('what is wrong with options has its line', () => {
       'PLUMB_UNKNOWN_LABELER  a.yaml:6  There is no labeler "answers". Did you mean "answer"?',
     ],
     [
+      'align: { loss: ca, steps: 1 }\nlabel: dataset',
+      'PLUMB_CONFIG_INVALID  a.yaml:7  label "dataset" knows the candidates of the data file only; it needs a sampler that takes those, as sample.sampler "dataset".',
+    ],
+    [
+      'align: { loss: ca, steps: 1 }\nsample: { sampler: { name: dataset }, k: 4 }',
+      'PLUMB_CONFIG_INVALID  a.yaml:7  sample.k says how to sample, and the sampler "dataset" takes the candidates that the data file gives; leave it out.',
+    ],
+    [
       'label:\n  fallback: last\nalign: { loss: ca, steps: 1 }',
       'PLUMB_CONFIG_INVALID  a.yaml:7  label.fallback must be one of "none", "last-number", but is "last". Did you mean "last-number"?',
     ],
@@ -191,5 +194,81 @@ describe('what is wrong with options has its line', () => {
   test('options that no backend takes, under auto', async () => {
     const loaded = parseConfig({ ...MINIMAL, align: ALIGN, backend: { treads: 2 } })
     expect((await failure(() => resolveConfig(loaded, example().registry))).code).toBe('PLUMB_CONFIG_UNKNOWN_KEY')
+  })
+})
+
+describe('the environment', () => {
+  const secretive = (seen: unknown[]) =>
+    createRegistry([
+      definePlugin({
+        name: 'judge',
+        apiVersion: 1,
+        register(to) {
+          to.labeler('judge', {
+            options: z.strictObject({
+              url: z.string(),
+              apiKey: z.string().meta({ secret: true }).optional(),
+              retries: z.int().default(3).meta({ affectsResults: false }),
+              nested: z.strictObject({ token: z.string().optional().meta({ secret: true }), list: z.array(z.string()) }).optional(),
+              strict: z.boolean().default(true),
+            }),
+            create: (options) => {
+              seen.push(options)
+              return { name: 'judge', feedback: 'binary', label: async () => [] }
+            },
+          })
+        },
+      }),
+    ])
+  const label = { name: 'judge', url: 'https://${env:PLUMBLINE_TEST_HOST}/v1', apiKey: '${env:PLUMBLINE_TEST_KEY}' }
+  const config = (more: object = {}) => parseConfig({ ...MINIMAL, align: { loss: 'sft', steps: 1 }, label: { ...label, ...more } })
+
+  beforeEach(() => Object.assign(process.env, { PLUMBLINE_TEST_HOST: 'judge.example', PLUMBLINE_TEST_KEY: 'sk-1' }))
+  afterEach(() => {
+    delete process.env.PLUMBLINE_TEST_HOST
+    delete process.env.PLUMBLINE_TEST_KEY
+  })
+
+  test('is filled in for the factory, and not written down; nor are secrets', () => {
+    const seen: unknown[] = []
+    const { labeler } = resolveConfig(config({ nested: { token: 'plain', list: ['a', '${env:PLUMBLINE_TEST_KEY}'] } }), secretive(seen))
+    expect(seen[0]).toEqual({
+      url: 'https://judge.example/v1',
+      apiKey: 'sk-1',
+      retries: 3,
+      nested: { token: 'plain', list: ['a', 'sk-1'] },
+      strict: true,
+    })
+    expect(labeler.identity).toEqual({
+      name: 'judge',
+      options: {
+        url: 'https://${env:PLUMBLINE_TEST_HOST}/v1',
+        apiKey: '(secret)',
+        nested: { token: '(secret)', list: ['a', '${env:PLUMBLINE_TEST_KEY}'] },
+        strict: true,
+      },
+    })
+  })
+
+  test('that lacks the variable is an error with the place', async () => {
+    delete process.env.PLUMBLINE_TEST_KEY
+    const text = `${BASE}align: { loss: sft, steps: 1 }\nlabel:\n  name: judge\n  url: x\n  apiKey: "\${env:PLUMBLINE_TEST_KEY}"\n`
+    const loaded = await loadConfig({ cwd: folderWith({ 'a.yaml': text }), path: 'a.yaml' })
+    expect((await failure(() => resolveConfig(loaded, secretive([])))).line).toBe(
+      'PLUMB_CONFIG_ENV  a.yaml:10  label.apiKey asks for the environment variable PLUMBLINE_TEST_KEY, which is not set.',
+    )
+  })
+
+  test('is not shown in messages', async () => {
+    const loaded = config({ strict: '${env:PLUMBLINE_TEST_KEY}' })
+    const { line } = await failure(() => resolveConfig(loaded, secretive([])))
+    expect(line).toContain('label.strict must be true or false, but is "${env:PLUMBLINE_TEST_KEY}".')
+    expect(line).not.toContain('sk-1')
+  })
+
+  test('fills in paths', () => {
+    process.env.PLUMBLINE_TEST_HOST = '/somewhere'
+    const { config: found } = parseConfig({ ...MINIMAL, model: '${env:PLUMBLINE_TEST_HOST}/m', align: { loss: 'sft', steps: 1 } })
+    expect(found.model).toBe('/somewhere/m')
   })
 })

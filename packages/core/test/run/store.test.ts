@@ -39,28 +39,27 @@ describe('RunStore', () => {
 
   it('names a stage by what determines it, and knows when it is finished', async () => {
     const store = await RunStore.open(await newFolder())
-    const stage = await store.stage('sft', undefined, { seed: 1 })
+    const stage = store.stage('sft', undefined, { seed: 1 })
     expect(path.basename(stage.path)).toMatch(/^sft-[0-9a-f]{8}$/)
     expect(await stage.finished()).toBeUndefined()
     await mkdir(stage.work(), { recursive: true })
     await writeFile(stage.file('a.txt'), 'x')
     await stage.finish(outcome)
-    const same = await store.stage('sft', undefined, { seed: 1 })
+    const same = store.stage('sft', undefined, { seed: 1 })
     expect(await same.finished()).toMatchObject({ stage: 'sft', determinedBy: { seed: 1 }, summary: 'done' })
     expect((await readdir(same.path)).sort()).toEqual(['a.txt', 'done.json'])
-    const other = await store.stage('sft', undefined, { seed: 2 })
+    const other = store.stage('sft', undefined, { seed: 2 })
     expect(other.path).not.toBe(same.path)
-    await store.close()
   })
 
   it('does not take a stage for finished whose artifact is gone', async () => {
     const store = await RunStore.open(await newFolder())
-    const stage = await store.stage('align', 'x', {})
+    const stage = store.stage('align', 'x', {})
+    await mkdir(stage.path)
     await writeFile(stage.file('a.txt'), 'x')
     await stage.finish(outcome)
     await rm(stage.file('a.txt'))
     expect(await stage.finished()).toBeUndefined()
-    await store.close()
   })
 })
 

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { runPipeline } from '../../src'
+import { runConfig } from '../../src'
 import { doubles } from '../support/bigram-policy'
 import { world, WORDS, type World } from '../support/world'
 
@@ -25,9 +25,9 @@ async function weights({ config: { run } }: World, stage: string): Promise<Float
 describe('freeze', () => {
   it('holds what it names bit for bit in sft and in a variant of align, and nothing else', async () => {
     const free = await world({ config: config() })
-    await runPipeline({ ...free, last: 'sft' })
+    await runConfig({ ...free, last: 'sft' })
     const made = await world({ config: config({ steps: 0 }, { freeze: ['rows.{0..9}.weight'] }) })
-    await runPipeline({ ...made, last: 'align' })
+    await runConfig({ ...made, last: 'align' })
     const [before, after] = [await weights(made, 'sft'), await weights(made, 'align')]
     expect(before.length).toBeGreaterThanOrEqual(size)
     expect(after.slice(0, 10)).toEqual(before.slice(0, 10))
@@ -35,7 +35,7 @@ describe('freeze', () => {
     for (const [row, values] of after.entries()) if (row > 9) expect(values).not.toEqual(before[row])
 
     const sft = await world({ config: config({ freeze: ['rows.{5..8}.weight'] }) })
-    await runPipeline({ ...sft, last: 'sft' })
+    await runConfig({ ...sft, last: 'sft' })
     const [held, moved] = [await weights(sft, 'sft'), await weights(free, 'sft')]
     expect(held.slice(5, 9)).toEqual(before.slice(5, 9))
     expect(held.slice(5, 9)).not.toEqual(moved.slice(5, 9))
@@ -43,10 +43,10 @@ describe('freeze', () => {
 
   it('belongs to what determines a stage; without it the stage is what it was', async () => {
     const made = await world({ config: config() })
-    await runPipeline({ ...made, last: 'sft' })
-    await runPipeline({ ...made, config: { ...made.config, sft: { ...made.config.sft, freeze: undefined } }, last: 'sft' })
+    await runConfig({ ...made, last: 'sft' })
+    await runConfig({ ...made, config: { ...made.config, sft: { ...made.config.sft, freeze: undefined } }, last: 'sft' })
     expect((await readdir(made.config.run)).filter((name) => name.startsWith('sft-'))).toHaveLength(1)
-    await runPipeline({ ...made, config: { ...made.config, sft: { ...made.config.sft, freeze: ['rows.1.weight'] } }, last: 'sft' })
+    await runConfig({ ...made, config: { ...made.config, sft: { ...made.config.sft, freeze: ['rows.1.weight'] } }, last: 'sft' })
     expect((await readdir(made.config.run)).filter((name) => name.startsWith('sft-'))).toHaveLength(2)
   })
 
@@ -55,7 +55,7 @@ describe('freeze', () => {
     ['PLUMB_FREEZE_ALL', 'nothing left to train', { freeze: ['*'] }],
   ])('%s in the last stage is said before the first: %s', async (code, _, align) => {
     const made = await world({ config: config({}, align) })
-    await expect(runPipeline(made)).rejects.toMatchObject({ code, where: 'align "control": freeze' })
+    await expect(runConfig(made)).rejects.toMatchObject({ code, where: 'align "control": freeze' })
     expect(made.backend.opened).toBe(0)
   })
 
@@ -63,13 +63,13 @@ describe('freeze', () => {
     const knows = await world({ config: config({ freeze: ['rows.1.weight'] }) })
     const { inspect } = knows.backend
     knows.backend.inspect = async (model) => ({ ...(await inspect!(model)), parameterNames: undefined })
-    await expect(runPipeline(knows)).rejects.toMatchObject({ code: 'PLUMB_FREEZE_UNSUPPORTED', where: 'sft: freeze' })
+    await expect(runConfig(knows)).rejects.toMatchObject({ code: 'PLUMB_FREEZE_UNSUPPORTED', where: 'sft: freeze' })
     expect(knows.backend.opened).toBe(0)
 
     const cannot = await world({ inspects: false, config: config({ freeze: ['rows.1.weight'] }) })
     const open = cannot.backend.open.bind(cannot.backend)
     cannot.backend.open = async (model) => Object.assign(await open(model), { prepareTraining: undefined })
-    await expect(runPipeline(cannot)).rejects.toMatchObject({ code: 'PLUMB_FREEZE_UNSUPPORTED' })
+    await expect(runConfig(cannot)).rejects.toMatchObject({ code: 'PLUMB_FREEZE_UNSUPPORTED' })
     expect(cannot.backend.open_).toBe(0)
   })
 })

@@ -1,11 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { DatasetLabeler, DatasetSampler, runPipeline, type GroupRecord, type RunEvent } from '../../src'
-import { groupsReader } from '../../src/data/groups'
-import { preferenceReader } from '../../src/data/preference'
-import { rankedReader } from '../../src/data/ranked'
+import { DatasetLabeler, DatasetSampler, runConfig, type GroupRecord, type RunEvent } from '../../src'
 import { failure, folderWith } from '../support/files'
-import { filesBelow, lastWord, world, type World, type WorldOptions } from '../support/world'
+import { artifact, filesBelow, lastWord, world, type World, type WorldOptions } from '../support/world'
 
 const digits = [0, 1, 2, 3, 4, 5]
 
@@ -43,42 +40,28 @@ async function offline({ variants = ['contrast', 'stay'], ...options }: Offline 
     train: digits.map((d) => pair(`p-${d}`, d)),
     test: digits.map((d) => pair(`t-${d}`, d)),
     labeler: new DatasetLabeler(),
+    sampler: new DatasetSampler(),
     ...options,
     config: {
       sft: { steps: 0 },
-      sample: { sampler: 'dataset' },
-      label: { name: 'dataset' },
       align: variants.map((names) => variant(...names.split('+'))),
       evaluate: { maxNewTokens: 3 },
       ...options.config,
     },
   })
-  return { ...made, dependencies: { ...made.dependencies, sampler: new DatasetSampler() } }
+  return made
 }
 
-async function artifact({ config }: World, stage: string, name: string): Promise<Record<string, unknown>[]> {
-  const folder = (await readdir(config.run)).find((entry) => entry.startsWith(`${stage}-`))!
-  const text = await readFile(path.join(config.run, folder, name), 'utf8')
-  return text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-}
-
-const reads = (made: World, file: string, reader: ReturnType<typeof preferenceReader>): World => ({
+const reads = (made: World, file: string, format: string, options: object = {}): World => ({
   ...made,
-  config: { ...made.config, data: { ...made.config.data, train: { path: file, format: reader.name }, questions: undefined } },
-  dependencies: {
-    ...made.dependencies,
-    dataset: ({ format }) => (format === reader.name ? reader : made.dependencies.dataset(made.config.data.test)),
-  },
+  config: { ...made.config, data: { ...made.config.data, train: { path: file, format, ...options }, questions: undefined } },
 })
 
 describe('candidates of the data file', () => {
   it('aligns on preference pairs without generating anything, and assesses on those of the test file', async () => {
     const calls: string[] = []
     const made = await offline({ onCall: (what) => calls.push(what), variants: ['contrast', 'stay', 'sft+contrast'] })
-    const report = await runPipeline(made)
+    const report = await runConfig(made)
     expect(calls).not.toContain('generate')
     expect(calls).toContain('forwardBackward')
     expect(made.backend.open_).toBe(0)
@@ -118,9 +101,9 @@ describe('candidates of the data file', () => {
   it('needs the tokenizer alone where the backend knows it without the model', async () => {
     const opened = async (options: Offline) => {
       const made = await offline({ ...options, variants: ['contrast'] })
-      await runPipeline({ ...made, last: 'sft' })
+      await runConfig({ ...made, last: 'sft' })
       const before = made.backend.opened
-      await runPipeline({ ...made, last: 'sample' })
+      await runConfig({ ...made, last: 'sample' })
       return made.backend.opened - before
     }
     expect(await opened({})).toBe(0)
@@ -129,7 +112,7 @@ describe('candidates of the data file', () => {
 
   it('writes texts as tokens with the boundary and EOS, in the order of the file, with their labels', async () => {
     const made = await offline()
-    await runPipeline({ ...made, last: 'label' })
+    await runConfig({ ...made, last: 'label' })
     // ids: <s> </s> <unk>, then q0 … q9, s0 … s9, a0 … a9
     const [, sampled] = await artifact(made, 'sample', 'samples.jsonl')
     expect(sampled).toEqual({
@@ -158,20 +141,19 @@ describe('candidates of the data file', () => {
 
   it('writes the same bytes twice, and reuses what is finished', async () => {
     const [a, b] = [await offline(), await offline()]
-    await runPipeline(a)
-    await runPipeline(b)
+    await runConfig(a)
+    await runConfig(b)
     const [first, second] = [await filesBelow(a.config.run), await filesBelow(b.config.run)]
     expect(Object.keys(second)).toEqual(Object.keys(first))
     for (const [name, bytes] of Object.entries(first)) expect([name, second[name].equals(bytes)]).toEqual([name, true])
     const ended: RunEvent[] = []
-    const k = { ...a.config, sample: { ...a.config.sample, k: 3, temperature: 0.5 } } // not read
-    await runPipeline({ ...a, config: k, onEvent: (event) => event.type === 'stage-end' && ended.push(event) })
+    await runConfig({ ...a, onEvent: (event) => event.type === 'stage-end' && ended.push(event) })
     expect(ended).toEqual([])
   })
 
   it('goes on after an abort anywhere and ends with the same bytes', async () => {
     const [whole, cut] = [await offline(), await offline()]
-    await runPipeline(whole)
+    await runConfig(whole)
     let interruptions = 0
     for (let limit = 2; ; limit += 3) {
       const controller = new AbortController()
@@ -180,7 +162,7 @@ describe('candidates of the data file', () => {
         if (++seen === limit) controller.abort()
       }
       try {
-        await runPipeline({ ...cut, onEvent, signal: controller.signal })
+        await runConfig({ ...cut, onEvent, signal: controller.signal })
         break
       } catch (error) {
         expect(error).toMatchObject({ code: 'PLUMB_INTERRUPTED' })
@@ -197,7 +179,7 @@ describe('candidates of the data file', () => {
   it('takes rewards where there are no labels: no chain is needed, and better is better', async () => {
     const records = digits.map((d) => ranked(`r-${d}`, d))
     const made = await offline({ train: records, test: records, variants: ['contrast'] })
-    const report = await runPipeline(made)
+    const report = await runConfig(made)
     expect(report.samples).toMatchObject({ given: 18, ranked: 18, mixed: 6 })
     expect(report.samples).not.toHaveProperty('right')
     expect(report.rows[1].assessmentAccuracy).toBeGreaterThan(report.rows[0].assessmentAccuracy!)
@@ -218,11 +200,12 @@ describe('candidates of the data file', () => {
       { id: 'long', prompt: 'q3', candidates: [again('s3 a3', true), again('s3 '.repeat(9) + 'a3', false)] },
     ]
     const made = await offline({ train, contextLength: 8 })
-    const report = await runPipeline({ ...made, last: 'label' })
+    const report = await runConfig({ ...made, last: 'label' })
     expect(report.samples).toMatchObject({ given: 7, duplicate: 2, overlong: 1, labelled: 4, references: 1 })
     expect(report.notices).toEqual([
-      "1 candidate of data.questions left out: longer than the model's context.",
-      'In 1 of 3 questions of data.questions the same text stands twice with different labels; the first counts.',
+      expect.stringMatching(/^3 of the 6 questions of data.test stand in data.train too/),
+      "1 candidate of data.train left out: longer than the model's context.",
+      'In 1 of 3 questions of data.train the same text stands twice with different labels; the first counts.',
     ])
     const [first] = await artifact(made, 'sample', 'samples.jsonl')
     expect(first.candidates).toMatchObject([{ times: 2, given: { positive: true, reference: true } }, { times: 1 }])
@@ -230,20 +213,20 @@ describe('candidates of the data file', () => {
 
   it('answers the test questions whose answer is known, and those alone', async () => {
     const [first, ...others] = digits.map((d) => pair(`t-${d}`, d))
-    const report = await runPipeline(await offline({ test: [{ ...first, answer: '7' }, ...others] }))
+    const report = await runConfig(await offline({ test: [{ ...first, answer: '7' }, ...others] }))
     expect(report.rows[1]).toMatchObject({ questions: 1, accuracy: 0, parseFailures: 1, assessmentAccuracy: 1 })
   })
 
   it('lets another labeler judge them', async () => {
     const answered = digits.map((d) => ({ ...pair(`p-${d}`, d), answer: `a${d}` }))
     const bare = answered.map((record) => ({ ...record, candidates: record.candidates.map(({ text }) => ({ text })) }))
-    const report = await runPipeline(await offline({ train: bare, test: bare, labeler: lastWord, variants: ['contrast'] }))
+    const report = await runConfig(await offline({ train: bare, test: bare, labeler: lastWord, variants: ['contrast'] }))
     expect(report.samples).toMatchObject({ right: 6, wrong: 6 })
     expect(report.rows[1]).toMatchObject({ questions: 6, assessmentAccuracy: 1 })
   })
 
   it('says that nothing is measured on a test file without candidates and answers', async () => {
-    const report = await runPipeline(await offline({ test: [{ id: 't', prompt: 'q1', candidates: [] }], variants: ['contrast'] }))
+    const report = await runConfig(await offline({ test: [{ id: 't', prompt: 'q9', candidates: [] }], variants: ['contrast'] }))
     expect(report.notices).toEqual(['data.test has neither candidates nor answers: nothing is measured on it.'])
     expect(report.rows[1]).toEqual({ name: 'contrast', questions: 0 })
   })
@@ -252,7 +235,7 @@ describe('candidates of the data file', () => {
 describe('what a data file of candidates must have', () => {
   const refused = async (options: Offline) => {
     const made = await offline(options)
-    const error = await failure(() => runPipeline(made))
+    const error = await failure(() => runConfig(made))
     expect(made.backend.opened).toBe(0)
     return error
   }
@@ -296,7 +279,7 @@ describe('what a data file of candidates must have', () => {
   it('a candidate that fits into the context', async () => {
     const long = { ...whole, candidates: whole.candidates.map((candidate) => ({ ...candidate, text: 's1 '.repeat(9) })) }
     const made = await offline({ train: [long], contextLength: 8, variants: ['contrast'] })
-    expect(await failure(() => runPipeline(made))).toMatchObject({ code: 'PLUMB_DATA_EMPTY' })
+    expect(await failure(() => runConfig(made))).toMatchObject({ code: 'PLUMB_DATA_EMPTY' })
     expect(made.backend.open_).toBe(0)
   })
 
@@ -311,8 +294,8 @@ describe('what a data file of candidates must have', () => {
         '{"id":"a","prompt":"q1","candidates":[{"text":"s1","positive":true}]}\n{"id":"b","prompt":"q1","candidates":[{"text":"s1"}]}\n',
     })
     const made = await offline({ variants: ['contrast'] })
-    await runPipeline({ ...reads(made, path.join(folder, 'ranked.jsonl'), rankedReader()), last: 'label' })
-    const error = await failure(() => runPipeline(reads(made, path.join(folder, 'groups.jsonl'), groupsReader)))
+    await runConfig({ ...reads(made, path.join(folder, 'ranked.jsonl'), 'ranked'), last: 'label' })
+    const error = await failure(() => runConfig(reads(made, path.join(folder, 'groups.jsonl'), 'groups')))
     expect(error.line).toMatch(/^PLUMB_DATA_NO_LABEL {2}\S*groups\.jsonl:2 {2}Candidate 1 of question "b"/)
   })
 
@@ -320,8 +303,8 @@ describe('what a data file of candidates must have', () => {
     const lines = digits.map((d) => ({ prompt: `q${d}`, chosen: `s${d} a${d}`, rejected: `s${d} a${d + 1}` }))
     const folder = folderWith({ 'pairs.jsonl': lines.map((line) => JSON.stringify(line)).join('\n') })
     const made = await offline({ variants: ['contrast'] })
-    const reader = preferenceReader({ chosenIsReference: false })
-    const report = await runPipeline({ ...reads(made, path.join(folder, 'pairs.jsonl'), reader), last: 'align' })
+    const pairs = reads(made, path.join(folder, 'pairs.jsonl'), 'preference', { chosenIsReference: false })
+    const report = await runConfig({ ...pairs, last: 'align' })
     expect(report.samples).toMatchObject({ given: 12, right: 6, wrong: 6 })
     expect(report.samples).not.toHaveProperty('references')
   })

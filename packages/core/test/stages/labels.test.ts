@@ -1,8 +1,6 @@
-import { readFile, readdir } from 'node:fs/promises'
-import path from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
-import { logOnePlusSumExp, runPipeline, type AlignmentLoss, type Labeler, type RunEvent, type Sampler } from '../../src'
-import { contrast, lastWord, question, world, type World } from '../support/world'
+import { logOnePlusSumExp, runConfig, type AlignmentLoss, type Labeler, type RunEvent, type Sampler } from '../../src'
+import { artifact, contrast, lastWord, question, world, type World } from '../support/world'
 
 const training = { steps: 3, batchSize: 4, learningRate: 0.05 }
 const variant = (losses: string[], more: object = {}) => ({
@@ -31,24 +29,13 @@ const scripted = (texts: readonly string[], { finish = 'eos' as 'eos' | 'length'
   },
 })
 
-const withSampler = (made: World, sampler: Sampler): World => ({ ...made, dependencies: { ...made.dependencies, sampler } })
-
-async function artifact<T>({ config }: World, stage: string, name: string): Promise<T[]> {
-  const folder = (await readdir(config.run)).find((entry) => entry.startsWith(`${stage}-`))!
-  const text = await readFile(path.join(config.run, folder, name), 'utf8')
-  return text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as T)
-}
-
 const base = { sft: { ...training, steps: 1 }, evaluate: { maxNewTokens: 3 } }
 
 describe('sampling and labelling', () => {
   it('removes duplicates token by token, keeps the first, counts all; the truncated and the empty are counted too', async () => {
     const texts = ['s1 a1', 's2 a2', 's1 a1', '', 's1 a1']
-    const made = withSampler(await world({ config: { ...base, sample: { k: 5 }, align: [variant(['sft'])] } }), scripted(texts))
-    const report = await runPipeline({ ...made, last: 'label' })
+    const made = await world({ config: { ...base, sample: { k: 5 }, align: [variant(['sft'])] }, sampler: scripted(texts) })
+    const report = await runConfig({ ...made, last: 'label' })
     expect(report.samples).toMatchObject({ sampled: 40, duplicate: 16, empty: 8, truncated: 0, labelled: 16, references: 8 })
     const [first] = await artifact<{ sampled: number; candidates: { candidate: number; times: number; text: string }[] }>(
       made,
@@ -65,19 +52,19 @@ describe('sampling and labelling', () => {
 
   it('computes pass@k and majority@k over all samples, repeated ones included', async () => {
     // of 8 questions one has the answer a1, one a2: right are 3 of 4 samples, and 1 of 4
-    const made = withSampler(
-      await world({ config: { ...base, sample: { k: 4 }, align: [variant(['sft'])] } }),
-      scripted(['s1 a1', 's1 a1', 's1 a1', 's2 a2']),
-    )
-    const { samples } = await runPipeline({ ...made, last: 'label' })
+    const made = await world({
+      config: { ...base, sample: { k: 4 }, align: [variant(['sft'])] },
+      sampler: scripted(['s1 a1', 's1 a1', 's1 a1', 's2 a2']),
+    })
+    const { samples } = await runConfig({ ...made, last: 'label' })
     expect(samples?.['pass@1']).toBeCloseTo((3 / 4 + 1 / 4) / 8, 12)
     expect(samples?.['pass@4']).toBeCloseTo(2 / 8, 12)
     expect(samples?.['majority@4']).toBeCloseTo(1 / 8, 12)
   })
 
   it('records prompt and completion tokens of every candidate, the reference last, EOS included', async () => {
-    const made = withSampler(await world({ config: { ...base, sample: { k: 1 }, align: [variant(['sft'])] } }), scripted(['s1 a2']))
-    await runPipeline({ ...made, last: 'label' })
+    const made = await world({ config: { ...base, sample: { k: 1 }, align: [variant(['sft'])] }, sampler: scripted(['s1 a2']) })
+    await runConfig({ ...made, last: 'label' })
     const groups = await artifact<{ id: string; promptTokens: number[]; candidates: object[] }>(made, 'label', 'groups.jsonl')
     // ids: <s> </s> <unk>, then q0 … q9, s0 … s9, a0 … a9
     expect(groups[1]).toEqual({
@@ -100,8 +87,8 @@ describe('sampling and labelling', () => {
         yield* scripted(['s1']).sample(requests.slice(1), context)
       },
     }
-    const made = withSampler(await world({ config: { ...base, sample: { k: 1 }, align: [variant(['sft'])] } }), short)
-    await expect(runPipeline(made)).rejects.toMatchObject({
+    const made = await world({ config: { ...base, sample: { k: 1 }, align: [variant(['sft'])] }, sampler: short })
+    await expect(runConfig(made)).rejects.toMatchObject({
       code: 'PLUMB_SAMPLER_INCOMPLETE',
       message: expect.stringContaining('7 of 8') as string,
     })
@@ -113,10 +100,11 @@ describe('nothing to align', () => {
     const made = await world({
       questions: options.chains ? undefined : fresh,
       labeler: options.labeler,
+      sampler: scripted(texts, options),
       config: { ...base, sample: { k: texts.length }, align: [variant(losses)] },
     })
     const events: RunEvent[] = []
-    const report = await runPipeline({ ...withSampler(made, scripted(texts, options)), onEvent: (event) => events.push(event) })
+    const report = await runConfig({ ...made, onEvent: (event) => events.push(event) })
     const warnings = events.flatMap((event) => (event.type === 'notice' && event.level === 'warning' ? [event.message] : []))
     expect(report.notices).toEqual(expect.arrayContaining(warnings))
     const end = events.find((event) => event.type === 'stage-end' && event.stage === 'align')
@@ -138,7 +126,11 @@ describe('nothing to align', () => {
   })
 
   it('says so when all are right', async () => {
-    const right: Labeler = { ...lastWord, label: async (_, candidates) => candidates.map(() => ({ status: 'right', positive: true })) }
+    const right: Labeler = {
+      ...lastWord,
+      name: 'all-right',
+      label: async (_, candidates) => candidates.map(() => ({ status: 'right', positive: true })),
+    }
     const { warnings } = await run(['s1 a9', 's2 a1'], ['sft', 'contrast'], { labeler: right })
     expect(warnings).toMatch(/All 8 sampled candidates are right/)
   })
@@ -161,27 +153,27 @@ describe('what a variant trains on', () => {
 
   it('takes L_VFT from the questions where all have chains, else from data.train', async () => {
     const config = { ...base, sample: { k: 2 }, align: [variant(['sft', 'contrast'])] }
-    const own = withSampler(await world({ config }), scripted(['s1 a1', 's2 a2']))
-    await runPipeline({ ...own, last: 'align' })
+    const own = await world({ config, sampler: scripted(['s1 a1', 's2 a2']) })
+    await runConfig({ ...own, last: 'align' })
     // 4 questions: 2 samples and the chain each, less a sample that repeats the chain
     for (const { completionTokens } of await steps(own)) expect([10 * 3, 11 * 3, 12 * 3]).toContain(completionTokens)
-    const held = withSampler(await world({ config, questions: fresh }), scripted(['s1 a1', 's2 a2']))
-    await runPipeline({ ...held, last: 'align' })
+    const held = await world({ config, questions: fresh, sampler: scripted(['s1 a1', 's2 a2']) })
+    await runConfig({ ...held, last: 'align' })
     for (const { completionTokens } of await steps(held)) expect(completionTokens).toBe(4 * 2 * 3 + 4 * 3) // and 4 chains of data.train
   })
 
   it('does without the chains that do not fit, and does not draw others instead', async () => {
     const wordy = { ...question('wordy', 2), candidates: [{ text: `${'s2 '.repeat(9)}a2`, reference: true }] }
     const config = { ...base, sample: { k: 1 }, align: [variant(['sft'])] }
-    const made = withSampler(await world({ config, contextLength: 8, train: [question('a', 1), wordy] }), scripted(['s8 a8']))
-    await runPipeline({ ...made, last: 'align' })
+    const made = await world({ config, contextLength: 8, train: [question('a', 1), wordy], sampler: scripted(['s8 a8']) })
+    await runConfig({ ...made, last: 'align' })
     for (const { completionTokens } of await steps(made)) expect(completionTokens).toBe(3)
   })
 
   it('leaves the reference out of the candidates where asked', async () => {
     const config = { ...base, sample: { k: 2 }, align: [variant(['sft', 'contrast'], { referenceIsCandidate: false })] }
-    const made = withSampler(await world({ config }), scripted(['s8 a8', 's9 a9']))
-    await runPipeline({ ...made, last: 'align' })
+    const made = await world({ config, sampler: scripted(['s8 a8', 's9 a9']) })
+    await runConfig({ ...made, last: 'align' })
     for (const { 'loss/contrast': loss, completionTokens } of await steps(made)) {
       expect(loss).toBe(0) // nothing right among the samples
       expect(completionTokens).toBe(4 * 3 * 3)
@@ -195,8 +187,8 @@ describe('what a variant trains on', () => {
       select: ({ candidates }) => ({ keep: candidates.map((_, c) => c === 0), counts: { sampled: candidates.length, kept: 1 } }),
     }
     const config = { ...base, sample: { k: 2 }, align: [variant(['first'])] }
-    const made = withSampler(await world({ config, questions: fresh, losses: { first } }), scripted(['s8 a8', 's9 a9']))
-    const report = await runPipeline({ ...made, last: 'align' })
+    const made = await world({ config, questions: fresh, losses: { first }, sampler: scripted(['s8 a8', 's9 a9']) })
+    const report = await runConfig({ ...made, last: 'align' })
     expect(report.notices).toContain('first: 8 sampled, 4 kept.')
     for (const { completionTokens } of await steps(made)) expect(completionTokens).toBe(4 * 3)
   })
@@ -209,7 +201,7 @@ describe('what a variant trains on', () => {
     const align = [variant(['far']), variant(['stay'])]
     const made = await world({ config: { ...base, sample: { k: 2, maxNewTokens: 3 }, align }, losses: { far } })
     const events: RunEvent[] = []
-    await runPipeline({ ...made, last: 'align', onEvent: (event) => events.push(event) })
+    await runConfig({ ...made, last: 'align', onEvent: (event) => events.push(event) })
     const computed = events.filter((event) => event.type === 'stage-end' && event.variant === 'reference')
     const reused = events.filter((event) => event.type === 'stage-reused' && event.variant === 'reference')
     expect([computed.length, reused.length]).toEqual([1, 1])
@@ -221,12 +213,13 @@ describe('what a variant trains on', () => {
     const validation = [question('v', 5)]
     const config = { ...base, sft: { ...training, steps: 6, checkpointEvery: 4 }, align: [variant(['sft'])] }
     const made = await world({ config, validation })
-    await runPipeline({ ...made, last: 'sft' })
+    await runConfig({ ...made, last: 'sft' })
     const lines = await artifact<Record<string, number>>(made, 'sft', 'metrics.jsonl')
-    expect(lines.flatMap((line) => ('validation/sft' in line ? [line.step] : []))).toEqual([4, 6])
+    const looks = await artifact<Record<string, number>>(made, 'sft', 'validation.jsonl')
+    expect(looks.map((line) => [Object.keys(line), line.step])).toEqual([4, 6].map((step) => [['step', 'validation/sft'], step]))
     const without = await world({ config })
-    await runPipeline({ ...without, last: 'sft' })
+    await runConfig({ ...without, last: 'sft' })
     const plain = await artifact<Record<string, number>>(without, 'sft', 'metrics.jsonl')
-    expect(lines.map(({ loss }) => loss)).toEqual(plain.map(({ loss }) => loss))
+    expect(lines).toEqual(plain)
   })
 })

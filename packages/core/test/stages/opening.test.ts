@@ -1,6 +1,6 @@
-import { PlumbError, runPipeline } from '../../src'
+import { PlumbError, runConfig } from '../../src'
 import { inSlices } from '../../src/stages/slices'
-import { filesBelow, question, world, type World } from '../support/world'
+import { filesBelow, question, world, type World, type WorldOptions } from '../support/world'
 
 const small = {
   config: {
@@ -11,28 +11,25 @@ const small = {
   },
 }
 
-/** Counts the prompts that are rendered, which is the beginning of tokenising. */
-function counting(made: World): { made: World; rendered: () => number } {
+/** Counts the texts that are tokenised. */
+async function counting(options: WorldOptions): Promise<{ made: World; rendered: () => number }> {
   let rendered = 0
-  const prompt: World['dependencies']['prompt'] = (...args) => {
-    rendered++
-    return made.dependencies.prompt(...args)
-  }
-  return { made: { ...made, dependencies: { ...made.dependencies, prompt } }, rendered: () => rendered }
+  const made = await world({ ...options, onEncode: () => rendered++ })
+  return { made, rendered: () => rendered }
 }
 
 describe('a model that is opened for training', () => {
   it('ends with the same bytes whether the backend knows its tokenizer before or not', async () => {
     const [knows, learns] = [await world(small), await world({ ...small, inspects: false })]
-    await runPipeline(knows)
-    await runPipeline(learns)
+    await runConfig(knows)
+    await runConfig(learns)
     const [expected, found] = [await filesBelow(knows.config.run), await filesBelow(learns.config.run)]
     expect(Object.keys(found)).toEqual(Object.keys(expected))
     for (const [name, bytes] of Object.entries(expected)) expect([name, found[name].equals(bytes)]).toEqual([name, true])
   })
 
   it('is opened while the data is tokenised', async () => {
-    const { made, rendered } = counting(await world(small))
+    const { made, rendered } = await counting(small)
     const open = made.backend.open.bind(made.backend)
     let before = 0
     made.backend.open = async (model) => {
@@ -41,17 +38,17 @@ describe('a model that is opened for training', () => {
       before = rendered()
       return open(model)
     }
-    await runPipeline({ ...made, last: 'sft' })
+    await runConfig({ ...made, last: 'sft' })
     expect(before).toBeGreaterThan(0)
   })
 
   it('is what is reported where it cannot be opened, and nothing is tokenised after that', async () => {
     const train = Array.from({ length: 3000 }, (_, n) => question(`train-${n}`, n % 8))
-    const { made, rendered } = counting(await world({ ...small, train }))
+    const { made, rendered } = await counting({ ...small, train })
     made.backend.open = async () => {
       throw new PlumbError('PLUMB_MODEL_WEIGHTS', 'The weights are not there.')
     }
-    await expect(runPipeline(made)).rejects.toMatchObject({ code: 'PLUMB_MODEL_WEIGHTS' })
+    await expect(runConfig(made)).rejects.toMatchObject({ code: 'PLUMB_MODEL_WEIGHTS' })
     const soFar = rendered()
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(rendered()).toBe(soFar)
@@ -66,7 +63,7 @@ describe('a model that is opened for training', () => {
       policy.prepareTraining = async () => void calls.push('prepareTraining')
       return policy
     }
-    await runPipeline({ ...made, last: 'align' })
+    await runConfig({ ...made, last: 'align' })
     const trained = calls.filter((what) => what === 'prepareTraining' || what === 'forwardBackward')
     expect(trained).toEqual([...['prepareTraining', ...Array<string>(3).fill('forwardBackward')], ...['prepareTraining', ...Array<string>(2).fill('forwardBackward')]]) // prettier-ignore
   })

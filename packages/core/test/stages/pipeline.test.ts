@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { runPipeline, type RunEvent } from '../../src'
+import { runConfig, type RunEvent } from '../../src'
 import { filesBelow, question, world } from '../support/world'
 
 const stagesOf = (events: readonly RunEvent[], type: 'stage-end' | 'stage-reused') =>
@@ -21,11 +21,11 @@ const ALL = [
   'evaluate control',
 ]
 
-describe('runPipeline', () => {
+describe('runConfig', () => {
   it('runs every stage, reports every model, and reuses what is finished', async () => {
-    const { config, dependencies, backend } = await world()
+    const { config, registry, backend } = await world()
     const events: RunEvent[] = []
-    const report = await runPipeline({ config, dependencies, onEvent: (event) => events.push(event) })
+    const report = await runConfig({ config, registry, onEvent: (event) => events.push(event) })
     expect(stagesOf(events, 'stage-end')).toEqual(ALL)
     expect(report.rows.map(({ name }) => name)).toEqual(['VFT', 'boundary', 'stay', 'control'])
     expect(report.control).toBe('control')
@@ -37,7 +37,7 @@ describe('runPipeline', () => {
 
     const before = backend.opened
     const again: RunEvent[] = []
-    const second = await runPipeline({ config, dependencies, onEvent: (event) => again.push(event) })
+    const second = await runConfig({ config, registry, onEvent: (event) => again.push(event) })
     expect(stagesOf(again, 'stage-end')).toEqual([])
     expect(stagesOf(again, 'stage-reused')).toEqual(ALL.filter((name) => name !== 'align reference'))
     expect(backend.opened).toBe(before)
@@ -50,8 +50,8 @@ describe('runPipeline', () => {
 
   it('writes the same bytes twice, in another folder', async () => {
     const [a, b] = [await world(), await world()]
-    await runPipeline(a)
-    await runPipeline(b)
+    await runConfig(a)
+    await runConfig(b)
     const [first, second] = [await filesBelow(a.config.run), await filesBelow(b.config.run)]
     expect(Object.keys(second)).toEqual(Object.keys(first))
     for (const [name, bytes] of Object.entries(first)) expect([name, second[name].equals(bytes)]).toEqual([name, true])
@@ -61,7 +61,7 @@ describe('runPipeline', () => {
   it('goes on after an abort anywhere and ends with the same bytes', async () => {
     const whole = await world()
     let total = 0
-    await runPipeline({ ...whole, onEvent: () => total++ })
+    await runConfig({ ...whole, onEvent: () => total++ })
     const expected = await filesBelow(whole.config.run)
 
     // aborted at several dozen places, one after the other, in one run folder
@@ -74,7 +74,7 @@ describe('runPipeline', () => {
         if (++seen === limit + 12) controller.abort()
       }
       try {
-        await runPipeline({ ...cut, onEvent, signal: controller.signal })
+        await runConfig({ ...cut, onEvent, signal: controller.signal })
         break
       } catch (error) {
         expect(error).toMatchObject({ code: 'PLUMB_INTERRUPTED' })
@@ -89,31 +89,31 @@ describe('runPipeline', () => {
   })
 
   it('runs up to a stage, and one variant alone', async () => {
-    const { config, dependencies } = await world()
-    const report = await runPipeline({ config, dependencies, last: 'label' })
+    const { config, registry } = await world()
+    const report = await runConfig({ config, registry, last: 'label' })
     expect(report.rows).toEqual([])
     expect(report.samples).toMatchObject({ sampled: 40 })
     const events: RunEvent[] = []
-    await runPipeline({ config, dependencies, last: 'align', variant: 'control', onEvent: (event) => events.push(event) })
+    await runConfig({ config, registry, last: 'align', variant: 'control', onEvent: (event) => events.push(event) })
     expect(stagesOf(events, 'stage-end')).toEqual(['align control'])
-    await expect(runPipeline({ config, dependencies, variant: 'contrl' })).rejects.toMatchObject({ code: 'PLUMB_UNKNOWN_VARIANT' })
+    await expect(runConfig({ config, registry, variant: 'contrl' })).rejects.toMatchObject({ code: 'PLUMB_UNKNOWN_VARIANT' })
   })
 
   it('redoes only what a change touches', async () => {
-    const { config, dependencies } = await world()
-    await runPipeline({ config, dependencies })
+    const { config, registry } = await world()
+    await runConfig({ config, registry })
     const events: RunEvent[] = []
     const [boundary, ...others] = config.align
     const changed = { ...config, align: [{ ...boundary, learningRate: 0.01 }, ...others] }
-    await runPipeline({ config: changed, dependencies, onEvent: (event) => events.push(event) })
+    await runConfig({ config: changed, registry, onEvent: (event) => events.push(event) })
     expect(stagesOf(events, 'stage-end')).toEqual(['align boundary', 'evaluate boundary'])
   })
 
   it('learns: stage 1 answers what the untrained model does not, and says which design it was', async () => {
     const held = { questions: [8, 9].map((d) => question(`fresh-${d}`, d, false)) }
     const sft = (steps: number) => ({ config: { sft: { steps, batchSize: 8, learningRate: 0.3 } } })
-    const before = await runPipeline(await world({ ...held, ...sft(0) }))
-    const after = await runPipeline(await world({ ...held, ...sft(60) }))
+    const before = await runConfig(await world({ ...held, ...sft(0) }))
+    const after = await runConfig(await world({ ...held, ...sft(60) }))
     expect(after.rows[0].accuracy).toBe(1)
     expect(before.rows[0].accuracy).toBeLessThan(0.5)
     expect(after.design).toMatch(/fresh questions/)

@@ -1,7 +1,8 @@
-import { appendFile, readdir, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
-import { runPipeline } from '../../src'
+import { runConfig, type RunEvent } from '../../src'
+import { lockFolder } from '../../src/run/lock'
 import { filesBelow, world, type World } from '../support/world'
 
 /** Small, since every place of interruption is a run. */
@@ -14,6 +15,8 @@ const small = {
   },
 }
 
+const sftFolder = async ({ config }: World) => (await readdir(config.run)).find((name) => name.startsWith('sft-'))!
+
 async function expectSameFiles(actual: World, expected: World): Promise<void> {
   const [a, b] = [await filesBelow(actual.config.run), await filesBelow(expected.config.run)]
   expect(Object.keys(a)).toEqual(Object.keys(b))
@@ -23,7 +26,7 @@ async function expectSameFiles(actual: World, expected: World): Promise<void> {
 describe('a run that was killed', () => {
   it('goes on and ends with the same bytes, wherever it was', async () => {
     const whole = await world(small)
-    await runPipeline(whole)
+    await runConfig(whole)
     const calls = new Map<string, number>()
     let dieAt = Infinity
     let count = 0
@@ -38,7 +41,7 @@ describe('a run that was killed', () => {
     for (let attempt = 0; ; attempt++) {
       count = 0
       dieAt = [3, 1, 4, 7, 2, 5, 6, 3][attempt % 8] // after a few calls: now and then enough to reach the next checkpoint
-      const outcome = await runPipeline(cut).catch((error: Error) => error.message)
+      const outcome = await runConfig(cut).catch((error: Error) => error.message)
       if (outcome !== 'killed') break
     }
     expect([...calls.keys()].sort()).toEqual(['forwardBackward', 'generate', 'logProbs', 'saveState', 'saveWeights', 'saved'])
@@ -47,7 +50,7 @@ describe('a run that was killed', () => {
 
   it('cuts off a torn line and unfinished files', async () => {
     const whole = await world(small)
-    await runPipeline(whole)
+    await runConfig(whole)
     let left = 20 // forwardBackward and saves of sft, then some completions
     const cut = await world({
       ...small,
@@ -55,38 +58,75 @@ describe('a run that was killed', () => {
         if (--left === 0) throw new Error('killed')
       },
     })
-    await expect(runPipeline(cut)).rejects.toThrow('killed')
+    await expect(runConfig(cut)).rejects.toThrow('killed')
     const [sample] = (await readdir(cut.config.run)).filter((name) => name.startsWith('sample-'))
     const folder = path.join(cut.config.run, sample)
     await appendFile(path.join(folder, 'work', 'completions.jsonl'), '{"id":"train-3","cand')
     await writeFile(path.join(folder, '.samples.jsonl.4711.tmp'), 'half')
-    await runPipeline(cut)
+    await runConfig(cut)
     await expectSameFiles(cut, whole)
   })
 
   it('leaves a lock that the next run takes over', async () => {
     const cut = await world(small)
-    await runPipeline({ ...cut, last: 'sft' })
+    await runConfig({ ...cut, last: 'sft' })
+    const sft = await sftFolder(cut)
+    const folder = path.join(cut.config.run, sft)
     // this process's own id in a file that it does not hold: a reused one
-    await writeFile(path.join(cut.config.run, '.lock'), JSON.stringify({ pid: process.pid, host: hostname() }))
-    await runPipeline({ ...cut, last: 'sft' })
-    await writeFile(path.join(cut.config.run, '.lock'), '{"pi')
-    await runPipeline({ ...cut, last: 'sft' })
-    expect(await readdir(cut.config.run)).not.toContain('.lock')
+    await writeFile(path.join(folder, '.lock'), JSON.stringify({ pid: process.pid, host: hostname() }))
+    await mkdir(path.join(folder, 'work'))
+    await runConfig({ ...cut, last: 'sft' })
+    expect(await readdir(folder)).toEqual(expect.not.arrayContaining(['.lock', 'work']))
+    await rm(path.join(folder, 'done.json'))
+    await writeFile(path.join(folder, '.lock'), '{"pi')
+    await runConfig({ ...cut, last: 'sft' })
+    expect(await readdir(folder)).toEqual(expect.not.arrayContaining(['.lock', 'work']))
   })
 })
 
 describe('a run folder', () => {
-  it('is used by one run at a time', async () => {
+  it('is shared: a stage that another run is making is waited for, and made once', async () => {
     const shared = await world(small)
-    const outcomes = await Promise.allSettled([runPipeline(shared), runPipeline(shared)])
-    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
-    const refused = outcomes.find((outcome) => outcome.status === 'rejected')
-    expect(refused?.reason).toMatchObject({ code: 'PLUMB_RUN_LOCKED', where: path.join(shared.config.run, '.lock') })
-    await writeFile(path.join(shared.config.run, '.lock'), JSON.stringify({ pid: 1, host: 'elsewhere.example' }))
-    await expect(runPipeline(shared)).rejects.toMatchObject({
-      code: 'PLUMB_RUN_LOCKED',
-      message: expect.stringContaining('elsewhere.example') as string,
-    })
+    const events: RunEvent[] = []
+    const onEvent = (event: RunEvent) => events.push(event)
+    const [first, second] = await Promise.all([runConfig({ ...shared, onEvent }), runConfig({ ...shared, onEvent })])
+    expect({ ...second, seconds: 0 }).toEqual({ ...first, seconds: 0 })
+    const ends = events.flatMap((event) => (event.type === 'stage-end' ? [`${event.stage} ${event.variant ?? ''}`] : []))
+    expect(new Set(ends).size).toBe(ends.length)
+    const said = events.flatMap((event) => (event.type === 'notice' ? [event.message] : []))
+    expect(said.join('\n')).toMatch(/^sft is being made by another run; waiting for it\. \(\S*sft-\w+\/\.lock: /m)
+  })
+
+  it('lets two variants be trained at the same time', async () => {
+    const [a, b] = ['a', 'b'].map((name) => ({ ...small.config.align[0], name, learningRate: name === 'a' ? 0.05 : 0.1 }))
+    const shared = await world({ config: { ...small.config, align: [a, b] } })
+    await runConfig({ ...shared, last: 'label' })
+    const events: string[] = []
+    const run = (variant: string) =>
+      runConfig({
+        ...shared,
+        last: 'align',
+        variant,
+        onEvent: (event) =>
+          (event.type === 'stage-start' || event.type === 'stage-end') && events.push(`${event.type} ${event.variant ?? ''}`),
+      })
+    await Promise.all([run('a'), run('b')])
+    expect(events.filter((event) => event === 'stage-end reference')).toHaveLength(1) // both need it
+    expect(events).toEqual(expect.arrayContaining(['stage-end a', 'stage-end b']))
+    const alone = await world({ config: { ...small.config, align: [a, b] } })
+    await runConfig({ ...alone, last: 'align' })
+    await expectSameFiles(shared, alone)
+  })
+
+  it('is waited for no longer than one likes', async () => {
+    const shared = await world(small)
+    await runConfig({ ...shared, last: 'sft' })
+    const sft = await sftFolder(shared)
+    await rm(path.join(shared.config.run, sft, 'done.json'))
+    const unlock = await lockFolder(path.join(shared.config.run, sft))
+    const controller = new AbortController()
+    const onEvent = (event: RunEvent) => event.type === 'notice' && /waiting/.test(event.message) && controller.abort()
+    await expect(runConfig({ ...shared, onEvent, signal: controller.signal })).rejects.toMatchObject({ code: 'PLUMB_INTERRUPTED' })
+    await unlock()
   })
 })

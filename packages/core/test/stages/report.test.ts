@@ -1,7 +1,7 @@
 import { makeReport, renderMarkdown } from '../../src/stages/report'
 import type { Evaluation } from '../../src/stages/evaluate'
-import { runPipeline, type Labeler } from '../../src'
-import { question, world } from '../support/world'
+import { runConfig, type Labeler } from '../../src'
+import { lastWord, pluginOf, question, world } from '../support/world'
 
 const answers = (right: readonly number[], unparsed: readonly number[] = []) =>
   right.map((hit, q): Evaluation['answers'][number] => ({
@@ -11,7 +11,7 @@ const answers = (right: readonly number[], unparsed: readonly number[] = []) =>
     right: hit === 1,
   }))
 
-const set = (...records: ReturnType<typeof question>[]) => ({ records, hash: '' })
+const set = (...records: ReturnType<typeof question>[]) => ({ title: 'data.train', records, hash: '' })
 const data = { train: set(question('a', 1)), questions: set(question('b', 1), question('c', 2)), test: set() }
 
 describe('makeReport', () => {
@@ -61,15 +61,31 @@ describe('a labeler that ranks', () => {
   const numbered = (id: string, digit: number) => ({ ...question(id, digit), answer: String(digit) })
 
   it('aligns on its rewards, the reference with its own, and measures accuracy by final answers', async () => {
-    const report = await runPipeline(await world({ config, labeler: ranked, test: [numbered('t', 1)] }))
+    const report = await runConfig(await world({ config, labeler: ranked, test: [numbered('t', 1)] }))
     expect(report.samples).toMatchObject({ ranked: report.samples?.labelled, references: 8 })
     expect(report.samples).not.toHaveProperty('right')
     expect(report.rows).toHaveLength(2)
     expect(report.rows[0].parseFailures).toBe(1) // this world's words hold no number
   })
 
-  it('needs answers for the test questions', async () => {
-    const made = await world({ config, labeler: ranked, test: [{ ...question('t', 1), answer: undefined }] })
-    await expect(runPipeline(made)).rejects.toMatchObject({ code: 'PLUMB_DATA_NO_ANSWER' })
+  it('needs no answers on the test file: what has none is not asked, and the candidates are ranked', async () => {
+    const made = await world({ config, labeler: ranked, test: [numbered('t', 1), { ...question('u', 2), answer: undefined }] })
+    const report = await runConfig(made)
+    expect(report.rows[0]).toMatchObject({ questions: 1, parseFailures: 1, assessmentAccuracy: expect.any(Number) as number })
+    expect(report.rows[0].positivePerplexity).toBeUndefined()
+    expect(report.notices).toContain('1 of the 2 questions of data.test have no answer to compare with; they are not asked.')
+    const none = await runConfig(await world({ config, labeler: ranked, test: [{ ...question('u', 2), answer: undefined }] }))
+    expect(none.rows[0]).toMatchObject({ questions: 0 })
+  })
+
+  it('can leave the judging to another one', async () => {
+    const judged = { ...config, evaluate: { maxNewTokens: 4, label: 'last-word' } }
+    const report = await runConfig(await world({ config: judged, labeler: ranked, plugins: [pluginOf({ labeler: lastWord }, 'judge')] }))
+    expect(report.rows[0]).toMatchObject({ questions: 8, positivePerplexity: expect.any(Number) as number })
+    const circular = { ...config, evaluate: { maxNewTokens: 4, label: 'length' } }
+    await expect(runConfig(await world({ config: circular, labeler: ranked }))).rejects.toMatchObject({
+      code: 'PLUMB_CONFIG_INVALID',
+      message: 'evaluate.label must be a labeler that tells right from wrong, and "length" only ranks.',
+    })
   })
 })

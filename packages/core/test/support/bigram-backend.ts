@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { z } from 'zod'
 import { PlumbError, randomStreams, type Backend, type BackendProbe, type ModelFacts, type ModelSource, type Policy } from '../../src'
 import { BigramPolicy, doubles, parameterNames } from './bigram-policy'
 import { WordTokenizer } from './word-tokenizer'
@@ -9,6 +10,10 @@ export interface BigramOptions {
   readonly microBatch?: number
   readonly contextLength?: number
   readonly inspects?: boolean
+  /** The device by its own name, as `probe` says it. */
+  readonly device?: string
+  /** Called with every text that is tokenised. */
+  readonly onEncode?: (text: string) => void
   /** Called as these begin, or, for `saved`, as a state is on disk; may throw, as if the process were killed there. */
   readonly onCall?: (what: 'forwardBackward' | 'generate' | 'logProbs' | 'saveState' | 'saved' | 'saveWeights') => void
 }
@@ -18,6 +23,12 @@ const DEFAULT_CONTEXT = 64
 /** Opens {@link BigramPolicy}: from its own folders, or from scratch with `architecture: { words: […] }`. */
 export class BigramBackend implements Backend {
   readonly name = 'bigram'
+  /** `precision` changes the numbers of an engine that had one; `quiet` changes nothing. */
+  readonly schema = z.strictObject({
+    precision: z.enum(['double', 'single']).default('double'),
+    threads: z.int().min(1).optional(),
+    quiet: z.boolean().default(false).meta({ affectsResults: false }),
+  })
   /** Policies opened and not disposed. */
   open_ = 0
   /** How often a model was opened. */
@@ -28,13 +39,13 @@ export class BigramBackend implements Backend {
   }
 
   async probe(): Promise<BackendProbe> {
-    return { usable: true, device: 'memory', detail: 'A bigram model in memory.' }
+    return { usable: true, device: this.options.device ?? 'memory, 1 thread', kind: 'memory', detail: 'A bigram model in memory.' }
   }
 
   /** Not there for `inspects: false`, as at backends that only know a model once it is open. */
   inspect? = async (model: ModelSource): Promise<ModelFacts> => {
     const { words } = model.kind === 'folder' ? await read(model.path) : scratch(model)
-    const tokenizer = new WordTokenizer(words)
+    const tokenizer = new WordTokenizer(words, this.options.onEncode)
     const { contextLength = DEFAULT_CONTEXT } = this.options
     return { tokenizer, contextLength, parameterNames: parameterNames(tokenizer.vocabularySize) }
   }
@@ -43,7 +54,7 @@ export class BigramBackend implements Backend {
     const { words, weights } = model.kind === 'folder' ? await read(model.path) : scratch(model)
     this.open_++
     this.opened++
-    const tokenizer = new WordTokenizer(words)
+    const tokenizer = new WordTokenizer(words, this.options.onEncode)
     const { microBatch = 3, contextLength = DEFAULT_CONTEXT } = this.options
     const policy = new BigramPolicy(weights, tokenizer, words, { microBatch, contextLength })
     policy.dispose = async () => {

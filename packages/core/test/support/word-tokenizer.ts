@@ -10,7 +10,10 @@ export class WordTokenizer implements Tokenizer {
   private readonly words: readonly string[]
   private readonly ids: ReadonlyMap<string, number>
 
-  constructor(words: readonly string[]) {
+  constructor(
+    words: readonly string[],
+    private readonly onEncode: (text: string) => void = () => undefined,
+  ) {
     this.words = ['<s>', '</s>', '<unk>', ...words]
     this.ids = new Map(this.words.map((word, id) => [word, id]))
     this.vocabularySize = this.words.length
@@ -18,6 +21,7 @@ export class WordTokenizer implements Tokenizer {
   }
 
   encode(text: string, { addSpecial = false }: { readonly addSpecial?: boolean } = {}): number[] {
+    this.onEncode(text)
     const ids = text
       .split(/\s+/)
       .filter((word) => word !== '')

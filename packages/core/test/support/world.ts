@@ -2,19 +2,19 @@ import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
+import { z } from 'zod'
 import {
   boundary,
-  configSchema,
+  createRegistry,
+  definePlugin,
   logOnePlusSumExp,
-  PolicySampler,
-  ReferenceLikelihood,
-  renderPrompt,
   type AlignmentLoss,
-  type Config,
-  type DatasetReader,
+  type CandidateSource,
+  type ConfigInput,
   type GroupRecord,
   type Labeler,
-  type RunDependencies,
+  type Plugin,
+  type PluginRegistry,
   type ScoredGroup,
 } from '../../src'
 import { BigramBackend, type BigramOptions } from './bigram-backend'
@@ -42,16 +42,6 @@ export const lastWord: Labeler = {
     }),
 }
 
-const jsonReader: DatasetReader = {
-  name: 'json',
-  async *read(file) {
-    yield* (await readFile(file, 'utf8'))
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as GroupRecord)
-  },
-}
-
 const manifest = {
   feedback: 'either',
   unit: 'question',
@@ -76,14 +66,18 @@ export const stay: AlignmentLoss = {
   loss: ({ logProbs, referenceLogProbs }: ScoredGroup) => tf.sum(tf.squaredDifference(logProbs, referenceLogProbs!)),
 }
 
-const LOSSES: Readonly<Record<string, AlignmentLoss>> = { contrast, stay, sft: new ReferenceLikelihood() }
+const LOSSES: Readonly<Record<string, AlignmentLoss>> = { contrast, stay }
 
+/** What `runConfig` takes, and what a test looks at beside. */
 export interface World {
   readonly folder: string
-  readonly config: Config
+  readonly config: WrittenConfig
   readonly backend: BigramBackend
-  readonly dependencies: RunDependencies
+  readonly registry: PluginRegistry
 }
+
+/** A config in memory with every section there. */
+export type WrittenConfig = Required<Pick<ConfigInput, 'run' | 'sft' | 'sample' | 'align' | 'evaluate'>> & ConfigInput
 
 export interface WorldOptions extends BigramOptions {
   readonly train?: readonly GroupRecord[]
@@ -92,19 +86,69 @@ export interface WorldOptions extends BigramOptions {
   readonly validation?: readonly GroupRecord[]
   /** Sections that replace the ones below. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** In the place of {@link lastWord}. */
   readonly labeler?: Labeler
+  /** In the place of the sampler `policy`. */
+  readonly sampler?: CandidateSource
   readonly losses?: Readonly<Record<string, AlignmentLoss>>
+  /** Further plugins. */
+  readonly plugins?: readonly Plugin[]
+  /** The version of the plugin that brings losses, labeler and sampler. */
+  readonly version?: string
 }
 
-/** Data files, a config and dependencies in a new temporary folder. */
+const none = z.strictObject({})
+
+/** A plugin that registers what a test made, under the names that these things have. */
+export function pluginOf(
+  { losses = {}, labeler, sampler }: Pick<WorldOptions, 'losses' | 'labeler' | 'sampler'>,
+  name = 'world',
+  version = '1.0.0',
+): Plugin {
+  return definePlugin({
+    name,
+    apiVersion: 1,
+    version,
+    register: (registry) => {
+      for (const [lossName, loss] of Object.entries(losses)) registry.loss(lossName, { options: none, create: () => loss })
+      if (labeler) registry.labeler(labeler.name, { options: none, create: () => labeler })
+      if (sampler) registry.sampler(sampler.name, { options: none, create: () => sampler })
+    },
+  })
+}
+
+export function registryOf(backend: BigramBackend, options: WorldOptions = {}): PluginRegistry {
+  const { labeler = lastWord, sampler, losses, plugins = [], version } = options
+  const builtIn = (name: string | undefined) => name === 'answer' || name === 'dataset' || name === 'policy'
+  return createRegistry([
+    definePlugin({
+      name: 'bigram',
+      apiVersion: 1,
+      version: '1.0.0',
+      register: (registry) => registry.backend('bigram', { options: backend.schema, create: () => backend }),
+    }),
+    pluginOf(
+      {
+        losses: { ...LOSSES, ...losses },
+        labeler: builtIn(labeler.name) ? undefined : labeler,
+        sampler: builtIn(sampler?.name) ? undefined : sampler,
+      },
+      'world',
+      version,
+    ),
+    ...plugins,
+  ])
+}
+
+/** Data files, a config and plugins in a new temporary folder: `runConfig(await world())`. */
 export async function world(options: WorldOptions = {}): Promise<World> {
   const folder = await mkdtemp(path.join(tmpdir(), 'plumbline-'))
   const digits = [0, 1, 2, 3, 4, 5, 6, 7]
-  const data: Record<string, { path: string; format: string }> = {}
+  const data: Record<string, { path: string }> = {}
   const put = async (name: string, records: readonly GroupRecord[] | undefined) => {
     if (records === undefined) return
-    data[name] = { path: path.join(folder, `${name}.jsonl`), format: 'json' }
-    await writeFile(data[name].path, records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    data[name] = { path: path.join(folder, `${name}.jsonl`) }
+    await writeRecords(data[name].path, records)
   }
   await put('train', options.train ?? digits.map((d) => question(`train-${d}`, d)))
   await put('questions', options.questions)
@@ -114,32 +158,43 @@ export async function world(options: WorldOptions = {}): Promise<World> {
   await writeFile(path.join(folder, 'tokenizer', 'tokenizer.json'), '{}')
 
   const training = { batchSize: 4, learningRate: 0.05, checkpointEvery: 5 }
-  const config = configSchema.parse({
+  const { labeler = lastWord, sampler } = options
+  const config = {
     model: { architecture: { model_type: 'bigram', words: WORDS }, tokenizer: path.join(folder, 'tokenizer') },
     run: path.join(folder, 'run'),
+    backend: 'bigram',
     data,
+    label: { name: labeler.name },
     sft: { ...training, steps: 24 },
-    sample: { k: 5, maxNewTokens: 6 },
     align: [
       { ...training, name: 'boundary', steps: 12, losses: [{ loss: 'sft' }, { loss: 'contrast' }] },
       { ...training, name: 'stay', steps: 6, losses: [{ loss: 'sft', weight: 0.5 }, { loss: 'stay' }] },
       { ...training, name: 'control', steps: 12, losses: [{ loss: 'sft' }] },
     ],
-    evaluate: { maxNewTokens: 6, control: 'control' },
+    evaluate: { maxNewTokens: 6, ...(options.config?.align ? {} : { control: 'control' }) },
     ...options.config,
-  })
+    sample: {
+      ...(sampler?.kind === 'given' ? {} : { k: 5, maxNewTokens: 6 }),
+      ...(sampler ? { sampler: sampler.name } : {}),
+      ...(options.config?.sample as object),
+    },
+  } as unknown as WrittenConfig
   const backend = new BigramBackend(options)
-  const losses = { ...LOSSES, ...options.losses }
-  const dependencies: RunDependencies = {
-    backend,
-    sampler: new PolicySampler(),
-    labeler: options.labeler ?? lastWord,
-    losses: (variant) => variant.losses.map(({ loss, weight }) => ({ name: loss, loss: losses[loss], weight })),
-    dataset: () => jsonReader,
-    prompt: (text, tokenizer) => renderPrompt(text, config.prompt, tokenizer),
-    codeVersion: 'test',
-  }
-  return { folder, config, backend, dependencies }
+  return { folder, config, backend, registry: registryOf(backend, options) }
+}
+
+export async function writeRecords(file: string, records: readonly GroupRecord[]): Promise<void> {
+  await writeFile(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+}
+
+/** The records of an artifact of the first folder of a stage. */
+export async function artifact<T = Record<string, unknown>>({ config }: World, stage: string, name: string): Promise<T[]> {
+  const folder = (await readdir(config.run)).find((entry) => entry.startsWith(`${stage}-`))!
+  const text = await readFile(path.join(config.run, folder, name), 'utf8')
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as T)
 }
 
 /** Every file below a folder, by its path in it; without the log, which holds times. */

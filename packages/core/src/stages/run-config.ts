@@ -1,0 +1,106 @@
+import { draftProblems } from '../config/draft-problems'
+import { loadConfig, parseConfig, type LoadedConfig } from '../config/load'
+import { resolveConfig, type ResolvedConfig } from '../config/resolve'
+import { ConfigError, type ConfigDraft } from '../config/source'
+import { isPlumbError } from '../errors'
+import { chooseBackend } from '../plugins/choose-backend'
+import { loadPlugins } from '../plugins/load'
+import { createRegistry, type PluginRegistry } from '../plugins/registry'
+import type { RunEvent, RunReport } from '../run/events'
+import type { Plugin } from '../seams/plugin'
+import type { ChosenEngine } from './context'
+import { runPipeline, type StagesToRun } from './pipeline'
+
+/** Which configuration a run is of, and what it may use. */
+export interface ConfigOptions {
+  /** The config file; looked for from `cwd` upwards when neither this nor `config` is there. */
+  readonly path?: string
+  /** A config made in memory, in the place of a file; its relative paths start at `cwd`. */
+  readonly config?: unknown
+  /** The working directory when absent. */
+  readonly cwd?: string
+  /** `path.to.key=value`, applied in order before validation. */
+  readonly overrides?: readonly string[]
+  /** Plugins beside those that the config lists: loaded ones, or folders of packages. A listed one of the same name goes before. */
+  readonly plugins?: readonly (Plugin | string)[]
+  /**
+   * All plugins there are, in the place of the listed ones and `plugins`; a function gets what the config lists, and the folder that its
+   * paths start from.
+   */
+  readonly registry?: PluginRegistry | ((listed: readonly string[], folder: string) => Promise<PluginRegistry>)
+}
+
+export interface RunConfigOptions extends ConfigOptions, StagesToRun {
+  /** Called with everything the run tells while it works. */
+  readonly onEvent?: (event: RunEvent) => void
+  /** Answered within a micro-batch: what is done is saved, and the run rejects with PLUMB_INTERRUPTED. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * From a configuration to a report: loads the plugins, validates everything, chooses the backend, and runs the stages. What is done
+ * already is reused, what was interrupted goes on.
+ *
+ * ```ts
+ * const report = await runConfig({ path: 'plumbline.config.yaml', plugins: [onnx, ca], overrides: ['seed=2'] })
+ * ```
+ *
+ * @throws PlumbError those of `loadConfig`, `loadPlugins`, `resolveConfig`, `chooseBackend` and `runPipeline`. All that is wrong with
+ *   the configuration is in one ConfigError.
+ */
+export async function runConfig(options: RunConfigOptions): Promise<RunReport> {
+  const { last, variant, onEvent = () => undefined, signal } = options
+  return withConfig(options, onEvent, (resolved, backend) => runPipeline({ resolved, backend, last, variant, onEvent, signal }))
+}
+
+/** Lends a resolved configuration and the backend chosen for it. */
+export async function withConfig<T>(
+  options: ConfigOptions,
+  onEvent: (event: RunEvent) => void,
+  use: (resolved: ResolvedConfig, backend: ChosenEngine) => Promise<T>,
+): Promise<T> {
+  const { loaded, registry } = await load(options)
+  const logger = {
+    debug: () => undefined,
+    info: (message: string) => onEvent({ type: 'notice', level: 'info', message }),
+    warn: (message: string) => onEvent({ type: 'notice', level: 'warning', message }),
+  }
+  const resolved = resolveConfig(loaded, registry, { logger })
+  try {
+    const { candidates } = resolved.backend
+    const { backend, probe } = await chooseBackend(candidates.map(({ made }) => made))
+    const candidate = candidates.find(({ made }) => made === backend)
+    if (candidate === undefined) throw new Error('a backend that is no candidate was chosen')
+    return await use(resolved, { ...candidate, probe })
+  } finally {
+    await resolved.context.dispose()
+  }
+}
+
+async function load(options: ConfigOptions): Promise<{ loaded: LoadedConfig; registry: PluginRegistry }> {
+  const { path, config, cwd, overrides } = options
+  try {
+    const loaded = config === undefined ? await loadConfig({ path, cwd, overrides }) : parseConfig(config, { folder: cwd, overrides })
+    return { loaded, registry: await registryOf(options, loaded.config.plugins, loaded.folder) }
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.draft === undefined) throw error
+    throw new ConfigError([...error.problems, ...(await furtherProblems(options, error.draft))])
+  }
+}
+
+/** What else is wrong with a config, where its plugins can be loaded all the same. */
+async function furtherProblems(options: ConfigOptions, draft: ConfigDraft): Promise<ReturnType<typeof draftProblems>> {
+  const { plugins = [] } = (draft.written ?? {}) as { readonly plugins?: unknown }
+  if (!Array.isArray(plugins) || !plugins.every((specifier) => typeof specifier === 'string')) return []
+  try {
+    return draftProblems(draft, await registryOf(options, plugins, draft.folder))
+  } catch (error) {
+    if (isPlumbError(error)) return []
+    throw error
+  }
+}
+
+async function registryOf({ registry, plugins = [] }: ConfigOptions, listed: readonly string[], folder: string): Promise<PluginRegistry> {
+  if (typeof registry === 'function') return registry(listed, folder)
+  return registry ?? createRegistry(await loadPlugins(listed, { from: folder, extra: plugins }))
+}
