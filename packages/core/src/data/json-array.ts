@@ -12,6 +12,11 @@ const NEWLINE = 0x0a
 
 const isBlank = (byte: number): boolean => byte === 0x20 || byte === NEWLINE || byte === 0x0d || byte === 0x09
 
+function nextOf(chunk: Buffer, byte: number, from: number): number {
+  const at = chunk.indexOf(byte, from)
+  return at < 0 ? chunk.length : at
+}
+
 /**
  * The elements of a JSON array as texts, for `JSON.parse`. Only strings and the depth of brackets are followed: what is wrong
  * inside an element, `JSON.parse` says. A streaming parser (`stream-json`, `@streamparser/json`) would build every value from
@@ -33,15 +38,24 @@ export class ArraySplitter implements Splitter {
   *push(chunk: Buffer): Generator<Line> {
     // Where the current element's bytes start in this chunk.
     let start = 0
+    // The next of each in this chunk, sought again only when passed: strings are leapt over, in time by their length.
+    let quote = -1
+    let backslash = -1
     for (let at = 0; at < chunk.length; at++) {
-      const byte = chunk[at] ?? 0
-      if (byte === NEWLINE) this.line++
       if (this.inString) {
-        if (this.escaped) this.escaped = false
-        else if (byte === BACKSLASH) this.escaped = true
-        else if (byte === QUOTE) this.inString = false
+        if (this.escaped) {
+          this.escaped = false
+          continue
+        }
+        if (quote < at) quote = nextOf(chunk, QUOTE, at)
+        if (backslash < at) backslash = nextOf(chunk, BACKSLASH, at)
+        at = Math.min(quote, backslash)
+        this.escaped = backslash < quote
+        this.inString = this.escaped || quote === chunk.length
         continue
       }
+      const byte = chunk[at] ?? 0
+      if (byte === NEWLINE) this.line++
       if (this.state !== 'inside') {
         if (isBlank(byte)) continue
         if (this.state === 'before') {
