@@ -49,7 +49,6 @@ const flanTsv = rowsReader(
 const ecqaSchema = z.looseObject({
   id: idSchema,
   question: textSchema,
-  choices: z.unknown().refine((choices) => choices !== undefined, 'is missing'),
   answerKey: z.union([z.string().regex(/^\s*\(?([A-Za-z]|\d{1,2})[).:]?\s*$/, 'must be a letter from A on'), z.number()]),
   explanation: z.string().nullish(),
   shortExplanation: z.string().nullish(),
@@ -62,7 +61,9 @@ const ecqaSchema = z.looseObject({
 export const ecqaReader = jsonLinesReader(
   'ecqa',
   (row) => {
-    const { id, question, choices, answerKey, explanation, shortExplanation } = row.as(ecqaSchema)
+    const { id, question, answerKey, explanation, shortExplanation } = row.as(ecqaSchema)
+    const choices = row.field('choices')
+    if (choices === undefined || choices === null) throw row.misfit('"choices" is missing; it must be a list of options.')
     const options = optionsOf(row, choices, 'choices')
     return choice({
       id,

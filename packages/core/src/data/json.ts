@@ -22,18 +22,19 @@ const NONE: ReadonlySet<string> = new Set()
  * @throws PlumbError PLUMB_DATA_JSON (no JSON, no object, a key twice in one object, nested too deep), PLUMB_DATA_ENCODING
  *   (half of a surrogate pair as an escape, which no UTF-8 text can hold).
  */
-export function parseObject(text: string, where: string): JsonObject {
+export function parseObject(text: string, where: string, unit: 'line' | 'element' = 'line'): JsonObject {
+  const expected = unit === 'line' ? 'one JSON object per line' : 'a JSON object'
   const error = (message: string): PlumbError => new PlumbError('PLUMB_DATA_JSON', message, where)
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (failure) {
     const reason = (failure as Error).message
-    throw error(`This line is not JSON (${reason}); expected one JSON object per line.${looksLike(text.slice(0, 2000))}`)
+    throw error(`This ${unit} is not JSON (${reason}); expected ${expected}.${looksLike(text.slice(0, 2000))}`)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const found = Array.isArray(value) ? 'a list' : JSON.stringify(value)
-    throw error(`Expected one JSON object per line, but this line is ${found.slice(0, 60)}.`)
+    throw error(`Expected ${expected}, but this ${unit} is ${found.slice(0, 60)}.`)
   }
   const { keys, depth, longNumber } = survey(text)
   if (depth > DEEPEST) throw error(`Lists and objects are nested more than ${DEEPEST} deep.`)

@@ -17,7 +17,6 @@ const nemoSchema = z.looseObject({
 const ratedSchema = z.looseObject({
   id: idSchema,
   question: textSchema,
-  choices: z.unknown(),
   answer: answerSchema,
   candidates: z.array(z.looseObject({ text: z.string(), rating: finite })).min(1),
 })
@@ -46,7 +45,8 @@ function nemo(row: Row): Draft {
 }
 
 function rated(row: Row): Draft {
-  const { id, question, choices, answer, candidates } = row.as(ratedSchema)
+  const { id, question, answer, candidates } = row.as(ratedSchema)
+  const choices = row.field('choices')
   if (row.field('context') !== undefined && row.field('context') !== null) {
     throw row.error('PLUMB_DATA_FIELD', '"context" belongs to "completions", which this record lacks; join it to the question.')
   }

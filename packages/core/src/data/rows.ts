@@ -17,8 +17,8 @@ export type Draft = Omit<GroupRecord, 'id'> & { readonly id?: string | undefined
 
 /** A reader of a file with one JSON object per line, or one JSON array of objects. With `columns`, those that it leaves out are refused. */
 export function jsonLinesReader(name: string, draft: (row: Row) => Draft, columns?: Columns): DatasetReader {
-  return recordReader(name, readJsonTexts, (text, where) => {
-    const { value, exact } = parseObject(text, where)
+  return recordReader(name, readJsonTexts, (text, where, unit) => {
+    const { value, exact } = parseObject(text, where, unit)
     const row = new Row(value, where, name, exact)
     if (columns !== undefined) refuseColumns(row, name, columns)
     return draft(row)
@@ -33,7 +33,7 @@ export function rowsReader(name: string, parse: (text: string, where: string) =>
 function recordReader(
   name: string,
   texts: (file: string) => AsyncIterable<Line>,
-  draft: (text: string, where: string) => Draft,
+  draft: (text: string, where: string, unit: 'line' | 'element') => Draft,
 ): DatasetReader {
   return {
     name,
@@ -46,14 +46,14 @@ function recordReader(
       const places = new Map<string, number>()
       for await (const { number, text, element } of texts(file)) {
         // The elements of an array may share a line; their order is as stable as line numbers are.
-        const [kind, place] = element === undefined ? ['line', number] : ['element', element]
+        const [unit, place] = element === undefined ? (['line', number] as const) : (['element', element] as const)
         const where = `${shown}:${number}${element === undefined ? '' : `  element ${element}`}`
-        const { id = `${stem}-${place}`, ...content } = draft(text, where)
+        const { id = `${stem}-${place}`, ...content } = draft(text, where, unit)
         const earlier = places.get(id)
         if (earlier !== undefined) {
           throw new PlumbError(
             'PLUMB_DATA_DUPLICATE_ID',
-            `The id "${id}" stands on ${kind} ${earlier} already; ids must be unique in a file.`,
+            `The id "${id}" stands on ${unit} ${earlier} already; ids must be unique in a file.`,
             where,
           )
         }
