@@ -39,7 +39,7 @@ function named(reason: string, ...names: readonly string[]): Record<string, stri
 export function refuseColumns(row: Row, format: string, { read = [], answers = [], marks = false }: Columns): void {
   const record = row.value as Readonly<Record<string, unknown>>
   for (const [name, value] of Object.entries(record)) {
-    if (read.includes(name) || isEmpty(value)) continue
+    if (read.includes(name) || isEmpty(value) || isWrittenEmpty(value)) continue
     const reason = reasonAgainst(row, name, value, read)
     if (reason !== undefined)
       throw row.misfit(`"${name}" is not read by format "${format}", and leaving it out would change the record: ${reason}.`)
@@ -65,6 +65,9 @@ function reasonAgainst(row: Row, name: string, value: unknown, read: readonly st
   if (meant !== undefined) return `write it as "${meant}"`
   return Object.hasOwn(MEANINGFUL, plain) ? MEANINGFUL[plain] : undefined
 }
+
+// Files whose columns are all texts write an empty list as one.
+const isWrittenEmpty = (value: unknown): boolean => typeof value === 'string' && /^\s*(\[\s*\]|\{\s*\}|null|None)\s*$/.test(value)
 
 const plainName = (name: string): string => name.toLowerCase().replace(/[-_\s]/g, '')
 

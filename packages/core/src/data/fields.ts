@@ -33,7 +33,8 @@ export function isEmpty(value: unknown): boolean {
 /** How messages show a value. */
 export function describe(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
-  if (value === null || value === undefined) return String(value ?? 'missing')
+  if (value === undefined) return 'missing'
+  if (value === null) return 'null'
   if (typeof value === 'object') return 'an object'
   const text = JSON.stringify(value)
   return text.length > 60 ? `${text.slice(0, 57)}…"` : text

@@ -89,7 +89,7 @@ function unlabelled(texts: readonly string[], field: string, refuse: Refuse): Op
 export function keyAmong(row: Row, options: readonly Option[], key: string | number, field: string): string {
   const number = NUMBER.exec(String(key))?.[1]
   const letter = LETTER.exec(String(key))?.[1]?.toUpperCase()
-  const found = options.find((option) => (number === undefined ? option.letter === letter : option.number === Number(number)))
+  const found = options.find((option) => (option.number === undefined ? option.letter === letter : option.number === Number(number)))
   if (found !== undefined) return found.letter
   const letters = options.map((option) => option.number ?? option.letter).join(', ')
   throw row.error('PLUMB_DATA_FIELD', `"${field}" is ${describe(key)}, but the options are ${letters}.`)
