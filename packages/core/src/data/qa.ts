@@ -5,7 +5,7 @@ import type { GroupRecord } from '../seams/records'
 import type { ChatMessage } from '../seams/tokenizer'
 import { ANSWERS_OF_OTHERS, type Columns } from './columns'
 import { conversationAround, firstDifference, headOf, messagesOf, onlyAnswer, SYSTEM_FIELDS, withSystem } from './conversation'
-import { describe, finalAnswer, idSchema, isEmpty } from './fields'
+import { describe, finalAnswer, idSchema, isBlank, isEmpty } from './fields'
 import type { Row } from './row'
 import { jsonLinesReader, type Draft } from './rows'
 
@@ -56,6 +56,7 @@ function draft(row: Row, { promptField, chainField, answerField }: Options): Dra
     )
   }
   const text = chainText(row, reference)
+  if (isBlank(text)) throw row.error('PLUMB_DATA_FIELD', `"${reference.field}" is the reference chain and must not be empty.`)
   const answer = given.answer ?? extractAnswer(text) ?? (chain === undefined ? finalAnswer(text) : undefined)
   const head = promptOf(row, question, reference, [promptField, chainField, answerField])
   refuseOtherMessages(row, head, text)

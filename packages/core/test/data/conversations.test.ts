@@ -406,6 +406,7 @@ describe('questions and answers', () => {
     ],
     ['a completion of the user', { prompt: [u('q')], completion: [u('x')] }, /must end with an assistant message/],
     ['an empty prompt list', { prompt: [], completion: [a('x')] }, /expected a question/],
+    ['a blank completion', { prompt: [u('q')], completion: [a(' ')] }, /"completion" is the reference chain and must not be empty/],
     ['history beside a list', { prompt: [u('q')], completion: [a('x')], history: [['1', '2']] }, /"history" needs a question in text/],
   ])('%s is refused', async (_, row, message) => {
     expect((await refusal('qa', [row])).message).toMatch(message)
