@@ -17,14 +17,16 @@ const NO_TOOLS = 'tools are not supported'
 
 /** Columns that change what the model reads, by their names without case and underscores, with the reason to refuse them. */
 const MEANINGFUL: Readonly<Record<string, string>> = {
-  ...named(TEXT_ONLY, 'image', 'images', 'imagepath', 'imagepaths', 'video', 'videos', 'audio', 'audios'),
-  ...named(NO_TOOLS, 'tool', 'tools', 'toolcalls', 'function', 'functions', 'functioncall'),
+  ...named(TEXT_ONLY, 'image', 'images', 'imagepath', 'imagepaths', 'imageurl', 'imageurls', 'video', 'videos', 'audio', 'audios'),
+  ...named(NO_TOOLS, 'tools', 'toolcalls', 'functions', 'functioncall'),
   ...named('documents are not put into prompts', 'documents'),
   ...named('arguments of chat templates are not supported', 'chattemplatekwargs'),
   ...named('write the system message into the conversation', 'system', 'systemprompt', 'systemmessage'),
   ...named('write the earlier turns into the conversation', 'history'),
-  ...named('it would be lost; join it to the question', 'input', 'inputs', 'context'),
 }
+/** Texts that questions refer to, as data sets of reading and arithmetic (SQuAD, Dolly, RACE, SVAMP) keep them beside. */
+const PASSAGES = ['input', 'inputs', 'context', 'contexts', 'passage', 'article', 'paragraph', 'premise', 'hypothesis', 'body']
+const PASSAGES_REASON = 'it would be lost; join it to the question'
 const OPTIONS = ['choices', 'options']
 const OPTIONS_REASON = 'the options would be lost; write them into the question'
 const MARKS = ['label', 'labels', 'kto_tag', 'score', 'scores', 'reward', 'rewards', 'rating', 'ratings']
@@ -61,6 +63,7 @@ export function refuseColumns(row: Row, format: string, { read = [], answers = [
 function reasonAgainst(row: Row, name: string, value: unknown, read: readonly string[]): string | undefined {
   if (OPTIONS.includes(name)) return isWrittenOut(row, value) ? undefined : OPTIONS_REASON
   const plain = plainName(name)
+  if (PASSAGES.includes(plain)) return isWrittenOut(row, [value].flat()) ? undefined : PASSAGES_REASON
   const meant = read.find((known) => plainName(known) === plain && Object.hasOwn(MEANINGFUL, plain))
   if (meant !== undefined) return `write it as "${meant}"`
   return Object.hasOwn(MEANINGFUL, plain) ? MEANINGFUL[plain] : undefined
@@ -71,7 +74,7 @@ const isWrittenEmpty = (value: unknown): boolean => typeof value === 'string' &&
 
 const plainName = (name: string): string => name.toLowerCase().replace(/[-_\s]/g, '')
 
-/** Whether the question has each of the options in its text already. */
+/** Whether the question has each of these texts in its own already. */
 function isWrittenOut(row: Row, options: unknown): boolean {
   const question = ['prompt', 'question', 'instruction', 'problem'].map((name) => row.field(name)).find((text) => typeof text === 'string')
   const texts = Array.isArray(options) ? (options as unknown[]) : []

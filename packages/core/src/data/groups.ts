@@ -17,7 +17,7 @@ export const candidateSchema = z.looseObject({
 
 export const groupSchema = z.looseObject({
   id: idSchema,
-  prompt: textSchema.nullish(),
+  prompt: z.union([textSchema, z.array(z.unknown())]).nullish(),
   messages: z.array(z.unknown()).nullish(),
   literal: z.boolean().nullish(),
   answer: answerSchema,
@@ -56,12 +56,17 @@ export const groupsReader = jsonLinesReader(
 
 function promptOf(row: Row): Pick<GroupRecord, 'prompt'> | Head {
   const { prompt, messages, literal } = row.as(groupSchema)
-  if (messages === undefined || messages === null) {
+  const field = Array.isArray(prompt) ? 'prompt' : 'messages'
+  const list = Array.isArray(prompt) ? prompt : messages
+  if (list === undefined || list === null) {
     if (typeof prompt === 'string') return { prompt }
     throw row.misfit('"prompt" is missing; it must be a string.')
   }
-  const head = headOf(row, messagesOf(row, messages, 'messages'), 'messages')
-  if (literal) throw row.error('PLUMB_DATA_FIELD', '"literal" is for a "prompt" in text, and this record has "messages".')
+  if (Array.isArray(prompt) && messages !== undefined && messages !== null) {
+    throw row.error('PLUMB_DATA_FIELD', '"prompt" and "messages" are both lists of messages; expected one of them.')
+  }
+  const head = headOf(row, messagesOf(row, list, field), field)
+  if (literal) throw row.error('PLUMB_DATA_FIELD', '"literal" is for a "prompt" in text, and this record has messages.')
   if (typeof prompt === 'string' && prompt !== head.prompt) {
     throw row.error(
       'PLUMB_DATA_FIELD',

@@ -66,9 +66,8 @@ type Prompt = { readonly text: string; readonly field: string } | { readonly mes
 const PROMPTS = ['prompt', 'question', 'instruction', 'conversations'] as const
 
 function promptOf(row: Row): Prompt | undefined {
-  const empty = PROMPTS.find((name) => Array.isArray(row.field(name)) && (row.field(name) as unknown[]).length === 0)
-  if (empty !== undefined) throw row.error('PLUMB_DATA_FIELD', `"${empty}" must hold messages, but is an empty list.`)
-  const given = PROMPTS.filter((name) => !isEmpty(row.field(name)))
+  // A list is never passed over: an empty one is refused with what else is no message.
+  const given = PROMPTS.filter((name) => Array.isArray(row.field(name)) || !isEmpty(row.field(name)))
   const [field, other] = given
   if (other !== undefined && row.field(other) !== row.field(field ?? other)) {
     throw row.error('PLUMB_DATA_FIELD', `"${String(field)}" and "${other}" both hold a prompt, and they differ.`)
@@ -80,7 +79,9 @@ function promptOf(row: Row): Prompt | undefined {
   if (field === undefined) return undefined
   const value = row.field(field)
   if (typeof value !== 'string') return { messages: messagesOf(row, value, field), field }
-  return { text: isEmpty(input) ? value : `${value}\n${String(input)}`, field }
+  if (isEmpty(input)) return { text: value, field }
+  if (typeof input === 'string') return { text: `${value}\n${input}`, field }
+  throw row.error('PLUMB_DATA_FIELD', `"input" must be a string, but is ${describe(input)}.`)
 }
 
 function textPair(row: Row, prompt: Prompt | undefined, chosen: string, rejected: string): Pair {
@@ -108,17 +109,17 @@ function implicitPair(row: Row, chosen: string, rejected: string): Pair {
     const why = chosen === rejected ? 'are the same text' : 'have no beginning in common'
     throw row.misfit(`"prompt" is missing, and "chosen" and "rejected" ${why}.`)
   }
-  for (const [side, rest] of [
-    ['chosen', chosen.slice(cut)],
-    ['rejected', rejected.slice(cut)],
-  ] as const) {
-    if (!/\n\s*(Human|User):/.test(rest)) continue
+  const rest = { chosen: chosen.slice(cut), rejected: rejected.slice(cut) }
+  for (const [side, text] of Object.entries(rest)) {
+    const turn = /(?:^|\n)\s*(?:Human|User):/.test(chosen.slice(0, cut)) ? /\n\s*(Human|User|Assistant):/.exec(text) : null
+    if (turn === null) continue
     throw row.error(
       'PLUMB_DATA_HEADS_DIFFER',
-      `"chosen" and "rejected" part before the last answer: "${side}" goes on with another turn of the user. Expected one conversation with two last answers.`,
+      `"chosen" and "rejected" part before the last answer: behind their common beginning "${side}" has another turn ("${turn[1] ?? ''}:").` +
+        ' Expected one conversation with two last answers.',
     )
   }
-  return { prompt: chosen.slice(0, cut), literal: true, chosen: chosen.slice(cut), rejected: rejected.slice(cut) }
+  return { prompt: chosen.slice(0, cut), literal: true, ...rest }
 }
 
 function messagePair(row: Row, prompt: Prompt | undefined, chosen: ChatMessage[], rejected: ChatMessage[]): Pair {

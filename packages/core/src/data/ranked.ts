@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { DatasetReader } from '../seams/dataset'
 import { headOf, messagesOf, onlyAnswer } from './conversation'
 import { answerSchema, idSchema, textSchema } from './fields'
-import { keyAmong, optionsOf, withOptions } from './options'
+import { keyAmong, optionsOf, withOptions, type Option } from './options'
 import type { Row } from './row'
 import { jsonLinesReader, type Draft } from './rows'
 
@@ -54,7 +54,13 @@ function rated(row: Row): Draft {
   return {
     id,
     prompt: options === undefined ? question : withOptions(question, options),
-    ...(answer === undefined ? {} : { answer: options === undefined ? answer : keyAmong(row, options, answer, 'answer') }),
+    ...(answer === undefined ? {} : { answer: options === undefined ? answer : letterOf(row, options, answer) }),
     candidates: candidates.map(({ text, rating }) => ({ text, reward: rating })),
   }
+}
+
+/** An answer may name an option by its letter or repeat its text. */
+function letterOf(row: Row, options: readonly Option[], answer: string): string {
+  const [same, ...others] = options.filter(({ text }) => text.trim() === answer)
+  return same !== undefined && others.length === 0 ? same.letter : keyAmong(row, options, answer, 'answer')
 }

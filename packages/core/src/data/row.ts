@@ -3,6 +3,8 @@ import { check } from '../config/issues'
 import { PlumbError, type PlumbErrorCode } from '../errors'
 import { fittingFormat } from './formats'
 
+const WRAPPERS = ['data', 'rows', 'train', 'test', 'validation', 'examples', 'instances', 'records', 'items', 'questions']
+
 /** One row of a data file. */
 export class Row {
   constructor(
@@ -40,11 +42,20 @@ export class Row {
   misfit(message: string, code: PlumbErrorCode = 'PLUMB_DATA_FIELD'): PlumbError {
     const fitting = fittingFormat(this.value)
     const hint = fitting === undefined || this.format === undefined || fitting === this.format ? '' : ` It fits format "${fitting}".`
-    return this.error(code, `${message}${hint}`)
+    return this.error(code, `${message}${hint}${this.wrapper()}`)
   }
 
   error(code: PlumbErrorCode, message: string): PlumbError {
     return new PlumbError(code, message, this.where)
+  }
+
+  /** All records in one object, as `{ "data": […] }`. */
+  private wrapper(): string {
+    const name = WRAPPERS.find((key) => {
+      const inner = this.field(key)
+      return Array.isArray(inner) && inner.length > 0 && inner.every((one) => typeof one === 'object' && one !== null)
+    })
+    return name === undefined ? '' : ` Its records seem to stand in "${name}": write that list alone.`
   }
 
   private changed(keys: readonly PropertyKey[]): string | undefined {

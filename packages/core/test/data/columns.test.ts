@@ -168,6 +168,7 @@ describe('qa', () => {
     [{ input: 'q', target: 'x' }, { promptField: 'input', chainField: 'target' }, 'q', 'x', undefined],
     [{ instruction: 'do', input: 'this', output: 'x' }, { promptField: 'instruction' }, 'do\nthis', 'x', undefined],
     [{ context: 'q', answer: 'x' }, { promptField: 'context' }, 'q', 'x', 'x'],
+    [{ question: 'The sky is blue. Is it?', context: 'The sky is blue.', answer: 'yes' }, {}, 'The sky is blue. Is it?', 'yes', 'yes'],
     [{ question: 'Pick.\n(A) x\n(B) y', options: ['x', 'y'], answer: 'A' }, {}, 'Pick.\n(A) x\n(B) y', 'A', 'A'],
   ])('%j with %j', async (row, options, prompt, text, answer) => {
     const [record] = await read('qa', [row], options)
@@ -190,6 +191,13 @@ describe('qa', () => {
     [{ question: 'q', completion: 'x', solution: 'y' }, {}, /Both "completion" and "solution" may hold a chain/],
     [{ question: 'q', solution: 'x', answer: '7', final_answer: '8' }, {}, /Both "answer" and "final_answer" may hold an answer/],
     [{ question: 'q', context: 'The sky is blue.', answer: '7' }, {}, /"context" is not read.*join it to the question/],
+    [
+      { Body: 'Ann has 3 pens.', Question: 'How many?', Answer: 3 },
+      { promptField: 'Question', answerField: 'Answer' },
+      /"Body" is not read.*join it/,
+    ],
+    [{ question: 'q', passage: 'The sky is blue.', answer: '7' }, {}, /"passage" is not read/],
+    [{ data: [{ question: 'q', answer: '7' }] }, {}, /records seem to stand in "data"/],
     [{ question: 'q', options: ['x', 'y'], answer: 'A' }, {}, /"options" is not read.*options would be lost/],
     [{ question: 'q', choices: ['x', 'y'], answer: 0 }, {}, /"choices" is not read/],
     [{ text: 'q', input: 'x', answer: '7' }, { promptField: 'text' }, /"input" is not read beside promptField "text"/],

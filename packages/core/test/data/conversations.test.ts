@@ -65,6 +65,11 @@ describe('preference pairs beside what TRL defines', () => {
     expect(await pair(row)).toEqual(['q', messages, undefined, 'good', 'bad'])
   })
 
+  test('turns in the words of an answer are no turns where the prompt has none', async () => {
+    const row = { chosen: 'Write YAML: a\nUser: x', rejected: 'Write YAML: b' }
+    expect(await pair(row)).toEqual(['Write YAML:', undefined, true, ' a\nUser: x', ' b'])
+  })
+
   test('a question or an instruction waits for its template; a prompt is continued', async () => {
     expect(await pair({ question: ' q ', chosen: 'good', rejected: 'bad' })).toEqual([' q ', undefined, undefined, 'good', 'bad'])
     expect(await pair({ instruction: 'do', input: 'this', chosen: 'good', rejected: 'bad' })).toEqual([
@@ -120,7 +125,25 @@ describe('preference pairs beside what TRL defines', () => {
       'dialogues in text that part early',
       { chosen: '\n\nHuman: q\n\nAssistant: x\n\nHuman: r\n\nAssistant: y', rejected: '\n\nHuman: q\n\nAssistant: z' },
       'HEADS_DIFFER',
-      /"chosen" goes on with another turn of the user/,
+      /"chosen" has another turn \("Human:"\)/,
+    ],
+    [
+      'dialogues in text with other questions',
+      { chosen: '\n\nHuman: one?\n\nAssistant: x', rejected: '\n\nHuman: two?\n\nAssistant: x' },
+      'HEADS_DIFFER',
+      /"chosen" has another turn \("Assistant:"\)/,
+    ],
+    [
+      'a prompt of null',
+      { prompt: [null], chosen: [u('q'), good], rejected: [u('q'), bad] },
+      'FIELD',
+      /"prompt\.0" must be a message .*but is null/,
+    ],
+    [
+      'input that is no text',
+      { instruction: 'q', input: ['x'], chosen: 'good', rejected: 'bad' },
+      'FIELD',
+      /"input" must be a string, but is a list/,
     ],
     [
       'an answer of several messages',
@@ -466,12 +489,15 @@ describe('groups', () => {
     ]
     expect(await read('groups', rows)).toEqual(rows)
     expect((await read('groups', [{ messages: [u('q')] }]))[0]).toMatchObject({ prompt: 'q', messages: [u('q')] })
+    // TRL's prompt-only type.
+    expect((await read('groups', [{ prompt: [s('x'), u('q')] }]))[0]).toMatchObject({ prompt: 'q', messages: [s('x'), u('q')] })
   })
 
   test.each<[string, object, RegExp]>([
     ['another prompt', { prompt: 'r', messages: [u('q')] }, /"prompt" must be the text of the last user message/],
     ['an answer in messages', { messages: [u('q'), a('x')] }, /must end with a user message before the answer/],
     ['literal messages', { messages: [u('q')], literal: true }, /"literal" is for a "prompt" in text/],
+    ['two lists', { prompt: [u('q')], messages: [u('q')] }, /"prompt" and "messages" are both lists/],
     [
       'an empty reference',
       { prompt: 'q', candidates: [{ text: ' ', reference: true }] },

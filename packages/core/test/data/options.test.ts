@@ -46,6 +46,7 @@ describe('letters are those of the file', () => {
   })
 
   test.each<[string, object, string, string | undefined]>([
+    ['an answer in words', { choices: ['x', 'y'], answer: 'y' }, '(A) x\n(B) y', 'B'],
     ['texts', { choices: ['x', 'y'], answer: 'b' }, '(A) x\n(B) y', 'B'],
     [
       'labels',
