@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { DatasetReader } from '../seams/dataset'
+import { ANSWERS_OF_OTHERS } from './columns'
 import { idSchema, textSchema } from './fields'
 import { jsonLinesReader } from './rows'
 
@@ -11,12 +12,18 @@ const rowSchema = z.looseObject({ id: idSchema, question: textSchema, answer: te
 
 /** GSM8K (Cobbe et al., arXiv:2110.14168): `{ question, answer }`, the answer being a chain that ends in `#### 72`. */
 export function gsm8kReader({ stripAnnotations }: z.output<typeof gsm8kOptions>): DatasetReader {
-  return jsonLinesReader('gsm8k', (row) => {
-    const { id, question, answer: chain } = row.as(rowSchema)
-    const marker = chain.lastIndexOf('####')
-    const answer = marker < 0 ? '' : chain.slice(marker + 4).trim()
-    if (answer === '') throw row.error('PLUMB_DATA_NO_ANSWER', '"answer" must end with the final answer behind "####", as in "#### 72".')
-    const text = (stripAnnotations ? chain.replace(/<<[^>]*>>/g, '') : chain).trim()
-    return { id, prompt: question, answer, candidates: [{ text, positive: true, reference: true }] }
-  })
+  return jsonLinesReader(
+    'gsm8k',
+    (row) => {
+      const { id, question, answer: chain } = row.as(rowSchema)
+      const marker = chain.lastIndexOf('####')
+      const answer = marker < 0 ? '' : chain.slice(marker + 4).trim()
+      if (answer === '') {
+        throw row.misfit('"answer" must end with the final answer behind "####", as in "#### 72".', 'PLUMB_DATA_NO_ANSWER')
+      }
+      const text = (stripAnnotations ? chain.replace(/<<[^>]*>>/g, '') : chain).trim()
+      return { id, prompt: question, answer, candidates: [{ text, positive: true, reference: true }] }
+    },
+    { answers: ANSWERS_OF_OTHERS, marks: true },
+  )
 }

@@ -1,21 +1,24 @@
 import { z } from 'zod'
 import type { DatasetReader } from '../seams/dataset'
-import { answerSchema, idSchema } from './fields'
-import { lastTurn, messagesSchema, onlyUserTurn } from './messages'
-import { jsonLinesReader } from './rows'
+import { headOf, messagesOf, onlyAnswer } from './conversation'
+import { answerSchema, idSchema, textSchema } from './fields'
+import { keyAmong, optionsOf, withOptions, type Option } from './options'
+import type { Row } from './row'
+import { jsonLinesReader, type Draft } from './rows'
+
+const finite = z.number().refine(Number.isFinite, 'must be a finite number')
 
 const nemoSchema = z.looseObject({
   id: idSchema,
-  context: messagesSchema,
-  completions: z.array(z.looseObject({ rank: z.number(), completion: messagesSchema })).min(1),
+  context: z.array(z.unknown()),
+  completions: z.array(z.looseObject({ rank: finite, completion: z.array(z.unknown()) })).min(1),
 })
 
 const ratedSchema = z.looseObject({
   id: idSchema,
-  question: z.string(),
-  choices: z.array(z.string()).optional(),
-  answer: answerSchema.optional(),
-  candidates: z.array(z.looseObject({ text: z.string(), rating: z.number() })).min(1),
+  question: textSchema,
+  answer: answerSchema,
+  candidates: z.array(z.looseObject({ text: z.string(), rating: finite })).min(1),
 })
 
 /**
@@ -23,31 +26,41 @@ const ratedSchema = z.looseObject({
  * `{ question, choices?, candidates: [{ text, rating }] }` (larger is better). Rewards are −rank or the rating.
  */
 export function rankedReader(): DatasetReader {
-  return jsonLinesReader('ranked', (row) => {
-    if (typeof row.value === 'object' && row.value !== null && 'completions' in row.value) {
-      const { id, context, completions } = row.as(nemoSchema)
-      return {
-        id,
-        prompt: onlyUserTurn(row, context, 'context'),
-        candidates: completions.map(({ rank, completion }) => ({ text: lastTurn(row, completion, 'completions'), reward: 0 - rank })),
-      }
-    }
-    const { id, question, choices, answer, candidates } = row.as(ratedSchema)
-    return {
-      id,
-      prompt: choices === undefined ? question : withOptions(question, choices),
-      ...(answer === undefined ? {} : { answer }),
-      candidates: candidates.map(({ text, rating }) => ({ text, reward: rating })),
-    }
+  return jsonLinesReader('ranked', (row) => (row.field('completions') === undefined ? rated(row) : nemo(row)), {
+    read: ['context', 'choices'],
+    answers: ['chosen', 'rejected', 'messages', 'conversations'],
   })
 }
 
-/** A question with its options, as FLAN's chain-of-thought files write them: `Options:` and a line `(A) …` each. */
-export function withOptions(question: string, options: readonly string[]): string {
-  const lines = options.map((option, index) => `(${letter(index)}) ${option}`)
-  return [question, 'Options:', ...lines].join('\n')
+function nemo(row: Row): Draft {
+  const { id, context, completions } = row.as(nemoSchema)
+  return {
+    id,
+    ...headOf(row, messagesOf(row, context, 'context'), 'context'),
+    candidates: completions.map(({ rank, completion }, index) => {
+      const field = `completions.${index}.completion`
+      return { text: onlyAnswer(row, messagesOf(row, completion, field), field), reward: 0 - rank }
+    }),
+  }
 }
 
-export function letter(index: number): string {
-  return String.fromCharCode('A'.charCodeAt(0) + index)
+function rated(row: Row): Draft {
+  const { id, question, answer, candidates } = row.as(ratedSchema)
+  const choices = row.field('choices')
+  if (row.field('context') !== undefined && row.field('context') !== null) {
+    throw row.error('PLUMB_DATA_FIELD', '"context" belongs to "completions", which this record lacks; join it to the question.')
+  }
+  const options = choices === undefined || choices === null ? undefined : optionsOf(row, choices, 'choices')
+  return {
+    id,
+    prompt: options === undefined ? question : withOptions(question, options),
+    ...(answer === undefined ? {} : { answer: options === undefined ? answer : letterOf(row, options, answer) }),
+    candidates: candidates.map(({ text, rating }) => ({ text, reward: rating })),
+  }
+}
+
+/** An answer may name an option by its letter or repeat its text. */
+function letterOf(row: Row, options: readonly Option[], answer: string): string {
+  const [same, ...others] = options.filter(({ text }) => text.trim() === answer)
+  return same !== undefined && others.length === 0 ? same.letter : keyAmong(row, options, answer, 'answer')
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { aquaReader, ecqaReader } from '../data/choices'
+import { messagesReader } from '../data/chat'
 import { groupsReader } from '../data/groups'
 import { gsm8kOptions, gsm8kReader } from '../data/gsm8k'
 import { preferenceOptions, preferenceReader } from '../data/preference'
@@ -24,6 +25,7 @@ export const corePlugin = definePlugin({
     registry.dataset('qa', { options: qaOptions, create: qaReader })
     registry.dataset('gsm8k', { options: gsm8kOptions, create: gsm8kReader })
     registry.dataset('preference', { options: preferenceOptions, create: preferenceReader })
+    registry.dataset('messages', { options: none, create: () => messagesReader })
     registry.dataset('ranked', { options: none, create: rankedReader })
     registry.dataset('aqua', { options: none, create: () => aquaReader })
     registry.dataset('ecqa', { options: none, create: () => ecqaReader })

@@ -2,27 +2,8 @@ import path from 'node:path'
 import { gsm8kReader } from '../../src/data/gsm8k'
 import { originOf } from '../../src/data/origin'
 import { readRecords } from '../../src/data/read'
-import type { GroupRecord } from '../../src/seams/records'
-import { createRegistry } from '../../src/plugins/registry'
-import type { DatasetReader } from '../../src/seams/dataset'
 import { failure, folderWith } from '../support/files'
-
-const registry = createRegistry()
-const context = registry.openRun({ folder: '/', configFolder: '/', seed: 0 })
-
-function reader(format: string, options: object = {}): DatasetReader {
-  const { factory } = registry.find('dataset', format)
-  return factory.create(factory.options.parse(options), context)
-}
-
-/** The records of a text read as `data.jsonl`. */
-async function read(format: string, text: string, options: object = {}, name = 'data.jsonl'): Promise<GroupRecord[]> {
-  const records: GroupRecord[] = []
-  for await (const record of reader(format, options).read(path.join(folderWith({ [name]: text }), name))) records.push(record)
-  return records
-}
-
-const lines = (...rows: unknown[]): string => rows.map((row) => (typeof row === 'string' ? row : JSON.stringify(row))).join('\n') + '\n'
+import { jsonLines as lines, read, reader } from './support'
 
 describe('groups', () => {
   test('every field, and ids from line numbers where there is none', async () => {
@@ -64,7 +45,7 @@ describe('groups', () => {
       2,
       /This line is not JSON .*; expected one JSON object per line\./,
     ],
-    ['a list', '[{"prompt": "a"}]', 'PLUMB_DATA_JSON', 1, /but this line is a list/],
+    ['a list', lines({ prompt: 'a' }, '[{"prompt": "a"}]'), 'PLUMB_DATA_JSON', 2, /but this line is a list/],
     ['a text', '"a"', 'PLUMB_DATA_JSON', 1, /but this line is "a"/],
     ['null', 'null', 'PLUMB_DATA_JSON', 1, /but this line is null/],
     ['no prompt', lines({ candidates: [] }), 'PLUMB_DATA_FIELD', 1, /"prompt" is missing; it must be a string\./],
@@ -136,15 +117,21 @@ describe('qa', () => {
     [{ question: 'q', answer: '7' }, 'q', '7', '7'],
     [{ question: 'q', answer: 7 }, 'q', '7', '7'],
     [{ question: 'q', answer: '3 + 4 = 7\n#### 7' }, 'q', '3 + 4 = 7\n#### 7', '7'],
-    [{ prompt: 'q', completion: 'so \\boxed{7}' }, 'q', 'so \\boxed{7}', '7'],
+    [{ prompt: 'q', completion: 'so \\boxed{7}' }, 'q', 'so \\boxed{7}', '7', true],
     [{ prompt: 'q', response: 'chain', answer: '7' }, 'q', 'chain', '7'],
     [{ prompt: 'q', response: 'chain' }, 'q', 'chain', undefined],
     [{ instruction: 'do', input: 'this', output: 'The answer is 7.' }, 'do\nthis', 'The answer is 7.', '7'],
     [{ instruction: 'do', input: '', output: 'x' }, 'do', 'x', undefined],
     [{ problem: 'q', solution: 'chain', answer: '7' }, 'q', 'chain', '7'],
-  ])('%j', async (row, prompt, text, answer) => {
+  ])('%j', async (row, prompt, text, answer, literal = undefined) => {
     expect(await read('qa', lines(row))).toEqual([
-      { id: 'data-1', prompt, ...(answer === undefined ? {} : { answer }), candidates: [{ text, positive: true, reference: true }] },
+      {
+        id: 'data-1',
+        prompt,
+        ...(literal === true ? { literal } : {}),
+        ...(answer === undefined ? {} : { answer }),
+        candidates: [{ text, positive: true, reference: true }],
+      },
     ])
   })
 
@@ -177,11 +164,11 @@ describe('preference', () => {
   ]
 
   test.each([
-    ['strings', { prompt: 'q', chosen: 'good', rejected: 'bad' }],
-    ['messages', { prompt: [user], chosen: [assistant('good')], rejected: [assistant('bad')] }],
-    ['the prompt inside both', { chosen: [user, assistant('good')], rejected: [user, assistant('bad')] }],
-  ])('%s', async (_, row) => {
-    expect(await read('preference', lines(row))).toEqual([{ id: 'data-1', prompt: 'q', candidates }])
+    ['strings', { prompt: 'q', chosen: 'good', rejected: 'bad' }, { literal: true }],
+    ['messages', { prompt: [user], chosen: [assistant('good')], rejected: [assistant('bad')] }, { messages: [user] }],
+    ['the prompt inside both', { chosen: [user, assistant('good')], rejected: [user, assistant('bad')] }, { messages: [user] }],
+  ])('%s', async (_, row, form) => {
+    expect(await read('preference', lines(row))).toEqual([{ id: 'data-1', prompt: 'q', ...form, candidates }])
   })
 
   test('the chosen text need not be the reference', async () => {
@@ -192,8 +179,8 @@ describe('preference', () => {
   test.each([
     [{ prompt: 'q', chosen: 'good' }, /"rejected" is missing/],
     [{ chosen: 'good', rejected: 'bad' }, /"prompt" is missing/],
-    [{ prompt: [{ role: 'system', content: 's' }, user], chosen: [assistant('good')], rejected: [assistant('bad')] }, /one user message/],
-    [{ prompt: 'q', chosen: [user], rejected: 'bad' }, /must end with an assistant message/],
+    [{ prompt: 'q', chosen: [user], rejected: [user] }, /must end with an assistant message/],
+    [{ prompt: 'q', chosen: [user], rejected: 'bad' }, /must both be texts or both be lists/],
   ])('%j is refused', async (row, message) => {
     const found = await failure(() => read('preference', lines(row)))
     expect([found.code, found.where?.slice(-2)]).toEqual(['PLUMB_DATA_FIELD', ':1'])
@@ -214,6 +201,7 @@ describe('ranked', () => {
     expect((await read('ranked', lines(row)))[0]).toEqual({
       id: 'data-1',
       prompt: 'q',
+      messages: row.context,
       candidates: [
         { text: 'a', reward: 0 },
         { text: 'b', reward: -2 },
