@@ -2,7 +2,7 @@ import { definePlugin } from '@plumbline/core'
 import { z } from 'zod'
 import { OnnxBackend } from './onnx-backend'
 
-export { OnnxBackend } from './onnx-backend'
+export { OnnxBackend, runtimeVersion } from './onnx-backend'
 
 export const onnxOptions = z.strictObject({
   device: z

@@ -12,6 +12,7 @@ import { inspectModel, loadModelConfig, parameterCount, parameterShapes, type Mo
 import { isSoftware } from './device/adapter'
 import { openDevice, requestedAdapter } from './device/open'
 import { OnnxPolicy } from './onnx-policy'
+import { loadRuntime } from './runtime/load-runtime'
 import { EngineClient } from './worker/client'
 import type { EngineSettings } from './worker/engine'
 import { EngineTeam } from './worker/team'
@@ -41,7 +42,7 @@ export class OnnxBackend implements Backend {
     const { device } = this.defaults
     try {
       const part = requestedAdapter(device)
-      return part === undefined ? await this.probeCpu() : await probeDevice(part)
+      return part === undefined ? this.probeCpu() : await probeDevice(part)
     } catch (error) {
       return { usable: false, device: device ?? cpuName(threadCount(this.defaults)), detail: (error as Error).message }
     }
@@ -71,10 +72,10 @@ export class OnnxBackend implements Backend {
     return this.inspected.facts
   }
 
-  private async probeCpu(): Promise<BackendProbe> {
+  private probeCpu(): BackendProbe {
     requireCpu(this.defaults.device)
     const device = cpuName(threadCount(this.defaults))
-    const { listSupportedBackends } = await import('onnxruntime-node')
+    const { listSupportedBackends } = loadRuntime()
     const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
     return { usable, device, detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
   }
@@ -117,6 +118,12 @@ function requireCpu(device: string | undefined): void {
     'PLUMB_DEVICE_UNSUPPORTED',
     `The onnx backend does not run on device "${device}"; expected "cpu", "webgpu", or "webgpu:" and a part of an adapter's name.`,
   )
+}
+
+/** The version of onnxruntime that is loaded, for who only wants to know whether it loads. */
+export function runtimeVersion(): string {
+  const { versions } = loadRuntime().env
+  return versions.node ?? versions.common ?? ''
 }
 
 function cpuName(threads: number): string {

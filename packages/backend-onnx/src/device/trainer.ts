@@ -1,4 +1,4 @@
-import type { Tensor } from 'onnxruntime-node'
+import type { Tensor } from '../runtime/onnxruntime'
 import { packGroups, type ModelConfig, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
 import { PLAIN } from '../graph/attention-layout'
 import { emit, type Emitted } from '../graph/emit'

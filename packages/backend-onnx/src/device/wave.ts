@@ -1,4 +1,4 @@
-import type { Tensor } from 'onnxruntime-node'
+import type { Tensor } from '../runtime/onnxruntime'
 import type { Completion, ModelConfig } from '@plumbline/transformer'
 import { FEWEST_ROWS, MASKED } from '../decode/batch'
 import type { HostTensor } from '../runtime/session'
