@@ -40,5 +40,8 @@ export function turnTelemetryOff(): void {
   process.env[VARIABLE] = '1'
 }
 
+// With the import of this package: threads that are started later inherit it.
+if (isMainThread) turnTelemetryOff()
+
 /** For the threads started from here: whether what they write to `process.env` reaches the process. */
 export const sharesEnvironment: boolean = isMainThread || (workerData as Partial<EngineThreadData> | null)?.sharesEnvironment === true
