@@ -64,7 +64,8 @@ export class OnnxPolicy implements Policy {
       try {
         return await this.accumulate(groups, objective, signal)
       } catch (error) {
-        await this.engines.all('drop')
+        // An engine that is gone cannot drop anything; why it went is the error to tell.
+        await this.engines.all('drop').catch(() => undefined)
         throw error
       }
     })
@@ -95,7 +96,8 @@ export class OnnxPolicy implements Policy {
     const abort = () => aborts.forEach((stop) => stop())
     const run = this.inOrder(() =>
       this.engines.share(dealt(prompts, this.engines.size), async (engine, hand) => {
-        if (ended || signal?.aborted) return
+        signal?.throwIfAborted()
+        if (ended) return
         const call = engine.start('generate', [hand, sampling], (event) => {
           finished.push(event as Generation)
           wake()

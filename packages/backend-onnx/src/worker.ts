@@ -1,7 +1,8 @@
 import { writeSync } from 'node:fs'
 import { parentPort, type MessagePort } from 'node:worker_threads'
 import { Engine, type EngineMethods } from './worker/engine'
-import { answeredLine, serializeError, type Request, type Response } from './worker/rpc'
+import { explainedError, serializeError } from './worker/errors'
+import { answeredLine, type Request, type Response } from './worker/rpc'
 
 /** How the engine talks to its client. */
 interface Channel {
@@ -24,7 +25,7 @@ function serve(engine: Engine, channel: Channel): void {
       const transfer = result instanceof Float32Array && result.buffer instanceof ArrayBuffer ? [result.buffer] : []
       channel.send({ id, result }, transfer)
     } catch (error) {
-      channel.send({ id, error: serializeError(error) })
+      channel.send({ id, error: serializeError(explainedError(error, engine.demand)) })
     }
     if (method === 'close') channel.close()
     aborted.delete(id)
