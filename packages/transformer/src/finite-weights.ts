@@ -1,0 +1,23 @@
+import { PlumbError } from '@plumbline/core/base'
+import type { Weights } from './safetensors'
+
+/** The name of the first tensor that holds NaN or an infinity; undefined where all numbers are finite. */
+export function nonFiniteTensor(weights: Weights): string | undefined {
+  for (const [name, { data }] of weights) {
+    // 0 · x is 0 for every finite x, else NaN, which stays: one sum answers for the whole tensor.
+    let sum = 0
+    for (let i = 0; i < data.length; i++) sum += 0 * data[i]!
+    if (sum !== 0) return name
+  }
+  return undefined
+}
+
+/**
+ * Before a model is trained or saved: what trains on numbers that are not finite ruins the rest, and what is saved passes for good.
+ * @throws PlumbError PLUMB_NON_FINITE_WEIGHTS naming the tensor.
+ */
+export function requireFiniteWeights(weights: Weights, consequence: string, where?: string): void {
+  const name = nonFiniteTensor(weights)
+  if (name === undefined) return
+  throw new PlumbError('PLUMB_NON_FINITE_WEIGHTS', `Tensor ${name} holds numbers that are not finite; ${consequence}.`, where)
+}
