@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { fileStats, isReadableFile } from './regular-file'
 
@@ -44,10 +44,13 @@ export async function modelFiles(folder: string): Promise<string[]> {
 
 /**
  * The tokenizer files that are read where a tokenizer is given as a folder or a file, by path: a file of another name than
- * `tokenizer.json` is read alone.
+ * `tokenizer.json` is read alone. None where there is nothing.
+ *
+ * @throws PlumbError PLUMB_NOT_A_FILE for one that is no file.
  */
 export async function tokenizerFiles(folderOrFile: string): Promise<string[]> {
-  const isFile = (await fileStats(folderOrFile).catch(() => undefined)) !== undefined
+  const isFolder = (await stat(folderOrFile).catch(() => undefined))?.isDirectory() === true
+  const isFile = !isFolder && (await isReadableFile(folderOrFile))
   if (isFile && path.basename(folderOrFile) !== 'tokenizer.json') return [folderOrFile]
   const folder = isFile ? path.dirname(folderOrFile) : folderOrFile
   const found: string[] = []
