@@ -26,6 +26,8 @@ import {
   readTrainingState,
   requireFiniteLogProbs,
   requireFiniteLoss,
+  requireFiniteScores,
+  requireFiniteWeights,
   scoredGroups,
   selectGroups,
   splitLogProbs,
@@ -87,7 +89,10 @@ export class GpuPolicy implements Policy {
   }
 
   prepareTraining({ freeze = [] }: TrainingPlan): Promise<void> {
-    return this.inOrder(async () => this.parameters.freeze(frozenParameters(freeze, [...this.parameters.tensors.keys()])))
+    return this.inOrder(async () => {
+      requireFiniteWeights(await this.parameters.downloadWeights(), 'training would spread them')
+      this.parameters.freeze(frozenParameters(freeze, [...this.parameters.tensors.keys()]))
+    })
   }
 
   optimStep(options: AdamWOptions): Promise<OptimStepReport> {
@@ -151,6 +156,7 @@ export class GpuPolicy implements Policy {
         await this.engine.pause()
       }
     }
+    requireFiniteScores(groups, results)
     return results
   }
 

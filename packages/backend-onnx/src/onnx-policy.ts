@@ -22,6 +22,7 @@ import {
   planMicroBatches,
   requireFiniteLogProbs,
   requireFiniteLoss,
+  requireFiniteScores,
   scoredGroups,
   selectGroups,
   splitLogProbs,
@@ -190,6 +191,7 @@ export class OnnxPolicy implements Policy {
     await this.engines.share(this.plan(groups), async (engine, { parts }) => {
       for (const part of parts) splitLogProbs(part, await engine.call('logProbs', part, snapshot), results)
     })
+    requireFiniteScores(groups, results)
     return results
   }
 

@@ -3,13 +3,15 @@ import type { Weights } from './safetensors'
 
 /** The name of the first tensor that holds NaN or an infinity; undefined where all numbers are finite. */
 export function nonFiniteTensor(weights: Weights): string | undefined {
-  for (const [name, { data }] of weights) {
-    // 0 · x is 0 for every finite x, else NaN, which stays: one sum answers for the whole tensor.
-    let sum = 0
-    for (let i = 0; i < data.length; i++) sum += 0 * data[i]!
-    if (sum !== 0) return name
-  }
+  for (const [name, { data }] of weights) if (!allFinite(data)) return name
   return undefined
+}
+
+export function allFinite(data: Float32Array): boolean {
+  // 0 · x is 0 for every finite x, else NaN, which stays: one sum answers for all.
+  let sum = 0
+  for (let i = 0; i < data.length; i++) sum += 0 * data[i]!
+  return sum === 0
 }
 
 /**
