@@ -105,13 +105,13 @@ export class GpuPolicy implements Policy {
     const limits = { vocabularySize: config.vocabSize, contextLength: config.maxPositions, endTokens: eosIds }
     // Handles of its own: an optimizer step while the caller holds the iterator changes nothing here.
     const weights = await this.inOrder(async () => this.parameters.copy())
+    const longest = prompts.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
+    const shared = this.scorer.tables(longest + sampling.maxNewTokens)
+    const tables = this.engine.run(() => ({ cosine: tf.clone(shared.cosine), sine: tf.clone(shared.sine) }))
     try {
-      yield* new Decoder(this.engine, config, weights, this.scorer.tables, new CompletionRules(sampling, limits, tokenizer)).run(
-        prompts,
-        signal,
-      )
+      yield* new Decoder(this.engine, config, weights, tables, new CompletionRules(sampling, limits, tokenizer)).run(prompts, signal)
     } finally {
-      tf.dispose([...weights.values()])
+      tf.dispose([...weights.values(), tables.cosine, tables.sine])
     }
   }
 
