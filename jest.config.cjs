@@ -1,3 +1,6 @@
+// jest gives tests a copy of the environment, and the runtime reads the process's: its telemetry is turned off here for all of them.
+process.env.ORT_DISABLE_TELEMETRY = '1'
+
 /** Tests run on the TypeScript sources; only worker threads and the spawned `plumb` run what `tsc -b` built. */
 module.exports = {
   testMatch: ['<rootDir>/packages/*/test/**/*.test.ts', '<rootDir>/examples/*/test/**/*.test.ts', '<rootDir>/scripts/test/**/*.test.ts'],

@@ -3,8 +3,8 @@ import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import { writeJson } from './lib/measure.mjs'
 
-const require = createRequire(new URL('../packages/backend-onnx/package.json', import.meta.url))
-const { InferenceSession, Tensor } = require('onnxruntime-node')
+const require = createRequire(import.meta.url)
+const { InferenceSession, Tensor } = require('../packages/backend-onnx/dist/runtime/onnxruntime')
 
 const { values: args } = parseArgs({
   options: {

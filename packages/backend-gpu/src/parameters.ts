@@ -64,7 +64,8 @@ export class Parameters {
    * reaches tensors of two and more dimensions only.
    *
    * @returns the gradients' L2 norm before clipping.
-   * @throws PlumbError PLUMB_NON_FINITE_GRADIENT; weights and moments are then unchanged.
+   * @throws PlumbError PLUMB_NON_FINITE_GRADIENT; weights and moments are then unchanged. PLUMB_NON_FINITE_WEIGHTS when the step itself
+   *   went beyond float32; the weights are then not to be used.
    */
   async adamW(options: AdamWOptions): Promise<number> {
     const names = [...this.gradients.keys()]
@@ -81,7 +82,27 @@ export class Parameters {
     this.step++
     for (const name of this.trained) this.update(name, options, clip)
     this.dropGradients()
+    const broken = await this.nonFinite()
+    if (broken.length > 0) {
+      const others = broken.length > 1 ? ` and ${broken.length - 1} more tensors` : ''
+      const message =
+        `Optimizer step ${this.step} with the learning rate ${options.learningRate} made weights or moments of ${broken[0]}${others} ` +
+        'that are not finite; expected finite numbers. They are not saved.'
+      throw new PlumbError('PLUMB_NON_FINITE_WEIGHTS', message)
+    }
     return gradNorm
+  }
+
+  /** Names of trained parameters whose weights or second moments are not finite. */
+  private async nonFinite(): Promise<string[]> {
+    const isBad = (tensor: tf.Tensor) => tf.any(tf.logicalNot(tf.isFinite(tensor)))
+    const flags = this.engine.run(() =>
+      tf.stack(
+        this.trained.map((name) => tf.cast(tf.logicalOr(isBad(this.weights.get(name)!), isBad(this.variances.get(name)!)), 'float32')),
+      ),
+    )
+    const found = await this.engine.read(flags)
+    return this.trained.filter((_, i) => found[i] !== 0)
   }
 
   private update(name: string, { learningRate, betas: [beta1, beta2], epsilon, weightDecay }: AdamWOptions, clip: number): void {

@@ -26,6 +26,8 @@ import {
   readTrainingState,
   requireFiniteLogProbs,
   requireFiniteLoss,
+  requireFiniteScores,
+  requireFiniteWeights,
   scoredGroups,
   selectGroups,
   splitLogProbs,
@@ -87,7 +89,10 @@ export class GpuPolicy implements Policy {
   }
 
   prepareTraining({ freeze = [] }: TrainingPlan): Promise<void> {
-    return this.inOrder(async () => this.parameters.freeze(frozenParameters(freeze, [...this.parameters.tensors.keys()])))
+    return this.inOrder(async () => {
+      requireFiniteWeights(await this.parameters.downloadWeights(), 'training would spread them')
+      this.parameters.freeze(frozenParameters(freeze, [...this.parameters.tensors.keys()]))
+    })
   }
 
   optimStep(options: AdamWOptions): Promise<OptimStepReport> {
@@ -100,13 +105,13 @@ export class GpuPolicy implements Policy {
     const limits = { vocabularySize: config.vocabSize, contextLength: config.maxPositions, endTokens: eosIds }
     // Handles of its own: an optimizer step while the caller holds the iterator changes nothing here.
     const weights = await this.inOrder(async () => this.parameters.copy())
+    const longest = prompts.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
+    const shared = this.scorer.tables(longest + sampling.maxNewTokens)
+    const tables = this.engine.run(() => ({ cosine: tf.clone(shared.cosine), sine: tf.clone(shared.sine) }))
     try {
-      yield* new Decoder(this.engine, config, weights, this.scorer.tables, new CompletionRules(sampling, limits, tokenizer)).run(
-        prompts,
-        signal,
-      )
+      yield* new Decoder(this.engine, config, weights, tables, new CompletionRules(sampling, limits, tokenizer)).run(prompts, signal)
     } finally {
-      tf.dispose([...weights.values()])
+      tf.dispose([...weights.values(), tables.cosine, tables.sine])
     }
   }
 
@@ -151,6 +156,7 @@ export class GpuPolicy implements Policy {
         await this.engine.pause()
       }
     }
+    requireFiniteScores(groups, results)
     return results
   }
 

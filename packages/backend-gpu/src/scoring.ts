@@ -4,22 +4,25 @@ import { planAttention } from './attention'
 import type { Engine } from './engine'
 import { TfScoringOps, type RopeTables } from './ops'
 
+/** Fewest positions that tables are built for: a config may allow a million, of which a run sees a thousand. */
+const FEWEST_POSITIONS = 1024
+
 export type TensorMap = ReadonlyMap<string, tf.Tensor>
 
 /** Scores and differentiates packed batches. Owns nothing but the rotary tables. */
 export class Scorer {
-  readonly tables: RopeTables
+  private built: { readonly positions: number; readonly tables: RopeTables } | undefined
 
   constructor(
     private readonly engine: Engine,
     private readonly config: ModelConfig,
-  ) {
-    this.tables = engine.run(() => ropeTables(config))
-  }
+  ) {}
 
   /** Log-probs of every token of every completion, in order. [m], the caller's to free */
   logProbs(groups: readonly PackedGroup[], weights: TensorMap): tf.Tensor {
-    return this.engine.run(() => this.model(packGroups(groups))((name) => weights.get(name)!))
+    const batch = packGroups(groups)
+    const tables = this.tables(positionsOf(batch))
+    return this.engine.run(() => this.model(batch, tables)((name) => weights.get(name)!))
   }
 
   /** Gradient of Σ cotangent · log-prob for the weights of these names, in their order; the caller's to free. */
@@ -29,9 +32,11 @@ export class Scorer {
     cotangents: Float32Array,
     names: readonly string[] = [...weights.keys()],
   ): tf.Tensor[] {
+    const batch = packGroups(groups)
+    const tables = this.tables(positionsOf(batch))
     return this.engine.run(() => {
       const frozen = new Set([...weights].flatMap(([name, weight]) => (names.includes(name) ? [] : [weight])))
-      const score = this.model(packGroups(groups), frozen)
+      const score = this.model(batch, tables, frozen)
       const trained = (tensors: readonly tf.Tensor[], name: string) => tensors[names.indexOf(name)] ?? weights.get(name)!
       const differentiate = tf.grads((...tensors: tf.Tensor[]) => score((name) => trained(tensors, name)))
       return differentiate(
@@ -41,12 +46,28 @@ export class Scorer {
     })
   }
 
-  dispose(): void {
-    tf.dispose([this.tables.cosine, this.tables.sine])
+  /** Rotary tables of at least so many positions, or of all that the model has; a larger call replaces them. */
+  tables(positions: number): RopeTables {
+    const asked = Math.min(positions, this.config.maxPositions)
+    if (!this.built || this.built.positions < asked) {
+      const size = Math.min(this.config.maxPositions, Math.max(asked, 2 * (this.built?.positions ?? 0), FEWEST_POSITIONS))
+      this.dispose()
+      this.built = { positions: size, tables: this.engine.run(() => ropeTables(this.config, size)) }
+    }
+    return this.built.tables
   }
 
-  private model(batch: PackedBatch, frozen?: ReadonlySet<tf.Tensor>): (weights: (name: string) => tf.Tensor) => tf.Tensor {
-    const ops = new TfScoringOps(this.tables, planAttention(batch, this.config), frozen)
+  dispose(): void {
+    if (this.built) tf.dispose([this.built.tables.cosine, this.built.tables.sine])
+    this.built = undefined
+  }
+
+  private model(
+    batch: PackedBatch,
+    tables: RopeTables,
+    frozen?: ReadonlySet<tf.Tensor>,
+  ): (weights: (name: string) => tf.Tensor) => tf.Tensor {
+    const ops = new TfScoringOps(tables, planAttention(batch, this.config), frozen)
     const inputs = {
       tokens: tf.tensor1d(batch.tokens, 'int32'),
       positions: tf.tensor1d(batch.positions, 'int32'),
@@ -59,7 +80,9 @@ export class Scorer {
 }
 
 /** As Hugging Face computes them: angles in float32. */
-function ropeTables({ maxPositions, headDim, ropeTheta }: ModelConfig): RopeTables {
+const positionsOf = ({ positions }: PackedBatch) => positions.reduce((most, position) => Math.max(most, position), 0) + 1
+
+function ropeTables({ headDim, ropeTheta }: ModelConfig, maxPositions: number): RopeTables {
   const half = headDim / 2
   const angles = new Float32Array(maxPositions * half)
   for (let i = 0; i < half; i++) {

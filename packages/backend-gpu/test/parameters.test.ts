@@ -74,6 +74,17 @@ describe('AdamW', () => {
     parameters.dispose()
   })
 
+  it('says which tensors a learning rate beyond float32 has ruined', async () => {
+    const parameters = create()
+    add(parameters, [1, 1, 1, 1, 1, 1])
+    const step = parameters.adamW({ learningRate: 1e39, betas: [0.9, 0.98], epsilon: 1e-8, weightDecay: 0.1 })
+    await expect(step).rejects.toMatchObject({
+      code: 'PLUMB_NON_FINITE_WEIGHTS',
+      message: expect.stringContaining('made weights or moments of matrix and 1 more tensors that are not finite') as unknown,
+    })
+    parameters.dispose()
+  })
+
   it('refuses a gradient that is not finite, and changes nothing', async () => {
     const parameters = create()
     const options: AdamWOptions = { learningRate: 0.05, betas: [0.9, 0.98], epsilon: 1e-8, weightDecay: 0.1 }

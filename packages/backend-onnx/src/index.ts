@@ -1,15 +1,15 @@
 import { definePlugin } from '@plumbline/core'
 import { z } from 'zod'
-import { OnnxBackend } from './onnx-backend'
+import { MOST_THREADS, OnnxBackend } from './onnx-backend'
 
-export { OnnxBackend } from './onnx-backend'
+export { OnnxBackend, runtimeVersion } from './onnx-backend'
 
 export const onnxOptions = z.strictObject({
   device: z
     .string()
     .optional()
     .describe('`cpu`, `webgpu` (the best GPU), or `webgpu:` and a part of an adapter’s name, which alone lets a software adapter in.'),
-  threads: z.int().positive().optional().describe('Threads of an operator; all cores when absent.'),
+  threads: z.int().positive().max(MOST_THREADS).optional().describe('Threads of an operator; all cores when absent, 256 at most.'),
   engines: z
     .int()
     .positive()

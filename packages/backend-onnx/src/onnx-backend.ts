@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import {
   PlumbError,
   type Backend,
@@ -12,7 +12,9 @@ import { inspectModel, loadModelConfig, parameterCount, parameterShapes, type Mo
 import { isSoftware } from './device/adapter'
 import { openDevice, requestedAdapter } from './device/open'
 import { OnnxPolicy } from './onnx-policy'
+import { loadRuntime } from './runtime/load-runtime'
 import { EngineClient } from './worker/client'
+import { explainedError } from './worker/errors'
 import type { EngineSettings } from './worker/engine'
 import { EngineTeam } from './worker/team'
 
@@ -41,9 +43,9 @@ export class OnnxBackend implements Backend {
     const { device } = this.defaults
     try {
       const part = requestedAdapter(device)
-      return part === undefined ? await this.probeCpu() : await probeDevice(part)
+      return part === undefined ? this.probeCpu() : await probeDevice(part)
     } catch (error) {
-      return { usable: false, device: device ?? cpuName(threadCount(this.defaults)), detail: (error as Error).message }
+      return { usable: false, device: device ?? 'CPU', detail: (error as Error).message }
     }
   }
 
@@ -71,10 +73,10 @@ export class OnnxBackend implements Backend {
     return this.inspected.facts
   }
 
-  private async probeCpu(): Promise<BackendProbe> {
+  private probeCpu(): BackendProbe {
     requireCpu(this.defaults.device)
     const device = cpuName(threadCount(this.defaults))
-    const { listSupportedBackends } = await import('onnxruntime-node')
+    const { listSupportedBackends } = loadRuntime()
     const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
     return { usable, device, detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
   }
@@ -84,7 +86,8 @@ export class OnnxBackend implements Backend {
     const isSmall = parameterCount(config) <= SMALL_MODEL
     const count = Math.min(threads, settings.engines ?? (isSmall ? threads : 1))
     const engineSettings = { device: 'cpu', threads: Math.floor(threads / count) } as const
-    return { engines: Array.from({ length: count }, () => new EngineClient()), engineSettings, name: cpuName(threads) }
+    requireMemory(count, config)
+    return { engines: startEngines(count, engineSettings), engineSettings, name: cpuName(threads) }
   }
 }
 
@@ -119,12 +122,55 @@ function requireCpu(device: string | undefined): void {
   )
 }
 
+/** The version of onnxruntime that is loaded, for who only wants to know whether it loads. */
+export function runtimeVersion(): string {
+  const { versions } = loadRuntime().env
+  return versions.node ?? versions.common ?? ''
+}
+
 function cpuName(threads: number): string {
   return `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
 }
 
+/** More threads than any machine's cores gain nothing, and each takes memory of its own. */
+export const MOST_THREADS = 256
+/** What an engine's thread holds beside its model, measured: V8's heap, the runtime's sessions. */
+const ENGINE_BYTES = 32 * 2 ** 20
+/** Weights, gradients and two moments in float32. */
+const BYTES_PER_PARAMETER = 16
+
+/** @throws PlumbError PLUMB_TOO_MANY_THREADS */
 function threadCount({ threads }: OpenOptions): number {
-  return threads ?? availableParallelism()
+  if (threads === undefined) return Math.min(MOST_THREADS, availableParallelism())
+  if (threads <= MOST_THREADS) return threads
+  const message = `${threads} threads were asked for; expected at most ${MOST_THREADS} (this machine has ${availableParallelism()} cores).`
+  throw new PlumbError('PLUMB_TOO_MANY_THREADS', message, 'backend.threads')
+}
+
+/** @throws PlumbError PLUMB_OUT_OF_MEMORY for engines that this machine could never hold. */
+function requireMemory(engines: number, config: ModelConfig): void {
+  const parameters = parameterCount(config)
+  const needed = engines * (ENGINE_BYTES + BYTES_PER_PARAMETER * parameters)
+  // Of a container, where it has a limit of its own; without one the number is huge or 0.
+  const available = Math.min(totalmem(), process.constrainedMemory() || Infinity)
+  if (engines === 1 || needed <= available) return
+  const message =
+    `${engines} engines with ${parameters} parameters each need ${gib(needed)} GiB in training; this machine has ${gib(available)}. ` +
+    'Expected fewer engines: one holds the model once.'
+  throw new PlumbError('PLUMB_OUT_OF_MEMORY', message, 'backend.engines')
+}
+
+const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1)
+
+function startEngines(count: number, settings: EngineSettings): EngineClient[] {
+  const engines: EngineClient[] = []
+  try {
+    while (engines.length < count) engines.push(new EngineClient())
+    return engines
+  } catch (error) {
+    for (const engine of engines) void engine.close()
+    throw explainedError(error, settings)
+  }
 }
 
 function definedOnly(options: OpenOptions): OpenOptions {

@@ -22,6 +22,7 @@ import {
   planMicroBatches,
   requireFiniteLogProbs,
   requireFiniteLoss,
+  requireFiniteScores,
   scoredGroups,
   selectGroups,
   splitLogProbs,
@@ -64,7 +65,8 @@ export class OnnxPolicy implements Policy {
       try {
         return await this.accumulate(groups, objective, signal)
       } catch (error) {
-        await this.engines.all('drop')
+        // An engine that is gone cannot drop anything; why it went is the error to tell.
+        await this.engines.all('drop').catch(() => undefined)
         throw error
       }
     })
@@ -95,7 +97,8 @@ export class OnnxPolicy implements Policy {
     const abort = () => aborts.forEach((stop) => stop())
     const run = this.inOrder(() =>
       this.engines.share(dealt(prompts, this.engines.size), async (engine, hand) => {
-        if (ended || signal?.aborted) return
+        signal?.throwIfAborted()
+        if (ended) return
         const call = engine.start('generate', [hand, sampling], (event) => {
           finished.push(event as Generation)
           wake()
@@ -188,6 +191,7 @@ export class OnnxPolicy implements Policy {
     await this.engines.share(this.plan(groups), async (engine, { parts }) => {
       for (const part of parts) splitLogProbs(part, await engine.call('logProbs', part, snapshot), results)
     })
+    requireFiniteScores(groups, results)
     return results
   }
 

@@ -1,7 +1,8 @@
 import { writeSync } from 'node:fs'
 import { parentPort, type MessagePort } from 'node:worker_threads'
 import { Engine, type EngineMethods } from './worker/engine'
-import { answeredLine, serializeError, type Request, type Response } from './worker/rpc'
+import { explainedError, serializeError } from './worker/errors'
+import { answeredLine, type Request, type Response } from './worker/rpc'
 
 /** How the engine talks to its client. */
 interface Channel {
@@ -24,7 +25,7 @@ function serve(engine: Engine, channel: Channel): void {
       const transfer = result instanceof Float32Array && result.buffer instanceof ArrayBuffer ? [result.buffer] : []
       channel.send({ id, result }, transfer)
     } catch (error) {
-      channel.send({ id, error: serializeError(error) })
+      channel.send({ id, error: serializeError(explainedError(error, engine.demand)) })
     }
     if (method === 'close') channel.close()
     aborted.delete(id)
@@ -52,10 +53,27 @@ function processChannel(engine: Engine): Channel {
     receive: (listener) => process.on('message', listener),
     send: (response) => {
       // Marks in the error stream up to where the runtime's messages belong to this answer.
-      if (!('event' in response)) writeSync(process.stderr.fd, answeredLine(response.id, engine.deviceBytes))
+      if (!('event' in response)) writeToErrorStream(answeredLine(response.id, engine.deviceBytes))
       process.send!(response)
     },
     close: () => process.disconnect(),
+  }
+}
+
+/**
+ * By its number: to touch `process.stderr` would make the pipe non-blocking, and lines be lost that the runtime writes to it while nobody
+ * reads. Whoever made it non-blocking all the same is waited for.
+ */
+function writeToErrorStream(text: string): void {
+  const [STDERR, PAUSE] = [2, 5]
+  let bytes = Buffer.from(text)
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(writeSync(STDERR, bytes))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE)
+    }
   }
 }
 

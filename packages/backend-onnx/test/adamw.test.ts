@@ -38,6 +38,43 @@ describe('AdamW', () => {
     }
   })
 
+  it.each([
+    ['a learning rate beyond float32', { learningRate: 1e39 }, 'matrix and 1 more tensors'],
+    ['a step beyond float32', { learningRate: 3e38, weightDecay: 3e38 }, 'matrix and 1 more tensors'],
+    ['a second moment beyond float32', { gradient: [1e25, 1] }, 'matrix'],
+    ['the last number of a tensor that ends within a register', { gradient: [1, 1e25] }, 'vector'],
+  ])(
+    'says which tensor %s has ruined',
+    (_, { gradient = [1, 1], ...options }: { gradient?: number[]; learningRate?: number; weightDecay?: number }, names) => {
+      const store = newStore(cases[0]!.start)
+      for (const [i, parameter] of store.parameters.entries()) {
+        parameter.gradient.fill(1e-3)
+        parameter.gradient[parameter.gradient.length - 1] = gradient[i]!
+      }
+      const step = () => adamWStep(store, { learningRate: 1e-3, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0, ...options })
+      expect(step).toThrow(
+        expect.objectContaining({
+          code: 'PLUMB_NON_FINITE_WEIGHTS',
+          message: expect.stringMatching(
+            `^Optimizer step 1 with the learning rate .+ made weights or moments of ${names} that are not finite`,
+          ) as string,
+        }),
+      )
+    },
+  )
+
+  it('takes no notice of the padding of a register, nor of large and tiny numbers', () => {
+    const store = newStore(cases[0]!.start)
+    for (const { gradient, weight } of store.parameters) {
+      gradient.forEach((_, i) => (gradient[i] = 10 ** ((i % 3) * 8 - 4)))
+      weight[0] = 3e38
+      weight[1] = 1e-45
+    }
+    const found = adamWStep(store, { learningRate: 1e-3, betas: [0.9, 0.999], epsilon: 0, weightDecay: 0 })
+    expect(found).toBeGreaterThan(1e12)
+    for (const { weight } of store.parameters) expect(weight.every(Number.isFinite)).toBe(true)
+  })
+
   it('refuses a gradient that is not finite and changes nothing', () => {
     const store = newStore(cases[0].start)
     store.parameters[1].gradient[2] = NaN

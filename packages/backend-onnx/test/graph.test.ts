@@ -1,5 +1,5 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { InferenceSession, Tensor } from '../src/runtime/onnxruntime'
 import { emit, REFUSED_OUTPUT } from '../src/graph/emit'
 import { Graph } from '../src/graph/graph'
 import { isRefusal, Session } from '../src/runtime/session'

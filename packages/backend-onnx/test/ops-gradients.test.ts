@@ -8,7 +8,8 @@ import { Graph, type Value } from '../src/graph/graph'
 import { OnnxOps } from '../src/graph/scoring-ops'
 import { Session, type HostTensor } from '../src/runtime/session'
 import { planBlocks } from '../src/training/attention-blocks'
-import { batchFeeds, ropeTables } from '../src/training/batch-feeds'
+import { ropeTables } from '../src/runtime/rope-tables'
+import { batchFeeds } from '../src/training/batch-feeds'
 import { Lcg } from './support/random-llama'
 
 interface Case {

@@ -5,6 +5,8 @@
 export * from './errors'
 export { randomStreams } from './util/random'
 export { suggestion } from './util/suggest'
+export * from './util/model-files'
+export * from './util/regular-file'
 export { frozenParameters } from './train/freeze'
 export type * from './seams/policy'
 export type * from './seams/tokenizer'

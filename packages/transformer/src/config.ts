@@ -31,6 +31,12 @@ export interface ModelConfig {
 /** The fields of a `config.json`, by their Hugging Face names. */
 export type ConfigJson = Readonly<Record<string, unknown>>
 
+/** Sizes are counted in int32 by the kernels. */
+const MOST = 2 ** 31 - 1
+const MOST_POSITIONS = MOST
+/** The deepest models have some hundreds; each costs thousands of nodes of a graph. */
+const MOST_LAYERS = 10_000
+
 export const SUPPORTED_MODEL_TYPES = ['llama'] as const
 
 /**
@@ -66,11 +72,11 @@ export function parseModelConfig(json: ConfigJson, where: string): ModelConfig {
     vocabSize: field.positive('vocab_size'),
     hiddenSize,
     intermediateSize: field.positive('intermediate_size'),
-    layers: field.positive('num_hidden_layers'),
+    layers: field.positive('num_hidden_layers', undefined, MOST_LAYERS),
     heads,
     kvHeads,
     headDim,
-    maxPositions: field.positive('max_position_embeddings', 2048),
+    maxPositions: field.positive('max_position_embeddings', 2048, MOST_POSITIONS),
     rmsNormEps: field.number('rms_norm_eps', 1e-6),
     ropeTheta: ropeTheta(json, where),
     tiedEmbeddings: field.boolean('tie_word_embeddings', false),
@@ -83,6 +89,12 @@ export function parseModelConfig(json: ConfigJson, where: string): ModelConfig {
 
 /** Options that would change the computation silently if they were ignored. */
 function refuseVariants(json: ConfigJson, where: string): void {
+  const rotary = json.partial_rotary_factor ?? 1
+  if (rotary !== 1) throw unsupported(`partial_rotary_factor ${show(rotary)} is not supported; supported: 1.`, where)
+  const dropout = json.attention_dropout ?? 0
+  if (dropout !== 0) {
+    throw unsupported(`attention_dropout ${show(dropout)} is not supported: nothing is dropped in training here; supported: 0.`, where)
+  }
   const activation = json.hidden_act ?? 'silu'
   if (activation !== 'silu') throw unsupported(`hidden_act ${show(activation)} is not supported; supported: "silu".`, where)
   for (const key of ['attention_bias', 'mlp_bias']) {
@@ -93,7 +105,10 @@ function refuseVariants(json: ConfigJson, where: string): void {
   }
 }
 
-/** transformers 5 nests the base under `rope_parameters`; earlier versions keep it beside `rope_scaling`. */
+/**
+ * transformers 5 nests the base under `rope_parameters`; earlier versions keep it beside `rope_scaling`. Where both objects are there,
+ * `rope_scaling` has the word, as in transformers, and a base within an object goes before one beside it.
+ */
 function ropeTheta(json: ConfigJson, where: string): number {
   for (const key of ['rope_scaling', 'rope_parameters']) {
     const value = json[key]
@@ -104,7 +119,7 @@ function ropeTheta(json: ConfigJson, where: string): number {
     const rotary = value.partial_rotary_factor ?? 1
     if (rotary !== 1) throw unsupported(`${key}.partial_rotary_factor ${show(rotary)} is not supported; supported: 1.`, where)
   }
-  const nested = isObject(json.rope_parameters) ? json.rope_parameters : {}
+  const nested = [json.rope_scaling, json.rope_parameters].filter(isObject).find((value) => Object.keys(value).length > 0) ?? {}
   return new Fields({ rope_theta: nested.rope_theta ?? json.rope_theta }, where).number('rope_theta', 10_000)
 }
 
@@ -114,10 +129,10 @@ class Fields {
     private readonly where: string,
   ) {}
 
-  positive(key: string, fallback?: number): number {
+  positive(key: string, fallback?: number, most = MOST): number {
     const value = this.json[key] ?? fallback
-    if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
-    throw this.wrong(key, 'a positive whole number')
+    if (Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= most) return value as number
+    throw this.wrong(key, Number(value) > most ? `at most ${most}` : 'a positive whole number')
   }
 
   number(key: string, fallback: number): number {

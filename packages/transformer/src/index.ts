@@ -1,6 +1,7 @@
 export * from './config'
 export * from './parameters'
 export * from './safetensors'
+export * from './finite-weights'
 export * from './model-folder'
 export * from './initial-weights'
 export * from './load-model'

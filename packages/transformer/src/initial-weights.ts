@@ -1,6 +1,6 @@
 import { randomStreams } from '@plumbline/core/base'
 import type { ModelConfig } from './config'
-import { elements, parameterShapes } from './parameters'
+import { elements, parameterKind, parameterShapes } from './parameters'
 import type { WeightTensor, Weights } from './safetensors'
 
 export interface InitialWeightsOptions {
@@ -13,7 +13,7 @@ export interface InitialWeightsOptions {
 }
 
 /**
- * Random weights of an architecture: normal(0, `initializer_range`) for every matrix, ones for the norms.
+ * Random weights of an architecture: normal(0, `initializer_range`) for every matrix, ones for the norms, zeros for biases.
  *
  * Each tensor draws from its own stream keyed by (seed, tensor name). Only `Math.log` and `Math.sqrt` are applied, which V8
  * computes alike on every platform, so the same seed gives the same bits everywhere.
@@ -23,9 +23,10 @@ export function initialWeights(config: ModelConfig, seed: number, { scaleResidua
   const weights = new Map<string, WeightTensor>()
   for (const [name, shape] of parameterShapes(config)) {
     const data = new Float32Array(elements(shape))
-    if (shape.length === 1) {
+    const kind = parameterKind(name)
+    if (kind === 'norm') {
       data.fill(1)
-    } else {
+    } else if (kind === 'matrix') {
       const residual = scaleResidual && /\.(o_proj|down_proj)\.weight$/.test(name)
       fillNormal(
         data,

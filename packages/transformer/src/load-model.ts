@@ -1,10 +1,11 @@
 import { readFile, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { PlumbError, suggestion, type ModelFacts, type ModelSource, type Tokenizer } from '@plumbline/core/base'
+import { totalmem } from 'node:os'
+import { basename, dirname } from 'node:path'
+import { modelFiles, PlumbError, suggestion, tokenizerFiles, type ModelFacts, type ModelSource, type Tokenizer } from '@plumbline/core/base'
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { initialWeights } from './initial-weights'
 import { readCompanions, readModelConfig, readModelFolder, type ModelFolder } from './model-folder'
-import { parameterShapes } from './parameters'
+import { parameterCount, parameterShapes } from './parameters'
 import { loadTokenizer } from './tokenizer'
 
 /** What a from-scratch architecture may say: a folder's config.json may hold anything, but a typing error here would pass unseen. */
@@ -31,7 +32,7 @@ export type TokenizerIds = Pick<Tokenizer, 'vocabularySize' | 'bosId' | 'eosId' 
 
 /** Opens either kind of model source. */
 export async function loadModel(source: ModelSource): Promise<LoadedModel> {
-  const tokenizer = await loadTokenizer(tokenizerPath(source))
+  const tokenizer = await loadSourceTokenizer(source)
   return { ...(await loadUntokenizedModel(source, tokenizer)), tokenizer }
 }
 
@@ -48,9 +49,15 @@ export function tokenizerPath(source: ModelSource): string {
 
 /** `Backend.inspect` for every backend whose models are loaded here. */
 export async function inspectModel(source: ModelSource): Promise<ModelFacts> {
-  const tokenizer = await loadTokenizer(tokenizerPath(source))
+  const tokenizer = await loadSourceTokenizer(source)
   const config = await loadModelConfig(source, tokenizer)
   return { tokenizer, contextLength: config.maxPositions, parameterNames: [...parameterShapes(config).keys()] }
+}
+
+/** Whatever is going to be read is a file: a pipe among them would be waited for. */
+async function loadSourceTokenizer(source: ModelSource): Promise<Tokenizer> {
+  await (source.kind === 'folder' ? modelFiles(source.path) : tokenizerFiles(source.tokenizer))
+  return loadTokenizer(tokenizerPath(source))
 }
 
 /** The dimensions alone, without reading or drawing a weight. */
@@ -62,7 +69,7 @@ type Scratch = Extract<ModelSource, { kind: 'scratch' }>
 
 async function scratch(source: Scratch, tokenizer: TokenizerIds): Promise<ModelFolder> {
   const { config, configJson } = scratchConfig(source, tokenizer)
-  return { config, configJson, weights: initialWeights(config, source.seed), files: await tokenizerFiles(source.tokenizer) }
+  return { config, configJson, weights: initialWeights(config, source.seed), files: await carriedFiles(source.tokenizer) }
 }
 
 function scratchConfig({ architecture }: Scratch, tokenizer: TokenizerIds): Pick<ModelFolder, 'config' | 'configJson'> {
@@ -85,13 +92,23 @@ function scratchConfig({ architecture }: Scratch, tokenizer: TokenizerIds): Pick
     const message = `The tokenizer has ${tokenizer.vocabularySize} tokens, vocab_size is only ${config.vocabSize}; leave it out to have them all.`
     throw new PlumbError('PLUMB_MODEL_VOCABULARY', message, 'model.architecture')
   }
+  requireMemory(config)
   return { config, configJson }
 }
 
+function requireMemory(config: ModelConfig): void {
+  const parameters = parameterCount(config)
+  const available = Math.min(totalmem(), process.constrainedMemory() || Infinity)
+  if (4 * parameters <= available) return
+  const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1)
+  const message = `The architecture has ${parameters} parameters, ${gib(4 * parameters)} GiB; this machine has ${gib(available)}.`
+  throw new PlumbError('PLUMB_MODEL_TOO_LARGE', message, 'model.architecture')
+}
+
 /** A tokenizer given as a file of another name is saved as `tokenizer.json`, without what happens to lie beside it. */
-async function tokenizerFiles(path: string): Promise<Map<string, Uint8Array>> {
+async function carriedFiles(path: string): Promise<Map<string, Uint8Array>> {
   if ((await stat(path)).isDirectory()) return readCompanions(path)
-  if (path.endsWith('tokenizer.json')) return readCompanions(dirname(path))
+  if (basename(path) === 'tokenizer.json') return readCompanions(dirname(path))
   return new Map([['tokenizer.json', await readFile(path)]])
 }
 

@@ -1,58 +1,58 @@
-import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
-import { PlumbError } from '@plumbline/core/base'
+import { join } from 'node:path'
+import { fileStats, isReadableFile, isShardName, PlumbError, TOKENIZER_FILES, WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '@plumbline/core/base'
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
-import { parameterShapes } from './parameters'
+import { requireFiniteWeights } from './finite-weights'
+import { parameterList } from './parameters'
 import { writeDurably, writeWholeFolder } from './whole-folder'
-import { readSafetensors, writeSafetensors, type WeightTensor, type Weights } from './safetensors'
+import { readSafetensors, readSafetensorsHeader, writeSafetensors, type StoredTensor, type WeightTensor, type Weights } from './safetensors'
 
-/** Carried over unchanged when a model is saved: tokenizer and generation defaults. */
-const COMPANION_FILES = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'tokenizer.model',
-  'generation_config.json',
-  'chat_template.jinja',
-]
+/** Carried over unchanged when a model is saved: tokenizer and generation defaults. `config.json` is written anew. */
+const COMPANION_FILES = TOKENIZER_FILES.filter((name) => name !== 'config.json')
+const EMBEDDING = 'model.embed_tokens.weight'
+const HEAD = 'lm_head.weight'
+/** A config or an index larger than this is none. */
+const MOST_JSON_BYTES = 64 * 2 ** 20
 
 /** A model as a Hugging Face folder holds it. */
 export interface ModelFolder {
   readonly config: ModelConfig
-  /** `config.json` as it stands, unknown fields included. */
+  /** `config.json` as it stands, unknown fields included; `tie_word_embeddings` as the weights have it. */
   readonly configJson: ConfigJson
-  /** Exactly the tensors of {@link parameterShapes}, float32. */
+  /** Exactly the tensors of `parameterShapes`, float32. */
   readonly weights: Weights
   /** Companion files by name, byte for byte. */
   readonly files: ReadonlyMap<string, Uint8Array>
 }
 
+type FolderConfig = Pick<ModelFolder, 'config' | 'configJson'>
+
 /**
  * Reads a Hugging Face model folder: `config.json`, `model.safetensors` (or the shards of `model.safetensors.index.json`) and
  * the tokenizer's files.
  *
- * @throws PlumbError PLUMB_MODEL_NOT_FOUND, PLUMB_MODEL_NO_CONFIG, PLUMB_MODEL_NO_WEIGHTS, PLUMB_MODEL_TENSOR_MISSING,
- *   PLUMB_MODEL_TENSOR_SHAPE, PLUMB_MODEL_TENSOR_UNEXPECTED, and those of `parseModelConfig` and `readSafetensors`.
+ * A checkpoint whose config ties the head to the embeddings and which holds a head all the same is what its tensors are: tied where
+ * they are equal, untied where they differ, as transformers 5 has it.
+ *
+ * @throws PlumbError PLUMB_MODEL_NOT_FOUND, PLUMB_MODEL_NO_CONFIG, PLUMB_MODEL_NO_WEIGHTS, PLUMB_MODEL_INDEX, PLUMB_MODEL_TENSOR_MISSING,
+ *   PLUMB_MODEL_TENSOR_SHAPE, PLUMB_MODEL_TENSOR_UNEXPECTED, PLUMB_NOT_A_FILE, and those of `parseModelConfig` and `readSafetensors`.
  */
 export async function readModelFolder(path: string): Promise<ModelFolder> {
-  const { config, configJson } = await readModelConfig(path)
-  return { config, configJson, weights: checkWeights(await readWeights(path), config, path), files: await readCompanions(path) }
+  const stored = await readStored(path)
+  const weights = new Map<string, WeightTensor>()
+  const read = await readTensors(stored.tensors, new Set(parameterNames(stored.config)))
+  for (const name of parameterNames(stored.config)) weights.set(name, read.get(name)!)
+  return { config: stored.config, configJson: stored.configJson, weights, files: await readCompanions(path) }
 }
 
-/** The config of a model folder alone. */
-export async function readModelConfig(path: string): Promise<Pick<ModelFolder, 'config' | 'configJson'>> {
-  const isFolder = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  )
-  if (!isFolder) throw new PlumbError('PLUMB_MODEL_NOT_FOUND', 'There is no model folder here.', path)
-  const configPath = join(path, 'config.json')
-  if (!existsSync(configPath)) {
-    throw new PlumbError('PLUMB_MODEL_NO_CONFIG', 'The model folder has no config.json; expected a Hugging Face model folder.', path)
-  }
-  const configJson = await readJson(configPath, 'PLUMB_MODEL_CONFIG')
-  return { config: parseModelConfig(configJson, configPath), configJson }
+/**
+ * The config of a model folder, checked against the names and shapes of its tensors: what it claims beyond them is refused before
+ * anything is made of it.
+ * @throws PlumbError as `readModelFolder` does.
+ */
+export async function readModelConfig(path: string): Promise<FolderConfig> {
+  const { config, configJson } = await readStored(path)
+  return { config, configJson }
 }
 
 /** The companion files present in a folder (or beside a `tokenizer.json`). */
@@ -60,38 +60,89 @@ export async function readCompanions(folder: string): Promise<Map<string, Uint8A
   const files = new Map<string, Uint8Array>()
   for (const name of COMPANION_FILES) {
     const path = join(folder, name)
-    if (existsSync(path)) files.set(name, await readFile(path))
+    if (await isReadableFile(path)) files.set(name, await readFile(path))
   }
   return files
 }
 
-async function readWeights(path: string): Promise<Map<string, WeightTensor>> {
-  const single = join(path, 'model.safetensors')
-  if (existsSync(single)) return readSafetensors(single)
-  const indexPath = join(path, 'model.safetensors.index.json')
-  if (!existsSync(indexPath)) {
-    const message =
-      'The model folder has no weights; expected model.safetensors or model.safetensors.index.json (other formats are not read).'
-    throw new PlumbError('PLUMB_MODEL_NO_WEIGHTS', message, path)
-  }
-  const { weight_map: weightMap } = await readJson(indexPath, 'PLUMB_MODEL_INDEX')
-  if (typeof weightMap !== 'object' || weightMap === null) {
-    throw new PlumbError('PLUMB_MODEL_INDEX', 'The index has no weight_map.', indexPath)
-  }
-  const weights = new Map<string, WeightTensor>()
-  for (const shard of new Set(Object.values(weightMap))) {
-    if (typeof shard !== 'string' || shard !== basename(shard) || !existsSync(join(path, shard))) {
-      throw new PlumbError('PLUMB_MODEL_NO_WEIGHTS', `The shard ${JSON.stringify(shard)} is not in the model folder.`, indexPath)
-    }
-    for (const [name, tensor] of await readSafetensors(join(path, shard))) weights.set(name, tensor)
-  }
-  return weights
+interface Stored extends FolderConfig {
+  readonly tensors: StoredTensors
 }
 
-function checkWeights(found: ReadonlyMap<string, WeightTensor>, config: ModelConfig, path: string): Weights {
-  const expected = parameterShapes(config)
-  const weights = new Map<string, WeightTensor>()
-  for (const [name, shape] of expected) {
+/** Where each tensor lies. */
+type StoredTensors = ReadonlyMap<string, StoredTensor & { readonly file: string }>
+
+async function readStored(path: string): Promise<Stored> {
+  const declared = await readDeclaredConfig(path)
+  const tensors = await readHeaders(path)
+  const found = await settleHead(declared, tensors)
+  checkTensors(tensors, found.config, path)
+  return { ...found, tensors }
+}
+
+async function readDeclaredConfig(path: string): Promise<FolderConfig> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  if (!isFolder) throw new PlumbError('PLUMB_MODEL_NOT_FOUND', 'There is no model folder here.', path)
+  const configPath = join(path, 'config.json')
+  const configJson = await readJson(configPath, 'PLUMB_MODEL_CONFIG')
+  if (!configJson) {
+    throw new PlumbError('PLUMB_MODEL_NO_CONFIG', 'The model folder has no config.json; expected a Hugging Face model folder.', path)
+  }
+  return { config: parseModelConfig(configJson, configPath), configJson }
+}
+
+async function readHeaders(path: string): Promise<StoredTensors> {
+  const tensors = new Map<string, StoredTensor & { file: string }>()
+  for (const file of await weightFiles(path)) {
+    for (const tensor of (await readSafetensorsHeader(file)).tensors) {
+      const other = tensors.get(tensor.name)
+      if (other) throw new PlumbError('PLUMB_MODEL_INDEX', `Tensor ${tensor.name} is in this shard and in ${other.file}.`, file)
+      tensors.set(tensor.name, { ...tensor, file })
+    }
+  }
+  return tensors
+}
+
+async function weightFiles(path: string): Promise<string[]> {
+  const single = join(path, WEIGHTS_FILE)
+  if (await isReadableFile(single)) return [single]
+  const indexPath = join(path, WEIGHTS_INDEX_FILE)
+  const index = await readJson(indexPath, 'PLUMB_MODEL_INDEX')
+  if (!index) {
+    const message = `The model folder has no weights; expected ${WEIGHTS_FILE} or ${WEIGHTS_INDEX_FILE} (other formats are not read).`
+    throw new PlumbError('PLUMB_MODEL_NO_WEIGHTS', message, path)
+  }
+  const { weight_map: weightMap } = index
+  if (typeof weightMap !== 'object' || weightMap === null || Array.isArray(weightMap)) {
+    throw new PlumbError('PLUMB_MODEL_INDEX', 'The index has no weight_map.', indexPath)
+  }
+  const files: string[] = []
+  for (const shard of new Set(Object.values(weightMap))) {
+    if (!isShardName(shard) || !(await isReadableFile(join(path, shard)))) {
+      throw new PlumbError('PLUMB_MODEL_NO_WEIGHTS', `The shard ${JSON.stringify(shard)} is not in the model folder.`, indexPath)
+    }
+    files.push(join(path, shard))
+  }
+  return files
+}
+
+/** Fine-tuning that untied the head and left the flag as it was is common: the tensors have the word. */
+async function settleHead({ config, configJson }: FolderConfig, tensors: StoredTensors): Promise<FolderConfig> {
+  const declared = { config, configJson }
+  if (!config.tiedEmbeddings || !tensors.has(HEAD) || !tensors.has(EMBEDDING)) return declared
+  const read = await readTensors(tensors, new Set([EMBEDDING, HEAD]))
+  const [embedding, head] = [read.get(EMBEDDING)!, read.get(HEAD)!]
+  const equal = embedding.shape.join() === head.shape.join() && head.data.every((value, i) => value === embedding.data[i])
+  return equal ? declared : { config: { ...config, tiedEmbeddings: false }, configJson: { ...configJson, tie_word_embeddings: false } }
+}
+
+function checkTensors(found: StoredTensors, config: ModelConfig, path: string): void {
+  const expected = new Set<string>()
+  // One by one: the first that is missing ends a list that a config may claim to be endless.
+  for (const [name, shape] of parameterList(config)) {
     const tensor = found.get(name)
     if (!tensor)
       throw new PlumbError('PLUMB_MODEL_TENSOR_MISSING', `Tensor ${name} is missing; expected shape [${shape.join(', ')}].`, path)
@@ -99,25 +150,35 @@ function checkWeights(found: ReadonlyMap<string, WeightTensor>, config: ModelCon
       const message = `Tensor ${name} has shape [${tensor.shape.join(', ')}]; config.json asks for [${shape.join(', ')}].`
       throw new PlumbError('PLUMB_MODEL_TENSOR_SHAPE', message, path)
     }
-    weights.set(name, tensor)
+    expected.add(name)
   }
   for (const name of found.keys()) {
     // A tied checkpoint may hold the head again; early Llama checkpoints hold the rotary frequencies, which are computed.
-    const redundant = (name === 'lm_head.weight' && config.tiedEmbeddings) || name.endsWith('.rotary_emb.inv_freq')
+    const redundant = (name === HEAD && config.tiedEmbeddings) || name.endsWith('.rotary_emb.inv_freq')
     if (!expected.has(name) && !redundant) {
       const message = `Tensor ${name} is not part of the model that config.json describes; leaving it out would change what the model computes.`
       throw new PlumbError('PLUMB_MODEL_TENSOR_UNEXPECTED', message, path)
     }
   }
-  return weights
 }
+
+async function readTensors(stored: StoredTensors, names: ReadonlySet<string>): Promise<Map<string, WeightTensor>> {
+  const files = new Set([...names].map((name) => stored.get(name)!.file))
+  const read = new Map<string, WeightTensor>()
+  for (const file of files) for (const [name, tensor] of await readSafetensors(file, names)) read.set(name, tensor)
+  return read
+}
+
+const parameterNames = (config: ModelConfig): string[] => Array.from(parameterList(config), ([name]) => name)
 
 /**
  * Writes a Hugging Face model folder that `transformers` loads, whole or not at all. The weights are float32, and `config.json` says
  * so. A model folder that is already there is replaced.
- * @throws PlumbError PLUMB_MODEL_FOLDER_TAKEN when the target exists and is not a model folder.
+ * @throws PlumbError PLUMB_MODEL_FOLDER_TAKEN when the target exists and is not a model folder, PLUMB_NON_FINITE_WEIGHTS before
+ *   anything is written.
  */
 export async function writeModelFolder(folder: string, model: Pick<ModelFolder, 'configJson' | 'weights' | 'files'>): Promise<void> {
+  requireFiniteWeights(model.weights, 'such a model is not saved', folder)
   await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
     for (const [name, bytes] of model.files) await writeDurably(join(temporary, name), bytes)
     await writeDurably(join(temporary, 'config.json'), JSON.stringify(float32Config(model.configJson), null, 2) + '\n')
@@ -130,12 +191,18 @@ function float32Config(json: ConfigJson): ConfigJson {
   return { ...json, dtype: 'float32', ...('torch_dtype' in json ? { torch_dtype: 'float32' } : {}) }
 }
 
-async function readJson(path: string, code: 'PLUMB_MODEL_CONFIG' | 'PLUMB_MODEL_INDEX'): Promise<Record<string, unknown>> {
+/** @returns undefined where there is no file. */
+async function readJson(path: string, code: 'PLUMB_MODEL_CONFIG' | 'PLUMB_MODEL_INDEX'): Promise<Record<string, unknown> | undefined> {
+  const found = await fileStats(path)
+  if (!found) return undefined
+  if (found.size > MOST_JSON_BYTES)
+    throw new PlumbError(code, `The file has ${found.size} bytes; expected at most ${MOST_JSON_BYTES}.`, path)
   try {
     const value: unknown = JSON.parse(await readFile(path, 'utf8'))
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   } catch (cause) {
-    throw new PlumbError(code, `This is not valid JSON: ${(cause as Error).message}`, path, { cause })
+    if (!(cause instanceof SyntaxError)) throw cause
+    throw new PlumbError(code, `This is not valid JSON: ${cause.message}`, path, { cause })
   }
   throw new PlumbError(code, 'This is not a JSON object.', path)
 }

@@ -1,6 +1,8 @@
 import { open, type FileHandle } from 'node:fs/promises'
-import { PlumbError } from '@plumbline/core/base'
+import { crc32 } from 'node:zlib'
+import { fileStats, PlumbError } from '@plumbline/core/base'
 import { elements } from './parameters'
+import { MOST_HEADER_BYTES, parseHeader } from './safetensors-header'
 
 /** A weight in memory: float32 whatever it was stored as, row-major. */
 export interface WeightTensor {
@@ -12,7 +14,7 @@ export interface WeightTensor {
 export type Weights = ReadonlyMap<string, WeightTensor>
 
 /** Where a tensor lies in a safetensors file. */
-interface Entry {
+export interface StoredTensor {
   readonly name: string
   readonly dtype: string
   readonly shape: readonly number[]
@@ -21,23 +23,28 @@ interface Entry {
   readonly end: number
 }
 
+/** What a safetensors file says of itself, before any number is read. */
+export interface SafetensorsHeader {
+  readonly tensors: readonly StoredTensor[]
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
 const BYTES_PER_ELEMENT: Readonly<Record<string, number>> = { F32: 4, BF16: 2, F16: 2 }
-/** The format's own limit on the header. */
-const MAX_HEADER_BYTES = 100_000_000
 /** A multiple of every element size; bounds the scratch memory, and stays below what one read call may return. */
 const CHUNK_BYTES = 16 * 1024 * 1024
 
 /**
- * Reads every tensor of one safetensors file as float32. Tensors are read by range, so a file may be larger than a Buffer.
+ * Reads every tensor of one safetensors file as float32, or those that `wanted` names. Tensors are read by range, so a file may be
+ * larger than a Buffer.
  *
  * @throws PlumbError PLUMB_SAFETENSORS for a truncated or malformed file, PLUMB_SAFETENSORS_DTYPE for a number type other than
- *   F32, BF16 and F16.
+ *   F32, BF16 and F16, PLUMB_NOT_A_FILE for what is no file.
  */
-export async function readSafetensors(path: string): Promise<Map<string, WeightTensor>> {
-  const file = await open(path, 'r')
-  try {
+export async function readSafetensors(path: string, wanted?: ReadonlySet<string>): Promise<Map<string, WeightTensor>> {
+  return withFile(path, async (file, size) => {
     const tensors = new Map<string, WeightTensor>()
-    for (const entry of await readHeader(file, path)) {
+    for (const entry of (await readHeader(file, size, path)).tensors) {
+      if (wanted && !wanted.has(entry.name)) continue
       if (!(entry.dtype in BYTES_PER_ELEMENT)) {
         const message = `Tensor ${entry.name} is stored as ${entry.dtype}; expected F32, BF16 or F16.`
         throw new PlumbError('PLUMB_SAFETENSORS_DTYPE', message, path)
@@ -45,36 +52,57 @@ export async function readSafetensors(path: string): Promise<Map<string, WeightT
       tensors.set(entry.name, { shape: entry.shape, data: await readTensor(file, entry, path) })
     }
     return tensors
+  })
+}
+
+/** Names, shapes and places of the tensors, without their numbers. @throws PlumbError as `readSafetensors` does. */
+export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  return withFile(path, (file, size) => readHeader(file, size, path))
+}
+
+/** The CRC-32 of a whole file, as `writeSafetensors` returns it. */
+export async function fileChecksum(path: string): Promise<number> {
+  return withFile(path, async (file, size) => {
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(1, size)))
+    let checksum = 0
+    for (let done = 0; done < size; done += chunk.length) {
+      const part = chunk.subarray(0, Math.min(chunk.length, size - done))
+      await readExactly(file, part, done, path)
+      checksum = crc32(part, checksum)
+    }
+    return checksum
+  })
+}
+
+async function withFile<T>(path: string, use: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
+  const found = await fileStats(path)
+  if (!found) throw new PlumbError('PLUMB_SAFETENSORS', 'There is no such file.', path)
+  const file = await open(path, 'r')
+  try {
+    return await use(file, found.size)
   } finally {
     await file.close()
   }
 }
 
-async function readHeader(file: FileHandle, path: string): Promise<Entry[]> {
+async function readHeader(file: FileHandle, size: number, path: string): Promise<SafetensorsHeader> {
   const broken = (message: string, options?: ErrorOptions) => new PlumbError('PLUMB_SAFETENSORS', message, path, options)
-  const { size } = await file.stat()
   if (size < 8) throw broken(`The file has ${size} bytes, too few for a safetensors header; it is truncated or not a safetensors file.`)
   const lengthBytes = Buffer.alloc(8)
   await readExactly(file, lengthBytes, 0, path)
   const headerBytes = Number(lengthBytes.readBigUInt64LE(0))
-  if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > size) {
+  if (8 + headerBytes > size) {
     throw broken(`The header claims ${headerBytes} bytes but the file has ${size}; it is truncated or not a safetensors file.`)
+  }
+  if (headerBytes > MOST_HEADER_BYTES) {
+    throw broken(`The header has ${headerBytes} bytes, more than the ${MOST_HEADER_BYTES} that any model needs.`)
   }
   const headerText = Buffer.alloc(headerBytes)
   await readExactly(file, headerText, 8, path)
-  let header: unknown
-  try {
-    header = JSON.parse(headerText.toString('utf8'))
-  } catch (cause) {
-    throw broken('The safetensors header is not valid JSON.', { cause })
-  }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw broken('The safetensors header is not a JSON object.')
-
-  const entries: Entry[] = []
-  for (const [name, value] of Object.entries(header)) {
-    if (name !== '__metadata__') entries.push(parseEntry(name, value, 8 + headerBytes, broken))
-  }
-  entries.sort((a, b) => a.begin - b.begin)
+  const { tensors, metadata } = parseHeader(headerText, broken)
+  const entries = tensors.map((entry) => ({ ...entry, begin: entry.begin + 8 + headerBytes, end: entry.end + 8 + headerBytes }))
+  // By their ends too: a tensor of no numbers may stand before or behind another that begins where it does.
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end)
   // The format forbids holes and overlaps, so the ranges must tile the rest of the file.
   let expected = 8 + headerBytes
   for (const { name, begin, end } of entries) {
@@ -83,27 +111,10 @@ async function readHeader(file: FileHandle, path: string): Promise<Entry[]> {
   }
   if (size < expected) throw broken(`The file has ${size} bytes, its header describes ${expected}; it is truncated.`)
   if (size > expected) throw broken(`The file has ${size} bytes, its header describes only ${expected}.`)
-  return entries
+  return { tensors: entries, metadata }
 }
 
-function parseEntry(name: string, value: unknown, dataStart: number, broken: (message: string) => PlumbError): Entry {
-  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>
-  if (typeof dtype !== 'string' || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
-    throw broken(`The header entry of tensor ${name} is malformed; expected dtype, shape and data_offsets.`)
-  }
-  const [begin, end] = offsets
-  const bytes = BYTES_PER_ELEMENT[dtype]
-  if (bytes !== undefined && end - begin !== elements(shape) * bytes) {
-    throw broken(
-      `Tensor ${name} has shape [${shape.join(', ')}] in ${dtype} but ${end - begin} bytes; expected ${elements(shape) * bytes}.`,
-    )
-  }
-  return { name, dtype, shape, begin: dataStart + begin, end: dataStart + end }
-}
-
-const isSizes = (value: unknown): value is number[] => Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0)
-
-async function readTensor(file: FileHandle, entry: Entry, path: string): Promise<Float32Array> {
+async function readTensor(file: FileHandle, entry: StoredTensor, path: string): Promise<Float32Array> {
   const data = new Float32Array(elements(entry.shape))
   if (entry.dtype === 'F32') {
     await readExactly(file, new Uint8Array(data.buffer), entry.begin, path)
@@ -147,10 +158,13 @@ function widenFloat16(from: Uint16Array, to: Float32Array): void {
 /**
  * Writes float32 tensors as the Python library does: names in byte order, header padded to eight bytes, metadata
  * `{format: 'pt'}` (without which transformers refuses the file). Same weights, same bytes. Flushed to the disk before it resolves.
+ *
+ * @param metadata further texts for the header.
+ * @returns the CRC-32 of the whole file.
  */
-export async function writeSafetensors(path: string, weights: Weights): Promise<void> {
+export async function writeSafetensors(path: string, weights: Weights, metadata: Readonly<Record<string, string>> = {}): Promise<number> {
   const names = [...weights.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt', ...metadata } }
   let offset = 0
   for (const name of names) {
     const { shape, data } = weights.get(name)!
@@ -165,21 +179,30 @@ export async function writeSafetensors(path: string, weights: Weights): Promise<
   json.copy(head, 8)
 
   const file = await open(path, 'w')
+  let checksum = 0
+  const write = async (bytes: Uint8Array) => {
+    checksum = crc32(bytes, checksum)
+    await writeAll(file, bytes, path)
+  }
   try {
-    await writeAll(file, head)
+    await write(head)
     for (const name of names) {
       const { data } = weights.get(name)!
-      await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+      await write(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     }
     await file.sync()
+    return checksum
   } finally {
     await file.close()
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeAll(file: FileHandle, bytes: Uint8Array, path: string): Promise<void> {
   for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await file.write(bytes, done, Math.min(CHUNK_BYTES, bytes.length - done))
+    const { bytesWritten } = await file.write(bytes, done, Math.min(CHUNK_BYTES, bytes.length - done)).catch((error: unknown) => {
+      // An error of an open file does not say which: a full disk is told with the file that did not fit.
+      throw Object.assign(error as NodeJS.ErrnoException, { path })
+    })
     done += bytesWritten
   }
 }

@@ -7,6 +7,7 @@ import { encodePair } from './boundary'
 import { renderChat } from './chat-template'
 import { Tokenizer as Engine, type HuggingFaceTokenizer } from './huggingface'
 import { specialTokens, type SpecialTokens } from './special-tokens'
+import { requireTokenIds } from './tokenizer-ids'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -61,6 +62,7 @@ export async function loadTokenizer(folderOrFile: string): Promise<TokenizerSeam
  * @param where names the source in errors.
  */
 export function createTokenizer(files: TokenizerFiles, where: string): TokenizerSeam {
+  requireTokenIds(files.tokenizer, where)
   // The package wants these keys present, and takes the unknown token of word-level models from the config only.
   const absent = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] }
   const model = (files.tokenizer.model ?? {}) as Json

@@ -27,6 +27,17 @@ describe('parseModelConfig', () => {
     expect(parse({ rope_theta: 5e5 }).ropeTheta).toBe(5e5)
     expect(parse({ rope_parameters: { rope_theta: 2e4, rope_type: 'default' } }).ropeTheta).toBe(2e4)
     expect(parse({ rope_theta: 5e5, rope_scaling: null }).ropeTheta).toBe(5e5)
+    // As transformers 5.18's LlamaConfig resolves them.
+    const [nested, legacy] = [
+      { rope_type: 'default', rope_theta: 3e5 },
+      { rope_type: 'default', rope_theta: 7e5 },
+    ]
+    expect(parse({ rope_scaling: legacy, rope_theta: 5e5 }).ropeTheta).toBe(7e5)
+    expect(parse({ rope_parameters: nested, rope_theta: 5e5 }).ropeTheta).toBe(3e5)
+    expect(parse({ rope_parameters: nested, rope_scaling: legacy }).ropeTheta).toBe(7e5)
+    expect(parse({ rope_parameters: nested, rope_scaling: { type: 'default' }, rope_theta: 5e5 }).ropeTheta).toBe(5e5)
+    expect(parse({ rope_parameters: nested, rope_scaling: {}, rope_theta: 5e5 }).ropeTheta).toBe(3e5)
+    expect(parse({ rope_parameters: { rope_type: 'default' }, rope_theta: 5e5 }).ropeTheta).toBe(5e5)
   })
 
   it('reads one end-of-text token or several', () => {
@@ -43,6 +54,9 @@ describe('parseModelConfig', () => {
     [{ rope_scaling: { type: 'linear', factor: 2 } }, 'rope_scaling of type "linear" is not supported; supported: "default" (no scaling).'],
     [{ rope_parameters: { rope_type: 'llama3' } }, 'rope_parameters of type "llama3" is not supported; supported: "default" (no scaling).'],
     [{ rope_parameters: { partial_rotary_factor: 0.5 } }, 'rope_parameters.partial_rotary_factor 0.5 is not supported; supported: 1.'],
+    [{ partial_rotary_factor: 0.5 }, 'partial_rotary_factor 0.5 is not supported; supported: 1.'],
+    [{ rope_scaling: { partial_rotary_factor: 0.5 } }, 'rope_scaling.partial_rotary_factor 0.5 is not supported; supported: 1.'],
+    [{ attention_dropout: 0.1 }, 'attention_dropout 0.1 is not supported: nothing is dropped in training here; supported: 0.'],
     [{ quantization_config: { bits: 4 } }, expect.stringContaining('quantization_config is not supported')],
   ])('refuses %j', (overrides, message) => {
     expect(() => parse(overrides)).toThrow(

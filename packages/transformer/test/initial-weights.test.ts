@@ -1,4 +1,4 @@
-import { initialWeights, parseModelConfig } from '../src'
+import { initialWeights, parameterCount, parameterKind, parseModelConfig } from '../src'
 import { TINY_CONFIG } from './support/tiny-model'
 
 const config = parseModelConfig(
@@ -34,6 +34,27 @@ describe('initialWeights', () => {
 
   it('starts the norms at one', () => {
     expect(new Set(weights.get('model.layers.1.post_attention_layernorm.weight')!.data)).toEqual(new Set([1]))
+  })
+
+  it('knows a parameter by what it does, not by its number of dimensions', () => {
+    const kinds = [...weights.keys()].map((name) => [name.replace(/\d+/, 'n'), parameterKind(name)])
+    expect(Object.fromEntries(kinds)).toEqual({
+      'model.embed_tokens.weight': 'matrix',
+      'model.layers.n.input_layernorm.weight': 'norm',
+      ...Object.fromEntries(['q', 'k', 'v', 'o'].map((part) => [`model.layers.n.self_attn.${part}_proj.weight`, 'matrix'])),
+      'model.layers.n.post_attention_layernorm.weight': 'norm',
+      ...Object.fromEntries(['gate', 'up', 'down'].map((part) => [`model.layers.n.mlp.${part}_proj.weight`, 'matrix'])),
+      'model.norm.weight': 'norm',
+      'lm_head.weight': 'matrix',
+    })
+    expect(
+      ['model.layers.0.self_attn.q_proj.bias', 'transformer.h.0.ln_1.bias', 'model.layers.0.self_attn.q_norm.weight'].map(parameterKind),
+    ).toEqual(['bias', 'bias', 'norm'])
+  })
+
+  it('counts the parameters of an architecture without a list of them', () => {
+    expect(parameterCount(config)).toBe([...weights.values()].reduce((sum, { data }) => sum + data.length, 0))
+    expect(parameterCount({ ...config, layers: 1e9 })).toBeGreaterThan(1e13)
   })
 
   it('depends on the seed and the name of a tensor, on nothing else', () => {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ModelSource } from '@plumbline/core'
@@ -49,6 +50,76 @@ describe('loadModel from scratch', () => {
       await writeFile(tokenizer, JSON.stringify(wordLevelTokenizerJson(['a'])))
       expect([...(await loadModel({ ...source, tokenizer })).files.keys()]).toEqual(['tokenizer.json'])
     })
+  })
+
+  it('saves the tokenizer that it read, whatever lies beside it', async () => {
+    await fromScratch(async (source, parent) => {
+      // Beside another tokenizer, under a name that ends like its.
+      const tokenizer = join(source.tokenizer, 'my-tokenizer.json')
+      await writeFile(tokenizer, JSON.stringify(wordLevelTokenizerJson(['other', 'words'])))
+      const model = await loadModel({ ...source, tokenizer })
+      expect([...model.files.keys()]).toEqual(['tokenizer.json'])
+      const path = join(parent, 'saved')
+      await writeModelFolder(path, model)
+      const again = await loadModel({ kind: 'folder', path })
+      expect(again.tokenizer.fingerprint).toBe(model.tokenizer.fingerprint)
+      expect(again.tokenizer.encode('other')).toEqual([4])
+      // Given as the folder or as its file it is the one that lies there, with its companions.
+      for (const given of [source.tokenizer, join(source.tokenizer, 'tokenizer.json')]) {
+        const { files, tokenizer: named } = await loadModel({ ...source, tokenizer: given })
+        expect([...files.keys()].sort()).toEqual(['tokenizer.json', 'tokenizer_config.json'])
+        expect(named.encode('other')).toEqual([3])
+      }
+      // The name alone counts, in a folder of whatever name.
+      const odd = join(parent, 'xtokenizer.json')
+      await mkdir(odd)
+      await writeFile(join(odd, 'tokenizer.json'), JSON.stringify(wordLevelTokenizerJson(['x'])))
+      expect([...(await loadModel({ ...source, tokenizer: odd })).files.keys()]).toEqual(['tokenizer.json'])
+    })
+  })
+
+  it('refuses a tokenizer that is a pipe, and ids that no vocabulary has, in no time', async () => {
+    await fromScratch(async (source, parent) => {
+      const pipe = join(parent, 'tokenizer.pipe')
+      expect(spawnSync('mkfifo', [pipe]).status).toBe(0)
+      await expect(loadModel({ ...source, tokenizer: pipe })).rejects.toMatchObject({ code: 'PLUMB_NOT_A_FILE', where: pipe })
+      const json = wordLevelTokenizerJson(['a']) as {
+        added_tokens: { id: number; content: string }[]
+        model: { vocab: Record<string, number> }
+      }
+      const tokenizer = join(parent, 'words.json')
+      const refused = async (message: string) => {
+        await writeFile(tokenizer, JSON.stringify(json))
+        await expect(loadModel({ ...source, tokenizer })).rejects.toMatchObject({
+          code: 'PLUMB_TOKENIZER_INVALID',
+          message,
+          where: tokenizer,
+        })
+      }
+      const [first] = json.added_tokens
+      first!.id = 1e9
+      await refused('Token "<pad>" has the id 1000000000; expected a whole number below 16777216.')
+      first!.id = -1
+      await refused('Token "<pad>" has the id -1; expected a whole number below 16777216.')
+      first!.id = 0
+      json.model.vocab.a = 1e9
+      await refused('Token "a" has the id 1000000000; expected a whole number below 16777216.')
+    })
+  })
+
+  it('refuses an architecture that no machine holds before it makes anything of it', async () => {
+    for (const [fields, code] of [
+      [{ num_hidden_layers: 1e9 }, 'PLUMB_MODEL_CONFIG'],
+      [{ num_hidden_layers: 10_000, hidden_size: 8192, intermediate_size: 8192 }, 'PLUMB_MODEL_TOO_LARGE'],
+      [{ vocab_size: 2 ** 31 - 1, hidden_size: 4096 }, 'PLUMB_MODEL_TOO_LARGE'],
+      [{ head_dim: 2 ** 30 }, 'PLUMB_MODEL_TOO_LARGE'],
+      [{ max_position_embeddings: 2 ** 31 }, 'PLUMB_MODEL_CONFIG'],
+    ] as const) {
+      await fromScratch((source) => expect(loadModel(source)).rejects.toMatchObject({ code, where: 'model.architecture' }), {
+        ...ARCHITECTURE,
+        ...fields,
+      })
+    }
   })
 
   it('refuses a vocabulary smaller than the tokenizer', async () => {

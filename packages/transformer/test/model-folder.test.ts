@@ -1,6 +1,15 @@
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { copyFile, mkdir, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parameterCount, readModelFolder, readSafetensors, writeModelFolder, writeSafetensors, type WeightTensor } from '../src'
+import {
+  parameterCount,
+  readModelConfig,
+  readModelFolder,
+  readSafetensors,
+  writeModelFolder,
+  writeSafetensors,
+  type WeightTensor,
+} from '../src'
 import { inFreshFolder } from './support/folders'
 import { STORIES, describeWith } from './support/shared'
 import { tinyModel } from './support/tiny-model'
@@ -38,15 +47,32 @@ describe('a model folder', () => {
     expect(configJson).toMatchObject({ torch_dtype: 'float32', dtype: 'float32' })
   })
 
-  it('has no head of its own when the embeddings are tied, and ignores a stored one', async () => {
+  it('has no head of its own when the embeddings are tied and a stored one equals them', async () => {
     const tied = tinyModel({ tie_word_embeddings: true })
     expect(tied.weights.has('lm_head.weight')).toBe(false)
     const read = await damaged(
-      rewrite((weights) => weights.set('lm_head.weight', zeros(11, 8))),
+      rewrite((weights) => weights.set('lm_head.weight', weights.get('model.embed_tokens.weight')!)),
       tied,
     )
     expect([...read.weights.keys()]).toEqual([...tied.weights.keys()])
+    expect(read).toMatchObject({ config: { tiedEmbeddings: true }, configJson: { tie_word_embeddings: true } })
     expect(parameterCount(tied.config)).toBe([...tied.weights.values()].reduce((sum, { data }) => sum + data.length, 0))
+  })
+
+  it('is untied when the config ties a head that differs in one number, and says so when it is saved', async () => {
+    const change = rewrite((weights) => {
+      const { shape, data } = weights.get('model.embed_tokens.weight')!
+      weights.set('lm_head.weight', { shape, data: data.map((value, i) => (i === 5 ? value + 1 : value)) })
+    })
+    const read = await damaged(change, tinyModel({ tie_word_embeddings: true }))
+    expect(read.weights.has('lm_head.weight')).toBe(true)
+    expect(read).toMatchObject({ config: { tiedEmbeddings: false }, configJson: { tie_word_embeddings: false } })
+    const config = await inFreshFolder(async (parent) => {
+      await writeModelFolder(join(parent, 'model'), tinyModel({ tie_word_embeddings: true }))
+      await change(join(parent, 'model'))
+      return readModelConfig(join(parent, 'model'))
+    })
+    expect(config.config.tiedEmbeddings).toBe(false)
   })
 
   it('reads shards by their index', async () => {
@@ -64,6 +90,14 @@ describe('a model folder', () => {
     expect([...read.weights]).toEqual([...model.weights])
   })
 
+  const reconfigure = (fields: Readonly<Record<string, unknown>>) => async (folder: string) => {
+    const json = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as object
+    await writeFile(join(folder, 'config.json'), JSON.stringify({ ...json, ...fields }))
+  }
+  const pipe = async (path: string) => {
+    expect(spawnSync('mkfifo', [path]).status).toBe(0)
+    return Promise.resolve()
+  }
   const index = (content: string) => async (folder: string) => {
     await rm(join(folder, 'model.safetensors'))
     await writeFile(join(folder, 'model.safetensors.index.json'), content)
@@ -91,6 +125,57 @@ describe('a model folder', () => {
       /"\.\.\/x\.safetensors" is not in/,
     ],
     ['whose index has no map', index('{}'), 'PLUMB_MODEL_INDEX', /^The index has no weight_map/],
+    ...['', '.', '..', '/etc/passwd', 'a/b', 'a\\b', 7, null].map((shard): [string, (folder: string) => Promise<void>, string, RegExp] => [
+      `whose shard is ${JSON.stringify(shard)}`,
+      index(JSON.stringify({ weight_map: { x: shard } })),
+      'PLUMB_MODEL_NO_WEIGHTS',
+      /^The shard .+ is not in the model folder\.$/,
+    ]),
+    ['whose index is a list', index('{"weight_map":["x"]}'), 'PLUMB_MODEL_INDEX', /^The index has no weight_map/],
+    [
+      'with a tensor in two shards',
+      async (folder: string) => {
+        await copyFile(join(folder, 'model.safetensors'), join(folder, 'a'))
+        await rename(join(folder, 'model.safetensors'), join(folder, 'b'))
+        await writeFile(join(folder, 'model.safetensors.index.json'), '{"weight_map":{"x":"a","y":"b"}}')
+      },
+      'PLUMB_MODEL_INDEX',
+      /^Tensor .+ is in this shard and in /,
+    ],
+    ...(['config.json', 'model.safetensors', 'tokenizer_config.json', 'generation_config.json', 'chat_template.jinja'] as const).flatMap(
+      (name): [string, (folder: string) => Promise<void>, string, RegExp][] => {
+        const instead = (make: (path: string) => Promise<void>) => async (folder: string) => {
+          await rm(join(folder, name), { force: true })
+          await make(join(folder, name))
+        }
+        return [
+          [`with a folder for ${name}`, instead((path) => mkdir(path)), 'PLUMB_NOT_A_FILE', /^This is a folder; expected a file\.$/],
+          [
+            `with a link to nowhere for ${name}`,
+            instead((path) => symlink('nowhere', path)),
+            'PLUMB_NOT_A_FILE',
+            /a link that leads nowhere/,
+          ],
+          [`with a link to itself for ${name}`, instead((path) => symlink(name, path)), 'PLUMB_NOT_A_FILE', /a link that leads to itself/],
+          [`with a pipe for ${name}`, instead(pipe), 'PLUMB_NOT_A_FILE', /^This is a pipe/],
+          [`with a device for ${name}`, instead((path) => symlink('/dev/zero', path)), 'PLUMB_NOT_A_FILE', /^This is a device/],
+        ]
+      },
+    ),
+    ...Object.entries({ num_hidden_layers: 10_000, vocab_size: 2 ** 31 - 1, head_dim: 2 ** 30, intermediate_size: 10 ** 9 }).map(
+      ([key, value]): [string, (folder: string) => Promise<void>, string, RegExp] => [
+        `whose config claims a ${key} of ${value}`,
+        reconfigure({ [key]: value }),
+        key === 'num_hidden_layers' ? 'PLUMB_MODEL_TENSOR_MISSING' : 'PLUMB_MODEL_TENSOR_SHAPE',
+        /expected shape|config\.json asks for/,
+      ],
+    ),
+    [
+      'with more layers than any',
+      reconfigure({ num_hidden_layers: 1e9 }),
+      'PLUMB_MODEL_CONFIG',
+      /^num_hidden_layers is 1000000000; expected at most 10000\.$/,
+    ],
     [
       'that lacks a tensor',
       rewrite((weights) => weights.delete('model.norm.weight')),
@@ -145,6 +230,27 @@ describe('writeModelFolder', () => {
       await expect(writeModelFolder(folder, broken)).rejects.toThrow('x: 2 numbers for shape [3]')
       expect(await readdir(parent)).toEqual(['model'])
       expect([...(await readModelFolder(folder)).weights]).toEqual([...tinyModel({}, 1).weights])
+    })
+  })
+
+  it('refuses weights that are not finite, before it touches what is there', async () => {
+    await inFreshFolder(async (parent) => {
+      const folder = join(parent, 'model')
+      const model = tinyModel()
+      await writeModelFolder(folder, model)
+      const before = await readFile(join(folder, 'model.safetensors'))
+      for (const bad of [NaN, Infinity, -Infinity]) {
+        const weights = new Map(model.weights)
+        const { shape, data } = weights.get('model.norm.weight')!
+        weights.set('model.norm.weight', { shape, data: data.map((value, i) => (i === 3 ? bad : value)) })
+        await expect(writeModelFolder(folder, { ...model, weights })).rejects.toMatchObject({
+          code: 'PLUMB_NON_FINITE_WEIGHTS',
+          message: 'Tensor model.norm.weight holds numbers that are not finite; such a model is not saved.',
+          where: folder,
+        })
+      }
+      expect(await readFile(join(folder, 'model.safetensors'))).toEqual(before)
+      expect(await readdir(parent)).toEqual(['model'])
     })
   })
 

@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readSafetensors, writeSafetensors, type WeightTensor } from '../src'
 import { inFreshFolder } from './support/folders'
@@ -7,8 +8,8 @@ const fixture = (name: string) => join(__dirname, 'fixtures', name)
 const bits = ({ data }: WeightTensor) => [...new Uint32Array(data.buffer, data.byteOffset, data.length)]
 
 /** A file with this header over `data` zero bytes. */
-function fileOf(header: unknown, data: number): Buffer {
-  const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header))
+function fileOf(header: unknown, data: number, encoding: BufferEncoding = 'utf8'): Buffer {
+  const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header), encoding)
   const length = Buffer.alloc(8)
   length.writeBigUInt64LE(BigInt(json.length))
   return Buffer.concat([length, json, Buffer.alloc(data)])
@@ -48,6 +49,21 @@ describe('readSafetensors', () => {
     ['overlapping tensors', fileOf({ a: entry([2], 0, 8), b: entry([1], 4, 8) }, 8), 'Tensor b starts at byte'],
     ['a truncated file', fileOf({ a: entry([2], 0, 8), b: entry([2], 8, 16) }, 12), 'it is truncated.'],
     ['bytes after the last tensor', fileOf({ a: entry([1], 0, 4) }, 5), 'its header describes only'],
+    [
+      'a name that stands twice',
+      fileOf('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}', 8),
+      'a name twice',
+    ],
+    ['a field that stands twice', fileOf('{"a":{"dtype":"F32","shape":[2],"shape":[1,2],"data_offsets":[0,8]}}', 8), 'a name twice'],
+    [
+      'bytes that are no text',
+      fileOf(Buffer.from('{"a\xff":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}', 'latin1').toString('latin1'), 4, 'latin1'),
+      'not valid JSON',
+    ],
+    ['nesting', fileOf(`{"a":${'['.repeat(100_000)}`, 0), 'does not list tensors'],
+    ['more names than tensors fit', fileOf(`{${Array.from({ length: 50_000 }, (_, i) => `"${i}":0`).join()}}`, 0), 'does not list tensors'],
+    ['a shape beyond counting', fileOf({ a: entry([2 ** 52, 2 ** 52], 0, 4) }, 4), 'Tensor a has shape'],
+    ['a number type that every object has', fileOf({ a: entry([1], 0, 4, 'constructor') }, 4), 'Tensor a has shape'],
   ])('refuses %s', async (_, bytes, message) => {
     await inFreshFolder(async (folder) => {
       const path = join(folder, 'model.safetensors')
@@ -57,6 +73,61 @@ describe('readSafetensors', () => {
         where: path,
         message: expect.stringContaining(message),
       })
+    })
+  })
+})
+
+describe('a safetensors file', () => {
+  it('may list tensors of no numbers before and behind others that begin where they do', async () => {
+    const entry = (shape: number[], from: number, to: number) => ({ dtype: 'F32', shape, data_offsets: [from, to] })
+    await inFreshFolder(async (folder) => {
+      const path = join(folder, 'model.safetensors')
+      await writeFile(
+        path,
+        fileOf(
+          { a: entry([1], 0, 4), none: entry([0, 7], 0, 0), b: entry([1], 4, 8), last: entry([0], 8, 8), middle: entry([0], 4, 4) },
+          8,
+        ),
+      )
+      const tensors = await readSafetensors(path)
+      expect([...tensors].map(([name, { shape, data }]) => [name, shape, data.length]).sort()).toEqual([
+        ['a', [1], 1], ['b', [1], 1], ['last', [0], 0], ['middle', [0], 0], ['none', [0, 7], 0],
+      ]) // prettier-ignore
+    })
+  })
+
+  it('of a hostile header is refused in no time and little memory', async () => {
+    await inFreshFolder(async (folder) => {
+      const path = join(folder, 'model.safetensors')
+      for (const header of ['['.repeat(31 << 20), '{"a":'.repeat(6 << 20), `{${'"a":{},'.repeat(4 << 20)}"b":{}}`, '"'.repeat(31 << 20)]) {
+        await writeFile(path, fileOf(header, 0))
+        const began = performance.now()
+        await expect(readSafetensors(path)).rejects.toMatchObject({ code: 'PLUMB_SAFETENSORS' })
+        expect(performance.now() - began).toBeLessThan(5000)
+      }
+      await writeFile(path, fileOf('['.repeat(33 << 20), 0))
+      await expect(readSafetensors(path)).rejects.toMatchObject({ message: expect.stringContaining('more than the') as unknown })
+    })
+  })
+
+  it('that is a folder, a pipe or a link to nothing is refused before it is opened', async () => {
+    await inFreshFolder(async (folder) => {
+      const refused = (name: string, message: string) =>
+        expect(readSafetensors(join(folder, name))).rejects.toMatchObject({ where: join(folder, name), message })
+      await mkdir(join(folder, 'sub'))
+      await refused('sub', 'This is a folder; expected a file.')
+      await symlink('sub', join(folder, 'to-folder'))
+      await refused('to-folder', 'This is a folder; expected a file.')
+      await symlink('nowhere', join(folder, 'dangling'))
+      await refused('dangling', 'This is a link that leads nowhere; expected a file.')
+      await symlink('loop', join(folder, 'loop'))
+      await refused('loop', 'This is a link that leads to itself; expected a file.')
+      await refused('missing', 'There is no such file.')
+      if (process.platform === 'win32') return
+      spawnSync('mkfifo', [join(folder, 'pipe')])
+      await refused('pipe', 'This is a pipe; expected a file.')
+      await symlink('/dev/zero', join(folder, 'zero'))
+      await refused('zero', 'This is a device; expected a file.')
     })
   })
 })

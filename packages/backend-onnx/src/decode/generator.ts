@@ -1,9 +1,9 @@
 import { PlumbError, type Generation, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core/base'
 import { Completion, CompletionRules, parameterCount, type ModelConfig } from '@plumbline/transformer'
 import { Graph } from '../graph/graph'
+import { RopeTables } from '../runtime/rope-tables'
 import { Scratch } from '../runtime/scratch'
 import { Session, type HostTensor } from '../runtime/session'
-import { ropeTables } from '../training/batch-feeds'
 import { DecodingBatch, FEWEST_ROWS, type CacheMemory, type PrefilledPrompt, type Row } from './batch'
 import { embed, prefill } from './prefill'
 import { prefillGraph } from './prefill-graph'
@@ -63,7 +63,7 @@ export class Generator {
     private readonly prefillSession: Session,
     private readonly stepSession: Session,
     private readonly sizes: { readonly rows?: number; readonly prefillTokens: number },
-    private readonly constants: Readonly<Record<string, HostTensor>>,
+    private readonly tables: RopeTables,
     private readonly fed: Readonly<Record<string, HostTensor>>,
   ) {}
 
@@ -77,9 +77,15 @@ export class Generator {
     const stepSession = await Session.create(stepModel, settings)
     const prompt = new Graph()
     const prefillSession = await Session.create(prefillGraph(prompt, config, fedWeights(prompt)), settings)
-    const constants = ropeTables(config.maxPositions, config.headDim, config.ropeTheta)
     const { rows, prefillTokens = 256 } = options
-    return new Generator(model, prefillSession, stepSession, { rows, prefillTokens }, constants, stored ? {} : Object.fromEntries(weights))
+    return new Generator(
+      model,
+      prefillSession,
+      stepSession,
+      { rows, prefillTokens },
+      new RopeTables(config),
+      stored ? {} : Object.fromEntries(weights),
+    )
   }
 
   async run(
@@ -105,6 +111,7 @@ export class Generator {
       { cells, rows: maxRows, tokens: Math.min(sampling.maxNewTokens, config.maxPositions), prompts: maxPrompts },
       memory,
     )
+    const constants = this.tables.upTo(padded(queue[0]?.prompt.length ?? 0) + sampling.maxNewTokens)
     const outputs = stepOutputs(config, Math.max(FEWEST_ROWS, maxRows))
     const ready: PrefilledPrompt[] = []
     const open: PrefilledPrompt[] = []
@@ -120,7 +127,7 @@ export class Generator {
           if (ready.length === 0) {
             const next = this.takePrefill(queue)
             if (next.length === 0) return undefined
-            ready.push(...(await prefill(this.prefillSession, config, weights, this.constants, next, memory.prefilled)))
+            ready.push(...(await prefill(this.prefillSession, config, weights, constants, next, memory.prefilled)))
             promptTokens += next.reduce((sum, one) => sum + one.prompt.length, 0)
           }
           prompt = ready.shift()!
@@ -150,7 +157,7 @@ export class Generator {
       const tokens = new Int32Array(batch.height)
       for (const [index, { completion }] of batch.rows.entries()) tokens[index] = completion.tokens[completion.tokens.length - 1]
       const { logits, entries } = outputs(batch.height)
-      const feeds = { ...this.constants, ...this.fed, ...batch.feeds(), x: embed(weights, tokens) }
+      const feeds = { ...constants, ...this.fed, ...batch.feeds(), x: embed(weights, tokens) }
       await this.stepSession.run(feeds, { logits, entries })
       steps++
       rowSteps += batch.rows.length

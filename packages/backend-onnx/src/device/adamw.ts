@@ -1,5 +1,5 @@
 import { PlumbError, type AdamWOptions } from '@plumbline/core/base'
-import type { Tensor } from 'onnxruntime-node'
+import type { Tensor } from '../runtime/onnxruntime'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
 import type { HostTensor } from '../runtime/session'

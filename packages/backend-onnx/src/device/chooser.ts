@@ -1,4 +1,4 @@
-import type { Tensor } from 'onnxruntime-node'
+import type { Tensor } from '../runtime/onnxruntime'
 import type { Sampling } from '@plumbline/core/base'
 import type { Completion } from '@plumbline/transformer'
 import type { HostTensor } from '../runtime/session'

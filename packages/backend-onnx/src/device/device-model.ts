@@ -1,6 +1,7 @@
-import type { AdamWOptions, GenerationPrompt, Sampling, Tokenizer } from '@plumbline/core/base'
+import { PlumbError, type AdamWOptions, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core/base'
 import {
   elements,
+  nonFiniteTensor,
   parameterShapes,
   readTrainingState,
   writeTrainingState,
@@ -28,13 +29,15 @@ export class DeviceModel implements HeldModel {
     private readonly model: OpenModel,
     private readonly memory: DeviceMemory,
     private readonly parameters: DeviceParameters,
+    /** A tensor that was not finite when it was loaded. */
+    private readonly nonFinite: string | undefined,
   ) {
     this.trainer = new DeviceTrainer(model.config, memory, parameters)
     this.optimizer = new DeviceAdamW(memory, parameters)
   }
 
   static async create(model: OpenModel, weights: Weights, memory: DeviceMemory): Promise<DeviceModel> {
-    return new DeviceModel(model, memory, await DeviceParameters.upload(memory, weights))
+    return new DeviceModel(model, memory, await DeviceParameters.upload(memory, weights), nonFiniteTensor(weights))
   }
 
   async logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {
@@ -53,7 +56,11 @@ export class DeviceModel implements HeldModel {
     await this.memory.fence()
   }
 
-  prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
+  async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
+    if (this.nonFinite !== undefined) {
+      const message = `Tensor ${this.nonFinite} holds numbers that are not finite; training would spread them.`
+      throw new PlumbError('PLUMB_NON_FINITE_WEIGHTS', message)
+    }
     this.parameters.freeze(frozen)
     return this.trainer.compile(keep)
   }

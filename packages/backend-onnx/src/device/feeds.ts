@@ -1,6 +1,10 @@
+import { PlumbError } from '@plumbline/core/base'
 import type { PackedBatch } from '@plumbline/transformer'
 import type { HostTensor } from '../runtime/session'
 import { int32, int64 } from '../runtime/tensors'
+
+/** Cells are numbered in int32. */
+const MOST_CELLS = 2 ** 31 - 1
 
 type Feeds = Record<string, HostTensor>
 
@@ -11,6 +15,13 @@ type Feeds = Record<string, HostTensor>
  * @param cotangents of the scored tokens; absent in a forward pass.
  */
 export function deviceFeeds(batch: PackedBatch, vocabSize: number, cotangents?: Float32Array): Feeds {
+  const numbers = batch.tailRows * vocabSize
+  if (numbers > MOST_CELLS) {
+    const message =
+      `A micro-batch of ${batch.tailRows} scored rows and a vocabulary of ${vocabSize} has ${numbers} log-probabilities; ` +
+      `this engine counts to ${MOST_CELLS}. Expected a smaller backend.microBatchTokens.`
+    throw new PlumbError('PLUMB_BATCH_TOO_LARGE', message)
+  }
   const cells = batch.scoredRows.map((row, i) => row * vocabSize + batch.scoredIds[i])
   return { scored_cells: int32(cells), ...(cotangents && { ...cotangentFeeds(batch, cells, cotangents), ...tableFeeds(batch.tokens) }) }
 }

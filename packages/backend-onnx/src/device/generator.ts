@@ -7,10 +7,10 @@ import { prefillGraph } from '../decode/prefill-graph'
 import { padded } from '../decode/prompt-cache'
 import { fedWeights } from '../decode/weights'
 import { Graph } from '../graph/graph'
-import { ropeTables } from '../training/batch-feeds'
 import { DeviceChooser, type Choice } from './chooser'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import type { DeviceTensors } from './parameters'
+import { DeviceRopeTables } from './rope-tables'
 import { DeviceSession } from './session'
 import { deviceStepGraph, relayoutGraph } from './step-graph'
 import { Wave, type WavePrompt } from './wave'
@@ -34,7 +34,7 @@ export class DeviceGenerator {
     private readonly model: Omit<GeneratorModel, 'weights'>,
     private readonly memory: DeviceMemory,
     private readonly sessions: { readonly prefill: DeviceSession; readonly step: DeviceSession; readonly relayout: DeviceSession },
-    private readonly tables: ReadonlyMap<string, DeviceTensor>,
+    private readonly tables: DeviceRopeTables,
   ) {
     this.chooser = new DeviceChooser(model.config.vocabSize)
   }
@@ -48,12 +48,8 @@ export class DeviceGenerator {
       relayoutGraph(config.layers),
     ]
     const resident = (graph: typeof step) => DeviceSession.create(graph, graph.outputs)
-    const tables = new Map<string, DeviceTensor>()
-    for (const [name, table] of Object.entries(ropeTables(config.maxPositions, config.headDim, config.ropeTheta))) {
-      tables.set(name, await memory.upload(table))
-    }
     const sessions = { prefill: await resident(prefill), step: await resident(step), relayout: await resident(relayout) }
-    return new DeviceGenerator(model, memory, sessions, tables)
+    return new DeviceGenerator(model, memory, sessions, new DeviceRopeTables(config, memory))
   }
 
   async run(requests: readonly GenerationPrompt[], sampling: Sampling, weights: DeviceTensors, options: DeviceRunOptions): Promise<void> {
@@ -61,12 +57,14 @@ export class DeviceGenerator {
     checkPrompts(requests, config)
     const limits = { vocabularySize: config.vocabSize, contextLength: config.maxPositions, endTokens }
     const rules = new CompletionRules(sampling, limits, tokenizer)
-    const resident = Object.fromEntries([...this.tables, ...weights].map(([name, { native }]) => [name, native]))
+    const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
+    const tables = await this.tables.upTo(padded(longest) + sampling.maxNewTokens)
+    const resident = Object.fromEntries([...tables, ...weights].map(([name, { native }]) => [name, native]))
     for (const wave of waves(requests, rowsFor(config, sampling.maxNewTokens))) await this.runWave(wave, rules, resident, options)
   }
 
   async release(): Promise<void> {
-    for (const table of this.tables.values()) table.release()
+    this.tables.release()
     for (const session of Object.values(this.sessions)) await session.release()
     await this.chooser.release()
   }
@@ -80,8 +78,10 @@ export class DeviceGenerator {
     const { config } = this.model
     checkAborted?.()
     const { width, ids, feeds } = prefillFeeds(config, requests)
-    const { logits, ...caches } = (await this.sessions.prefill.run({ ...resident, ...feeds, ids: { data: ids, dims: [ids.length] } }))
+    const { logits, ...prefilled } = (await this.sessions.prefill.run({ ...resident, ...feeds, ids: { data: ids, dims: [ids.length] } }))
       .resident
+    // Held from here on, so that they are counted, and freed when the first choice fails too.
+    const caches = Object.fromEntries(Object.entries(prefilled).map(([name, tensor]) => [name, this.memory.hold(tensor)]))
     /** Gives each completion its next token; returns those that have ended with it. */
     const advance = async (from: DeviceTensor['native'], choices: readonly Choice[]): Promise<ReadonlySet<Completion>> => {
       const tokens = await this.choose(from, choices, rules.sampling)
@@ -97,10 +97,11 @@ export class DeviceGenerator {
     const begun = requests.map(({ id, prompt, candidates }) =>
       candidates.map((candidate) => new Completion(rules, id, candidate, prompt.length)),
     )
-    const first = await advance(
-      logits,
-      begun.flatMap((completions, row) => completions.map((completion) => ({ completion, row }))),
-    )
+    const choices = begun.flatMap((completions, row) => completions.map((completion) => ({ completion, row })))
+    const first = await advance(logits, choices).catch((error: unknown) => {
+      for (const cache of Object.values(caches)) cache.release()
+      throw error
+    })
     const prompts = requests.map(({ prompt }, g): WavePrompt => ({
       length: prompt.length,
       cells: begun[g].map((completion) => (first.has(completion) ? undefined : { completion })),

@@ -1,4 +1,4 @@
-import type { Tensor } from 'onnxruntime-node'
+import type { Tensor } from '../runtime/onnxruntime'
 import { emit } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
 import type { HostTensor } from '../runtime/session'

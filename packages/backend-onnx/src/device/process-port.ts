@@ -2,7 +2,8 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { PlumbError } from '@plumbline/core/base'
 import { workerFile, type EnginePort, type PortListener } from '../worker/port'
-import { parseAnsweredLine, serializeError, type Request, type Response } from '../worker/rpc'
+import { serializeError } from '../worker/errors'
+import { parseAnsweredLine, type Request, type Response } from '../worker/rpc'
 import { DeviceLog } from './log'
 
 type Answer = Exclude<Response, { readonly event: unknown }>

@@ -1,5 +1,5 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { Emitted } from '../graph/emit'
+import { InferenceSession, Tensor, type SessionOptions } from '../runtime/onnxruntime'
 import type { HostTensor } from '../runtime/session'
 
 /** What a session is fed: arrays, which are copied to the device, or tensors that are there. */
@@ -59,7 +59,7 @@ export class DeviceSession {
 /** Set to `verbose`, it makes an engine's process say where every node is placed; see `DeviceLog`. */
 export const LOG_LEVEL_VARIABLE = 'PLUMBLINE_WEBGPU_LOG'
 
-function sessionOptions(outputs: readonly string[], resident: readonly string[]): InferenceSession.SessionOptions {
+function sessionOptions(outputs: readonly string[], resident: readonly string[]): SessionOptions {
   return {
     executionProviders: ['webgpu'],
     preferredOutputLocation: Object.fromEntries(outputs.map((name) => [name, resident.includes(name) ? 'gpu-buffer' : 'cpu'])),

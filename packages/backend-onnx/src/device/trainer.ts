@@ -1,17 +1,19 @@
-import type { Tensor } from 'onnxruntime-node'
+import type { Tensor } from '../runtime/onnxruntime'
 import { packGroups, type ModelConfig, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
 import { PLAIN } from '../graph/attention-layout'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
 import type { HostTensor } from '../runtime/session'
 import { planBlocks } from '../training/attention-blocks'
-import { batchFeeds, ropeTables } from '../training/batch-feeds'
+import { positionsOf } from '../runtime/rope-tables'
+import { batchFeeds } from '../training/batch-feeds'
 import { differentiateOldest, type ForwardPass, type LiveBatch } from '../training/live-rows'
 import type { Stage } from '../training/program'
 import { COTANGENT, gradientOf, LOG_PROBS, sumOf, traceTraining, type TrainingGraph } from '../training/training-graph'
 import { deviceFeeds } from './feeds'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import type { DeviceParameters, DeviceTensors } from './parameters'
+import { DeviceRopeTables } from './rope-tables'
 import { DeviceSession, type DeviceResult } from './session'
 import { int64 } from '../runtime/tensors'
 
@@ -31,7 +33,7 @@ interface Pending extends ForwardPass {
 export class DeviceTrainer {
   private readonly sessions = new Map<Stage, Promise<DeviceSession>>()
   private graph: TrainingGraph
-  private tables: Promise<Map<string, DeviceTensor>> | undefined
+  private readonly tables: DeviceRopeTables
   private selecting: Promise<DeviceSession> | undefined
   private pending: Pending[] = []
 
@@ -41,6 +43,7 @@ export class DeviceTrainer {
     private readonly parameters: DeviceParameters,
   ) {
     this.graph = this.trace()
+    this.tables = new DeviceRopeTables(config, memory)
   }
 
   /** Makes the sessions of a training step for what is trained from now on; their shaders are compiled when they first run. */
@@ -86,7 +89,7 @@ export class DeviceTrainer {
     this.drop()
     await this.releaseSessions()
     await (await this.selecting)?.release()
-    releaseAll(await this.tables)
+    this.tables.release()
   }
 
   private async releaseSessions(): Promise<void> {
@@ -133,17 +136,9 @@ export class DeviceTrainer {
 
   private async feeds(batch: PackedBatch, weights: DeviceTensors = this.parameters.weights): Promise<Feeds> {
     const feeds: Feeds = { ...batchFeeds(batch, planBlocks(batch, PLAIN), this.config), ...deviceFeeds(batch, this.config.vocabSize) }
-    for (const [name, { native }] of await (this.tables ??= this.uploadTables())) feeds[name] = native
+    for (const [name, { native }] of await this.tables.upTo(positionsOf(batch))) feeds[name] = native
     for (const [name, { native }] of weights) feeds[name] = native
     return feeds
-  }
-
-  private async uploadTables(): Promise<Map<string, DeviceTensor>> {
-    const { maxPositions, headDim, ropeTheta } = this.config
-    const tables = new Map<string, DeviceTensor>()
-    for (const [name, table] of Object.entries(ropeTables(maxPositions, headDim, ropeTheta)))
-      tables.set(name, await this.memory.upload(table))
-    return tables
   }
 
   private async run(stage: Stage, feeds: Feeds): Promise<DeviceResult> {

@@ -1,4 +1,4 @@
-import type { Tensor } from 'onnxruntime-node'
+import type { Tensor } from '../runtime/onnxruntime'
 import type { Completion, ModelConfig } from '@plumbline/transformer'
 import { FEWEST_ROWS, MASKED } from '../decode/batch'
 import type { HostTensor } from '../runtime/session'
@@ -38,13 +38,13 @@ export class Wave {
     private readonly width: number,
   ) {}
 
-  /** @param promptCaches `keys_l` and `values_l` of the prefill; the wave frees them. */
-  async begin(promptCaches: Readonly<Record<string, Tensor>>): Promise<void> {
+  /** @param promptCaches `keys_l` and `values_l` of the prefill; they are the wave's to free from here on. */
+  async begin(promptCaches: Readonly<Record<string, DeviceTensor>>): Promise<void> {
     const { layers, kvHeads, headDim } = this.config
     const rows = this.prompts.length * kvHeads * this.cells
     this.slots = BLOCK
     for (let layer = 0; layer < layers; layer++) {
-      for (const part of ['keys', 'values']) this.caches.set(`prompt_${part}_${layer}`, this.memory.hold(promptCaches[`${part}_${layer}`]))
+      for (const part of ['keys', 'values']) this.caches.set(`prompt_${part}_${layer}`, promptCaches[`${part}_${layer}`]!)
       this.caches.set(`own_keys_${layer}`, await this.memory.zeros([rows, headDim, BLOCK]))
       this.caches.set(`own_values_${layer}`, await this.memory.zeros([rows, BLOCK, headDim]))
     }
@@ -80,7 +80,8 @@ export class Wave {
     const positions = new BigInt64Array(size * cells)
     const mask = new Float32Array(size * (width + slots))
     for (const [g, { length }] of this.prompts.entries()) {
-      positions.fill(BigInt(length + taken), g * cells, (g + 1) * cells)
+      // Completions that have ended are computed along, also past the end of the context: the tables end there.
+      positions.fill(BigInt(Math.min(length + taken, this.config.maxPositions - 1)), g * cells, (g + 1) * cells)
       const start = g * (width + slots)
       mask.fill(MASKED, start + length, start + width)
       mask.fill(MASKED, start + width + taken + 1, start + width + slots)

@@ -39,6 +39,7 @@ export class OnnxOps implements ScoringOps<Value> {
   embedding(table: Value, ids: Value): Value {
     // Its gradient is added row by row outside the graph: the runtime's ScatterND(add) races on repeated indices
     // (microsoft/onnxruntime#18048). `gradients` is asked for this output instead.
+    if (this.embedded) throw new Error('A second embedding would have no gradient: only one table\u2019s rows are asked for')
     return (this.embedded = this.graph.node('Gather', [table, ids], { attributes: { axis: 0 }, label: 'embedding' }))
   }
 

@@ -1,5 +1,5 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { REFUSED_OUTPUT, type Emitted } from '../graph/emit'
+import { InferenceSession, Tensor } from './onnxruntime'
 
 /** What a session is fed: typed array and dimensions. */
 export interface HostTensor {

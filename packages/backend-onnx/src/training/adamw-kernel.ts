@@ -9,6 +9,7 @@ export interface AdamWKernel {
   squares(x: number, bytes: number): number
   /**
    * One AdamW update of `bytes` bytes; clears the gradient.
+   *
    * @param clip factor on the gradient
    * @param keep1 1 − β₁
    * @param beta2 β₂
@@ -16,6 +17,7 @@ export interface AdamWKernel {
    * @param decay factor on the weight
    * @param stepSize learning rate / (1 − β₁ᵗ)
    * @param unbias 1 / √(1 − β₂ᵗ)
+   * @returns 0 where all new weights and second moments are finite, else NaN.
    */
   update(
     weight: number,
@@ -31,7 +33,7 @@ export interface AdamWKernel {
     stepSize: number,
     unbias: number,
     epsilon: number,
-  ): void
+  ): number
 }
 
 /** Lengths are multiples of this many bytes: one SIMD register. */
@@ -57,6 +59,8 @@ const [addF64, mulF64] = [0xf0, 0xf2].map((op) => simd(op, 1))
 const promoteLow = simd(0x5f)
 const highHalf = simd(0x0d, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)
 const lane = (i: number) => simd(0x21, i)
+const laneF32 = (i: number) => simd(0x1f, i)
+const zero = simd(0x0c, ...new Array<number>(16).fill(0))
 const addI32 = [0x6a]
 
 /** for (i = 0; i < bytes; i += 16) body; nothing for no bytes. */
@@ -86,9 +90,11 @@ function updateBody(): number[] {
   const i = parameters
   // The scalars again, spread over a register.
   const [clip, keep1, beta2, keep2, decay, stepSize, unbias, epsilon] = Array.from({ length: 8 }, (_, s) => parameters + 1 + s)
-  const [g, m, v] = [parameters + 9, parameters + 10, parameters + 11]
+  const [g, m, v, w, finite] = Array.from({ length: 5 }, (_, s) => parameters + 9 + s)
   const at = (array: number) => [...get(array), ...get(i), ...addI32]
   const read = (array: number) => [...at(array), ...load]
+  /** Adds 0 · x: 0 for every finite x, else NaN, which stays. */
+  const watch = (x: number) => [...get(finite), ...get(x), ...zero, ...mul, ...add, ...set(finite)]
   const spread = [clip, keep1, beta2, keep2, decay, stepSize, unbias, epsilon].flatMap((local, s) => [
     ...get(5 + s),
     ...splat,
@@ -103,11 +109,27 @@ function updateBody(): number[] {
     ...[...at(mean), ...get(m), ...store],
     ...[...at(variance), ...get(v), ...store],
     // w = decay · w − stepSize · m / (√v · unbias + ε)
-    ...[...at(weight), ...read(weight), ...get(decay), ...mul],
-    ...[...get(stepSize), ...get(m), ...mul, ...get(v), ...sqrt, ...get(unbias), ...mul, ...get(epsilon), ...add, ...div, ...sub, ...store],
-    ...[...at(gradient), ...simd(0x0c, ...new Array<number>(16).fill(0)), ...store],
+    ...[...read(weight), ...get(decay), ...mul],
+    ...[
+      ...get(stepSize),
+      ...get(m),
+      ...mul,
+      ...get(v),
+      ...sqrt,
+      ...get(unbias),
+      ...mul,
+      ...get(epsilon),
+      ...add,
+      ...div,
+      ...sub,
+      ...set(w),
+    ],
+    ...[...at(weight), ...get(w), ...store],
+    ...[...at(gradient), ...zero, ...store],
+    ...[...watch(w), ...watch(v)],
   ]
-  return code([[1, I32], [11, V128]], [...spread, ...loop(i, bytes, body)]) // prettier-ignore
+  const total = [0, 1, 2, 3].flatMap((part) => [...get(finite), ...laneF32(part), ...(part > 0 ? [0x92] : [])])
+  return code([[1, I32], [13, V128]], [...spread, ...loop(i, bytes, body), ...total]) // prettier-ignore
 }
 
 function code(locals: readonly (readonly number[])[], body: readonly number[]): number[] {
@@ -118,7 +140,7 @@ function code(locals: readonly (readonly number[])[], body: readonly number[]): 
 function assemble(): Uint8Array<ArrayBuffer> {
   const types = [
     [0x60, 2, I32, I32, 1, F64],
-    [0x60, 13, ...new Array<number>(5).fill(I32), ...new Array<number>(8).fill(F32), 0],
+    [0x60, 13, ...new Array<number>(5).fill(I32), ...new Array<number>(8).fill(F32), 1, F32],
   ]
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],

@@ -1,4 +1,5 @@
 import { PlumbError, type AdamWOptions } from '@plumbline/core/base'
+import { allFinite } from '@plumbline/transformer'
 import { aligned, type Parameter, type ParameterStore } from './parameters'
 
 /**
@@ -7,6 +8,7 @@ import { aligned, type Parameter, type ParameterStore } from './parameters'
  *
  * @returns the gradients' L2 norm before clipping.
  * @throws PlumbError PLUMB_NON_FINITE_GRADIENT; weights and moments are then unchanged, the gradients cleared.
+ *   PLUMB_NON_FINITE_WEIGHTS when the step itself went beyond float32; the weights are then not to be used.
  */
 export function adamWStep(store: ParameterStore, options: AdamWOptions): number {
   const gradNorm = Math.sqrt(store.parameters.reduce((sum, parameter) => sum + squares(parameter), 0))
@@ -18,20 +20,37 @@ export function adamWStep(store: ParameterStore, options: AdamWOptions): number 
   // torch.nn.utils.clip_grad_norm_
   const clip = options.maxGradNorm === undefined ? 1 : Math.min(1, options.maxGradNorm / (gradNorm + 1e-6))
   store.step++
-  for (const parameter of store.parameters) update(parameter, options, clip, store.step)
+  const suspects = store.parameters.filter((parameter) => !Number.isFinite(update(parameter, options, clip, store.step)))
+  // The kernel saw the padding too, which divides 0 by an epsilon of 0.
+  const broken = suspects.filter(({ weight, variance }) => !allFinite(weight) || !allFinite(variance))
+  if (broken.length > 0)
+    throw nonFiniteWeights(
+      broken.map(({ name }) => name),
+      options,
+      store.step,
+    )
   return gradNorm
+}
+
+/** What a step is rejected with that left weights or moments which are not finite. */
+export function nonFiniteWeights(names: readonly string[], { learningRate }: AdamWOptions, step: number): PlumbError {
+  const others = names.length > 1 ? ` and ${names.length - 1} more tensors` : ''
+  const message =
+    `Optimizer step ${step} with the learning rate ${learningRate} made weights or moments of ${names[0]}${others} ` +
+    'that are not finite; expected finite numbers. They are not saved.'
+  return new PlumbError('PLUMB_NON_FINITE_WEIGHTS', message)
 }
 
 function squares({ gradient, kernel }: Parameter): number {
   return kernel.squares(gradient.byteOffset, aligned(gradient.byteLength))
 }
 
-function update(parameter: Parameter, options: AdamWOptions, clip: number, step: number): void {
+function update(parameter: Parameter, options: AdamWOptions, clip: number, step: number): number {
   const { weight, gradient, mean, variance, kernel } = parameter
   const [beta1, beta2] = options.betas
   const decay = 1 - options.learningRate * (parameter.shape.length > 1 ? options.weightDecay : 0)
   const stepSize = options.learningRate / (1 - beta1 ** step)
   const unbias = 1 / Math.sqrt(1 - beta2 ** step)
   const [w, g, m, v] = [weight, gradient, mean, variance].map(({ byteOffset }) => byteOffset)
-  kernel.update(w, g, m, v, aligned(weight.byteLength), clip, 1 - beta1, beta2, 1 - beta2, decay, stepSize, unbias, options.epsilon)
+  return kernel.update(w, g, m, v, aligned(weight.byteLength), clip, 1 - beta1, beta2, 1 - beta2, decay, stepSize, unbias, options.epsilon)
 }

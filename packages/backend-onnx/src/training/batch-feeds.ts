@@ -21,25 +21,4 @@ export function batchFeeds(batch: PackedBatch, blocks: AttentionBlocks, config: 
   }
 }
 
-/** cos and sin of every position for half a head, as Hugging Face computes them: angles in float32. */
-export function ropeTables(maxPositions: number, headDim: number, theta: number): Feeds {
-  const half = headDim / 2
-  const cosine = new Float32Array(maxPositions * half)
-  const sine = new Float32Array(maxPositions * half)
-  for (let i = 0; i < half; i++) {
-    const frequency = Math.fround(1 / Math.fround(theta ** Math.fround((2 * i) / headDim)))
-    for (let position = 0; position < maxPositions; position++) {
-      const angle = Math.fround(position * frequency)
-      cosine[position * half + i] = Math.cos(angle)
-      sine[position * half + i] = Math.sin(angle)
-    }
-  }
-  const dims = [maxPositions, half]
-  return {
-    rope_cosine: { data: cosine, dims },
-    rope_sine: { data: sine, dims },
-    rope_minus_sine: { data: sine.map((s) => -s), dims },
-  }
-}
-
 const positionsFeed = (positions: Int32Array): HostTensor => int64(positions, [positions.length, 1])

@@ -1,5 +1,5 @@
 import type { AdamWOptions, GenerationPrompt, Sampling, Tokenizer } from '@plumbline/core/base'
-import type { PackedGroup, Weights } from '@plumbline/transformer'
+import { requireFiniteWeights, type PackedGroup, type Weights } from '@plumbline/transformer'
 import { Generator, type RunOptions } from '../decode/generator'
 import type { SessionSettings } from '../runtime/session'
 import type { HeldModel, OpenModel } from '../worker/model'
@@ -40,6 +40,7 @@ export class HostModel implements HeldModel {
   }
 
   async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
+    requireFiniteWeights(this.store.weights, 'training would spread them')
     this.store.freeze(frozen)
     // What was compiled before, to score, knows nothing of it.
     await this.trainer.release()

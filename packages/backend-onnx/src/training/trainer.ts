@@ -1,10 +1,11 @@
 import { EMBEDDING, headName, packGroups, type ModelConfig, type PackedBatch, type PackedGroup, type Weights } from '@plumbline/transformer'
 import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
 import { headPart, vocabularyChunks } from '../graph/head'
+import { positionsOf, RopeTables } from '../runtime/rope-tables'
 import { Scratch } from '../runtime/scratch'
 import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
-import { batchFeeds, ropeTables } from './batch-feeds'
+import { batchFeeds } from './batch-feeds'
 import { differentiateOldest, selectRows, type ForwardPass, type LiveBatch } from './live-rows'
 import type { ParameterStore } from './parameters'
 import { Program } from './program'
@@ -26,7 +27,7 @@ interface Pending extends ForwardPass {
 /** Scores and differentiates packed batches, and adds the gradients up in the parameter store. */
 export class Trainer {
   private readonly programs = new Map<AttentionLayout, Program>()
-  private readonly tables: Feeds
+  private readonly tables: RopeTables
   private readonly keptMemory = new Scratch()
   private readonly rowMemory = new Scratch()
   private pending: Pending[] = []
@@ -36,7 +37,7 @@ export class Trainer {
     private readonly store: ParameterStore,
     private readonly settings: SessionSettings,
   ) {
-    this.tables = ropeTables(config.maxPositions, config.headDim, config.ropeTheta)
+    this.tables = new RopeTables(config)
   }
 
   /** Compiles what a step of short sequences runs, with or without kept activations: the first step need not wait for it. */
@@ -128,11 +129,11 @@ export class Trainer {
   }
 
   private describe(batch: PackedBatch, blocks: AttentionBlocks): Feeds {
-    return batchFeeds(batch, blocks, this.config)
+    return { ...batchFeeds(batch, blocks, this.config), ...this.tables.upTo(positionsOf(batch)) }
   }
 
   private feeds(described: Feeds, weights: Weights = this.store.weights): Feeds {
-    const feeds: Feeds = { ...described, ...this.tables }
+    const feeds: Feeds = { ...described }
     for (const [name, { shape, data }] of weights) feeds[name] = { data, dims: shape }
     Object.assign(feeds, Object.fromEntries(headParts(this.config, feeds[headName(this.config)])))
     return feeds

@@ -1,6 +1,7 @@
 import type { EngineMethods } from './engine'
 import { threadPort, type EnginePort } from './port'
-import { restoreError, type Response } from './rpc'
+import { explainedError, restoreError, type Demand } from './errors'
+import type { Response } from './rpc'
 
 type Arguments<M extends keyof EngineMethods> = Parameters<EngineMethods[M]>
 type Result<M extends keyof EngineMethods> = Awaited<ReturnType<EngineMethods[M]>>
@@ -17,6 +18,8 @@ export class EngineClient {
   private readonly waiting = new Map<number, Waiting>()
   private next = 0
   private failure: Error | undefined
+  /** For what the system says when the engine's thread ends or cannot begin. */
+  private demand: Demand = { threads: 1 }
 
   constructor(private readonly port: EnginePort = threadPort()) {
     // An engine that nobody waits for does not keep the process alive.
@@ -24,7 +27,7 @@ export class EngineClient {
     this.exited = new Promise((resolve) => {
       port.listen({
         message: (response) => this.receive(response),
-        failed: (error) => this.fail(error),
+        failed: (error) => this.fail(explainedError(error, this.demand) as Error),
         exited: () => {
           this.fail(new Error('The engine was disposed'))
           resolve()
@@ -48,6 +51,7 @@ export class EngineClient {
       if (this.failure) return reject(this.failure)
       if (this.waiting.size === 0) this.port.ref()
       this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, onEvent })
+      if (method === 'open') this.demand = { threads: (args as Arguments<'open'>)[2].threads }
       this.port.post({ id, method, args })
     })
     return { done, abort: () => this.port.post({ abort: id }) }

@@ -13,6 +13,7 @@ import { DeviceModel } from '../device/device-model'
 import type { Device } from '../graph/graph'
 import { HostModel } from '../training/host-model'
 import { keptRowBytes } from '../training/training-graph'
+import type { Demand } from './errors'
 import type { HeldModel, OpenModel } from './model'
 
 /** What an engine offers on top of the model it holds; `generate` emits `Generation` events. */
@@ -52,6 +53,8 @@ export class Engine implements EngineMethods {
   /** Loaded with the first call that generates. */
   private tokenizer: Tokenizer | undefined
   private opened: { readonly model: OpenModel; readonly held: HeldModel } | undefined
+  /** What the system is asked for, for errors that say it refused. */
+  demand: Demand = { threads: 1 }
 
   /** Bytes of all tensors on a device that has memory of its own. */
   get deviceBytes(): number {
@@ -63,9 +66,11 @@ export class Engine implements EngineMethods {
   }
 
   async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads }: EngineSettings): Promise<OpenedModel> {
+    this.demand = { threads }
     // The weights move to the model; a second reference would keep what it replaces in memory.
     const { weights, ...loaded } = await loadUntokenizedModel(source, tokenizer)
     const model = { ...loaded, source }
+    this.demand = { threads, parameters: parameterCount(loaded.config) }
     const held = device === 'cpu' ? new HostModel(model, weights, { threads }) : await DeviceModel.create(model, weights, this.memory)
     this.opened = { model, held }
     const { config } = model

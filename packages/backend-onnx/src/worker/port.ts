@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { SHARE_ENV, Worker } from 'node:worker_threads'
+import { sharesEnvironment, turnTelemetryOff, type EngineThreadData } from '../runtime/load-runtime'
 import type { Request, Response } from './rpc'
 
 /** What a client hears from its engine. */
@@ -24,7 +25,13 @@ export interface EnginePort {
 const YOUNG_GENERATION_MIB = 4
 
 export function threadPort(): EnginePort {
-  const worker = new Worker(workerFile(), { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB } })
+  // Of this process, where this thread can write it: the runtime reads no thread's copy of the environment.
+  turnTelemetryOff()
+  const worker = new Worker(workerFile(), {
+    env: SHARE_ENV,
+    workerData: { sharesEnvironment } satisfies EngineThreadData,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+  })
   return {
     listen: ({ message, failed, exited }) => {
       worker.on('message', message)

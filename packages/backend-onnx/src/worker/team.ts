@@ -82,11 +82,20 @@ export class EngineTeam {
   }
 }
 
-/** Like Promise.all, but waits for the others before it reports the first failure. */
+/**
+ * Like Promise.all, but waits for the others before it reports a failure: the first in time, because those after it may be its
+ * consequence (an engine that was told to stop, or that found its files gone).
+ */
 async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(promises)
-  return settled.map((outcome) => {
-    if (outcome.status === 'rejected') throw outcome.reason
-    return outcome.value
-  })
+  let first: { readonly reason: unknown } | undefined
+  const settled = await Promise.all(
+    promises.map((promise) =>
+      promise.catch((reason: unknown) => {
+        first ??= { reason }
+        return undefined as T
+      }),
+    ),
+  )
+  if (first) throw first.reason
+  return settled
 }

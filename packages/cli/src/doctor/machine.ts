@@ -36,13 +36,12 @@ export async function diskCheck(runFolder: string): Promise<Check> {
 }
 
 /** Whether onnxruntime's native library loads: the usual trouble is a missing package for the platform, or an old C library. */
-export function onnxRuntimeCheck(): Check {
+export async function onnxRuntimeCheck(): Promise<Check> {
   const name = 'onnxruntime-node'
   try {
-    // It is a dependency of the backend and not of the command line, so it is looked for from there.
-    const fromBackend = createRequire(fromHere.resolve('@plumbline/backend-onnx'))
-    const runtime = fromBackend('onnxruntime-node') as { readonly env: { readonly versions: Readonly<Record<string, string>> } }
-    return { status: 'ok', name, detail: `${runtime.env.versions.node ?? runtime.env.versions.common ?? ''} loads` }
+    // Through the backend, which turns the library's telemetry off before it loads it.
+    const { runtimeVersion } = await import('@plumbline/backend-onnx')
+    return { status: 'ok', name, detail: `${runtimeVersion()} loads` }
   } catch (error) {
     const [message] = (error as Error).message.split('\n')
     return { status: 'error', name, detail: `does not load: ${message}. Install it again with npm ci.` }

@@ -24,7 +24,7 @@ export interface DoctorOptions {
 
 /** Everything a run depends on, in the order in which a run would meet it. */
 export async function examine({ configFile, overrides, oclif }: DoctorOptions): Promise<Check[]> {
-  const checks: Check[] = [nodeCheck(), memoryCheck(), onnxRuntimeCheck(), ...optionalPeerChecks()]
+  const checks: Check[] = [nodeCheck(), memoryCheck(), await onnxRuntimeCheck(), ...optionalPeerChecks()]
   const loaded = await attempt('Config', checks, () => loadConfig({ path: configFile, overrides }), configFile === undefined)
   const folder = loaded?.folder ?? process.cwd()
   checks.push(await diskCheck(loaded?.config.run ?? folder))

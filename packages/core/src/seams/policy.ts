@@ -92,6 +92,7 @@ export interface Policy {
    * Log-probabilities of every completion token given the prompt and the tokens before it.
    *
    * @returns per group, per completion, a Float32Array [n_c] in nats; `undefined` for completions that `needed` leaves out.
+   * @throws PlumbError PLUMB_NON_FINITE_LOGITS with the group's id, when one is not finite.
    */
   logProbs(groups: readonly TokenGroup[]): Promise<TokenLogProbs[][]>
 
@@ -116,7 +117,9 @@ export interface Policy {
 
   /**
    * Applies the accumulated gradients and clears them. Resolves to the global gradient norm before clipping.
-   * @throws PlumbError PLUMB_NON_FINITE_GRADIENT when that norm is not finite; the weights are then unchanged.
+   * @throws PlumbError PLUMB_NON_FINITE_GRADIENT when that norm is not finite; the weights are then unchanged. PLUMB_NON_FINITE_WEIGHTS
+   *   when the step made weights that are not finite, where the engine sees it at once; at the latest `saveWeights` and `saveState` reject
+   *   with it, and write nothing.
    */
   optimStep(options: AdamWOptions): Promise<OptimStepReport>
 

@@ -23,6 +23,16 @@ export function requireFiniteLogProbs(groups: readonly TokenGroup[], scored: rea
   }
 }
 
+/** @throws PlumbError PLUMB_NON_FINITE_LOGITS with the group and the completion whose log-probabilities are not finite. */
+export function requireFiniteScores(groups: readonly TokenGroup[], scores: readonly (readonly TokenLogProbs[])[]): void {
+  for (const [index, completions] of scores.entries()) {
+    const completion = completions.findIndex((values) => values?.some((value) => !Number.isFinite(value)))
+    if (completion < 0) continue
+    const message = `A log-probability of completion ${completion} is not finite; expected finite numbers from the model's logits.`
+    throw new PlumbError('PLUMB_NON_FINITE_LOGITS', message, `group ${groups[index]?.id}`)
+  }
+}
+
 /** @throws PlumbError PLUMB_NON_FINITE_LOSS with the groups whose cotangents are not finite, or all of a loss that is not. */
 export function requireFiniteLoss(
   groups: readonly TokenGroup[],
