@@ -11,7 +11,7 @@ import {
   type PluginKind,
   type ResolvedConfig,
 } from '@plumbline/core'
-import { shownPath } from '../paths'
+import { shownPath } from '@plumbline/core/base'
 import { loadAllPlugins } from '../run/plugins'
 import type { Check } from './check'
 import { diskCheck, memoryCheck, nodeCheck, onnxRuntimeCheck, optionalPeerChecks } from './machine'

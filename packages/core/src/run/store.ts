@@ -1,8 +1,10 @@
-import { appendFile, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolder, removeLeftovers } from '../util/atomic'
 import { readJson, writeJson } from './files'
 import { hashContent, hashJson } from './hash'
 import { lockFolder } from './lock'
+import { noteForLog, settleLog } from './log'
 
 /** What a finished stage leaves beside its artifacts, as `done.json`. Holds no times and no absolute paths. */
 export interface Manifest {
@@ -48,7 +50,7 @@ export class StageFolder {
     for (const name of Object.keys(manifest.artifacts)) {
       if (!(await exists(this.file(name)))) return undefined
     }
-    await rm(this.work(), { recursive: true, force: true })
+    await this.clearWork()
     return manifest
   }
 
@@ -58,14 +60,24 @@ export class StageFolder {
   }
 
   /** Declares the stage finished. From here on it is reused. */
-  async finish(outcome: Pick<Manifest, 'summary' | 'figures' | 'notices'> & { readonly artifacts: readonly string[] }): Promise<Manifest> {
+  async finish(
+    outcome: Pick<Manifest, 'summary' | 'figures' | 'notices'> & { readonly artifacts: readonly string[] },
+    /** What the run's log is to say of it. */
+    logEntry?: object,
+  ): Promise<Manifest> {
     const artifacts: Record<string, string> = {}
     for (const name of [...outcome.artifacts].sort()) artifacts[name] = await hashContent(this.file(name))
     const { summary, figures, notices } = outcome
     const manifest: Manifest = { ...this.identity, artifacts, summary, figures, notices }
+    if (logEntry) await noteForLog(this.work('log.json'), logEntry)
     await writeJson(this.file('done.json'), manifest)
-    await rm(this.work(), { recursive: true, force: true })
+    await this.clearWork()
     return manifest
+  }
+
+  private async clearWork(): Promise<void> {
+    await settleLog(path.dirname(this.path), this.work('log.json'))
+    await rm(this.work(), { recursive: true, force: true })
   }
 }
 
@@ -78,7 +90,7 @@ export class RunStore {
 
   /** @throws PlumbError PLUMB_RUN_LOCKED */
   static async open(folder: string): Promise<RunStore> {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     return new RunStore(folder, await lockFolder(folder))
   }
 
@@ -91,21 +103,9 @@ export class RunStore {
     const key = hashJson({ stage, determinedBy })
     const name = [stage, ...(variant === undefined ? [] : [variant]), key.slice(0, 8)].join('-')
     const folder = path.join(this.folder, name)
-    await mkdir(folder, { recursive: true })
-    await removeUnfinished(folder)
+    await makeFolder(folder)
+    await removeLeftovers(folder, { exclusive: true })
     return new StageFolder(folder, { stage, ...(variant === undefined ? {} : { variant }), key, determinedBy })
-  }
-
-  /** Adds a line to `log.jsonl`. */
-  async log(entry: object): Promise<void> {
-    await appendFile(path.join(this.folder, 'log.jsonl'), `${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`)
-  }
-}
-
-/** Temporary files of a process that was killed between writing and renaming. */
-async function removeUnfinished(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (name.startsWith('.') && name.endsWith('.tmp')) await rm(path.join(folder, name), { recursive: true, force: true })
   }
 }
 

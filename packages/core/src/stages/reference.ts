@@ -12,6 +12,7 @@ interface ReferenceLine {
   readonly logProbs: readonly number[]
 }
 
+/** Questions that are scored together: they share micro-batches, so a part of a chunk that a killed process wrote is scored again. */
 const CHUNK = 16
 
 /**
@@ -30,7 +31,10 @@ export async function referenceLogProbs(
   const spec = { kind: 'align', stage: 'align', variant: 'reference', determinedBy: { labels, model: modelHash } } as const
   const { folder } = await context.run(spec, (desk) =>
     context.withPolicy(model, async (policy) => {
-      const journal = await Journal.open<ReferenceLine>(desk.folder.work('logprobs.jsonl'))
+      const journal = await Journal.open<ReferenceLine>(desk.folder.work('logprobs.jsonl'), {
+        multipleOf: CHUNK,
+        say: (message) => desk.say(message),
+      })
       const lines = [...journal.records]
       desk.start(labelled.length, lines.length)
       try {

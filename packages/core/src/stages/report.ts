@@ -1,3 +1,4 @@
+import { printable } from '../util/printable'
 import { pairedDifference, wilsonInterval } from '../diagnostics/intervals'
 import type { ReportRow, RunReport } from '../run/events'
 import type { RunData } from './data'
@@ -85,7 +86,7 @@ export function renderMarkdown({ control, design, rows, samples, notices }: Repo
     )
   }
   if (notices.length > 0) lines.push('## Notices', '', ...notices.map((notice) => `- ${notice}`), '')
-  return lines.join('\n')
+  return printable(lines.join('\n'))
 }
 
 function table(rows: readonly ReportRow[], control: string): string[] {
