@@ -19,7 +19,8 @@ export interface SessionOptions {
 
 /** From a config file to a report: loads the plugins, validates everything, chooses the backend, and runs the stages. */
 export async function runSession({ configFile, overrides, last, variant, oclif, signal, onEvent }: SessionOptions): Promise<RunReport> {
-  const loaded = await loadConfig({ path: configFile, overrides })
+  const say = (message: string) => onEvent({ type: 'notice', level: 'info', message })
+  const loaded = await loadConfig({ path: configFile, overrides, say })
   const { registry, warnings } = await loadAllPlugins(loaded.config.plugins, loaded.folder, oclif)
   for (const message of warnings) onEvent({ type: 'notice', level: 'warning', message })
   const logger = {

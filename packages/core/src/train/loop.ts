@@ -59,12 +59,16 @@ export async function train(input: TrainingInput): Promise<TrainingOutcome> {
   const { policy, config, totalSteps, folder, title, signal } = input
   const checkpoints = new Checkpoints(`${folder}/checkpoints`)
   const journal = await Journal.open<StepMetrics>(`${folder}/metrics.jsonl`, { say: input.say })
-  let done = 0
-  let saved = 0
-  let completionTokens = 0
-  const metrics: StepMetrics[] = []
+  const latest = await checkpoints.load(policy, journal.length, input.say).catch(async (error: unknown) => {
+    await journal.close()
+    throw error
+  })
+  let done = latest?.step ?? 0
+  let saved = done
   /** The step whose weights the policy has: one more than `done` between the optimizer and the step's line of metrics. */
-  let weightsOf = 0
+  let weightsOf = done
+  let completionTokens = latest?.completionTokens ?? 0
+  const metrics = [...(await journal.cut(done))]
 
   const checkpoint = async () => {
     if (saved === done || weightsOf !== done) return
@@ -74,10 +78,6 @@ export async function train(input: TrainingInput): Promise<TrainingOutcome> {
   }
 
   try {
-    const latest = await checkpoints.load(policy, journal.length, input.say)
-    done = saved = weightsOf = latest?.step ?? 0
-    completionTokens = latest?.completionTokens ?? 0
-    metrics.push(...(await journal.cut(done)))
     input.onStart?.(done)
     while (done < totalSteps) {
       signal?.throwIfAborted()

@@ -117,20 +117,21 @@ describe('a stage that was killed', () => {
 
 describe('weights of a step whose metrics could not be written', () => {
   it('are never saved as those of the step before', async () => {
-    const folder = folderWith({})
-    const controller = new AbortController()
-    const validate = () => {
-      controller.abort()
-      return Promise.reject(new Error('the validation failed'))
-    }
-    // step 1 … 3 are done without validation, which comes with the checkpoint of step 4
+    // steps 1 to 3 are done without a validation, which comes with the checkpoint of step 4
     const every4 = { ...config, checkpointEvery: 4 }
-    const run = train(input(await open(), folder, { config: every4, validate, signal: controller.signal }))
-    await expect(run).rejects.toThrow('the validation failed')
-    expect(readdirSync(at(folder))).toEqual([])
-    const aborted = train(input(await open(), folder, { config: every4, validate: () => Promise.reject(controller.signal.reason as Error), signal: AbortSignal.any([controller.signal]) }))
-    await expect(aborted).rejects.toMatchObject({ code: 'PLUMB_INTERRUPTED' })
-    expect(readdirSync(at(folder))).toEqual([])
+    const cut = async (reason: (signal: AbortSignal) => unknown) => {
+      const folder = folderWith({})
+      const controller = new AbortController()
+      const validate = () => {
+        controller.abort()
+        return Promise.reject(reason(controller.signal) as Error)
+      }
+      const error = await failure(async () => train(input(await open(), folder, { config: every4, validate, signal: controller.signal })))
+      expect(readdirSync(at(folder))).toEqual([])
+      return error
+    }
+    expect((await cut(() => new Error('the validation failed'))).message).toBe('the validation failed')
+    expect(await cut(({ reason }) => reason)).toMatchObject({ code: 'PLUMB_INTERRUPTED', message: expect.stringContaining('after step 0 of 8') as string })
   })
 })
 
