@@ -25,7 +25,12 @@ export interface DoctorOptions {
 /** Everything a run depends on, in the order in which a run would meet it. */
 export async function examine({ configFile, overrides, oclif }: DoctorOptions): Promise<Check[]> {
   const checks: Check[] = [nodeCheck(), memoryCheck(), onnxRuntimeCheck(), ...optionalPeerChecks()]
-  const loaded = await attempt('Config', checks, () => loadConfig({ path: configFile, overrides, say: (message) => process.stderr.write(`${printable(message)}\n`) }), configFile === undefined)
+  const loaded = await attempt(
+    'Config',
+    checks,
+    () => loadConfig({ path: configFile, overrides, say: (message) => process.stderr.write(`${printable(message)}\n`) }),
+    configFile === undefined,
+  )
   const folder = loaded?.folder ?? process.cwd()
   checks.push(await diskCheck(loaded?.config.run ?? folder))
 

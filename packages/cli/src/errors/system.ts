@@ -18,7 +18,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
   ENOTEMPTY: 'The folder is not empty; another program may be writing into it',
   ENAMETOOLONG: 'The name is longer than the file system allows',
   ELOOP: 'The link leads round in a circle',
-  EXDEV: 'The two places lie on different file systems, and nothing can be moved between them; keep a run folder, with all that is in it, on one',
+  EXDEV:
+    'The two places lie on different file systems, and nothing can be moved between them; keep a run folder, with all that is in it, on one',
   ENXIO: 'This is a device or a socket, where a file was expected',
   ENODEV: 'There is no such device',
   // trouble with the disk
@@ -35,7 +36,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
   ENFILE: 'Too many files are open on this machine',
   EAGAIN: 'The system gives this process no more threads or memory; "ulimit -u" and a container’s pid limit say how many there may be',
   ENOMEM: 'There is not enough memory',
-  ERR_WORKER_INIT_FAILED: 'The system gives this process no more threads; "ulimit -u" and a container’s pid limit say how many there may be',
+  ERR_WORKER_INIT_FAILED:
+    'The system gives this process no more threads; "ulimit -u" and a container’s pid limit say how many there may be',
   ERR_WORKER_OUT_OF_MEMORY: 'There is not enough memory',
 }
 
@@ -59,7 +61,15 @@ export interface SystemRefusal {
 /** What the system refused, if the error, or what caused it, is such a refusal; undefined for all others. */
 export function systemRefusal(error: unknown, depth = 0): SystemRefusal | undefined {
   if (typeof error !== 'object' || error === null || depth > 5) return undefined
-  const { code, path, dest, syscall, message = '', cause, errors } = error as NodeJS.ErrnoException & {
+  const {
+    code,
+    path,
+    dest,
+    syscall,
+    message = '',
+    cause,
+    errors,
+  } = error as NodeJS.ErrnoException & {
     readonly dest?: string
     readonly errors?: readonly unknown[]
   }

@@ -56,6 +56,11 @@ export class LiveRenderer implements ProgressRenderer {
     if (!force && now - this.drawnAt < REDRAW_EVERY_MS) return
     this.drawnAt = now
     // A line that wraps could not be erased again, so it is cut one short of the width.
-    this.output.write(ERASE_LINE + printable(line).replaceAll('\n', ' ').slice(0, Math.max(20, (this.output.columns ?? 80) - 1)))
+    this.output.write(
+      ERASE_LINE +
+        printable(line)
+          .replaceAll('\n', ' ')
+          .slice(0, Math.max(20, (this.output.columns ?? 80) - 1)),
+    )
   }
 }

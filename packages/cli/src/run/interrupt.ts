@@ -50,7 +50,7 @@ export function onInterrupt(
     controller.abort()
   }
   const onError = ({ code }: NodeJS.ErrnoException) => {
-    if (code === 'EPIPE' || code === 'EIO') controller.abort()
+    if (code === 'EPIPE') controller.abort()
   }
   for (const signal of SIGNALS) sources.on(signal, onSignal)
   sources.stderr.on('error', onError)

@@ -108,7 +108,9 @@ class Reader {
       return { value: (await defaultLoaders[extension](file, content)) as unknown }
     } catch (error) {
       // What a config written in code throws becomes a sentence about that file.
-      throw new PlumbError('PLUMB_CONFIG_SYNTAX', `The configuration cannot be loaded: ${(error as Error).message}`, shown, { cause: error })
+      throw new PlumbError('PLUMB_CONFIG_SYNTAX', `The configuration cannot be loaded: ${(error as Error).message}`, shown, {
+        cause: error,
+      })
     }
   }
 
@@ -121,7 +123,8 @@ class Reader {
       const refuse = (message: string) => new PlumbError('PLUMB_CONFIG_SYNTAX', message, shownPath(file, this.cwd))
       if (typeof name !== 'string') throw refuse('$import must be the name of a file or a list of names.')
       const imported = path.resolve(path.dirname(file), name)
-      if (stack.includes(imported)) throw refuse(`$import leads in a circle: ${[...stack, imported].map((one) => shownPath(one, this.cwd)).join(' → ')}.`)
+      if (stack.includes(imported))
+        throw refuse(`$import leads in a circle: ${[...stack, imported].map((one) => shownPath(one, this.cwd)).join(' → ')}.`)
       if (!(await isFile(imported))) throw refuse(`$import names ${shownPath(imported, this.cwd)}, which is no file.`)
       const { raw } = await this.read(imported, stack)
       if (isSection(raw)) merged = merge(merged, raw)

@@ -78,7 +78,8 @@ export class Checkpoints {
   private async open(): Promise<void> {
     const found = await lstat(this.folder).catch(() => undefined)
     if (found?.isSymbolicLink()) {
-      const message = 'The folder of the checkpoints is a link. Old checkpoints are deleted, and nothing is deleted behind a link; replace it by a folder.'
+      const message =
+        'The folder of the checkpoints is a link. Old checkpoints are deleted, and nothing is deleted behind a link; replace it by a folder.'
       throw new PlumbError('PLUMB_CHECKPOINT_LINK', message, this.folder)
     }
     await makeFolder(this.folder)

@@ -153,7 +153,12 @@ function temporaryBeside(target: string): string {
 
 /** A name so short that with what is added to it it stays within the 255 bytes of common file systems. */
 function shortened(name: string): string {
-  return Buffer.byteLength(name) <= 150 ? name : Buffer.from(name).subarray(0, 100).toString('latin1').replace(/[^\w.-]/g, '_')
+  return Buffer.byteLength(name) <= 150
+    ? name
+    : Buffer.from(name)
+        .subarray(0, 100)
+        .toString('latin1')
+        .replace(/[^\w.-]/g, '_')
 }
 
 const TEMPORARY = /^\.(.+)\.([^.-]+)-(\d+)-(\d*)\.[0-9a-f]{16}\.tmp$/

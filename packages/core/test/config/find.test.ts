@@ -6,7 +6,8 @@ import { BASE, failure, folderWith } from '../support/files'
 const VALID = `${BASE}align: { loss: ca, steps: 1 }\n`
 const json = JSON.stringify({ model: 'm', data: { train: 'a', test: 'b' }, sft: { steps: 1 }, align: { loss: 'ca', steps: 1 } })
 /** Code that leaves a trace when it is run. */
-const trace = (folder: string, value = '{}') => `require('fs').writeFileSync(${JSON.stringify(path.join(folder, 'ran'))}, ''); module.exports = ${value}`
+const trace = (folder: string, value = '{}') =>
+  `require('fs').writeFileSync(${JSON.stringify(path.join(folder, 'ran'))}, ''); module.exports = ${value}`
 
 describe('a configuration of cosmiconfig itself', () => {
   const places = ['.config/config.js', '.config/config.cjs', '.config/config.json', '.config/config.yaml', 'package.json']
@@ -119,15 +120,24 @@ describe('a file that is no configuration', () => {
   })
 
   it('with a key that stands twice is refused with the line of the second, in every section', async () => {
-    for (const [text, line] of [['model: a\nmodel: b\n', 2], ['sft:\n  steps: 1\n  "steps": 2\n', 3], ['a: { 1: x, "1": y }\n', 1]] as const) {
+    for (const [text, line] of [
+      ['model: a\nmodel: b\n', 2],
+      ['sft:\n  steps: 1\n  "steps": 2\n', 3],
+      ['a: { 1: x, "1": y }\n', 1],
+    ] as const) {
       const cwd = folderWith({ 'a.yaml': text })
-      expect((await failure(() => loadConfig({ cwd, path: 'a.yaml' }))).line).toBe(`PLUMB_CONFIG_SYNTAX  a.yaml:${line}  Map keys must be unique.`)
+      expect((await failure(() => loadConfig({ cwd, path: 'a.yaml' }))).line).toBe(
+        `PLUMB_CONFIG_SYNTAX  a.yaml:${line}  Map keys must be unique.`,
+      )
     }
   })
 
-  it.each([['a.toml', '', '".toml" is not YAML (.yaml, .yml), JSON (.json) or code (.js, .cjs, .mjs, .ts)']])('for its kind (%s)', async (name, _, message) => {
-    expect((await failure(() => loadConfig({ cwd: folderWith({ [name]: 'x = 1' }), path: name }))).message).toContain(message)
-  })
+  it.each([['a.toml', '', '".toml" is not YAML (.yaml, .yml), JSON (.json) or code (.js, .cjs, .mjs, .ts)']])(
+    'for its kind (%s)',
+    async (name, _, message) => {
+      expect((await failure(() => loadConfig({ cwd: folderWith({ [name]: 'x = 1' }), path: name }))).message).toContain(message)
+    },
+  )
 
   it('because it is a device is not waited for', async () => {
     const cwd = folderWith({})

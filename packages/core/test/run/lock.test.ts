@@ -63,7 +63,9 @@ describe('a lock', () => {
     await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'PLUMB_RUN_LOCKED', where: lockFile(folder) })
     await unlock()
     expect(readdirSync(folder)).toEqual([])
-    await (await lockFolder(folder))()
+    await (
+      await lockFolder(folder)
+    )()
   })
 
   it('can be held for several folders by one process', async () => {
@@ -81,7 +83,9 @@ describe('a lock', () => {
     expect(await locker.say('lock', folder)).toBe('got')
     await expect(lockFolder(folder)).rejects.toMatchObject({
       where: lockFile(folder),
-      message: expect.stringMatching(new RegExp(`process ${locker.process.pid} on .*delete this file only where you know that nothing`)) as string,
+      message: expect.stringMatching(
+        new RegExp(`process ${locker.process.pid} on .*delete this file only where you know that nothing`),
+      ) as string,
     })
     await locker.kill()
   })
@@ -131,7 +135,9 @@ describe('a stale lock', () => {
     const locker = await Locker.start()
     await locker.say('lock', folder)
     await locker.kill()
-    await (await lockFolder(folder))()
+    await (
+      await lockFolder(folder)
+    )()
     expect(readdirSync(folder)).toEqual([])
   })
 
@@ -142,19 +148,29 @@ describe('a stale lock', () => {
     const parent = spawn('sh', ['-c', script.replace('node', `"${process.execPath}"`)], { stdio: ['ignore', 'pipe', 'inherit'] })
     const [line] = (await once(createInterface({ input: parent.stdout }), 'line')) as [string]
     const pid = Number(line)
-    const stat = () => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /, '').split(' ')
+    const stat = () =>
+      readFileSync(`/proc/${pid}/stat`, 'latin1')
+        .replace(/^.*\) /, '')
+        .split(' ')
     const start = stat()[19]
     writeFileSync(lockFile(folder), JSON.stringify({ ...ownIdentity(), pid, start, token: 'zombie' }))
     await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'PLUMB_RUN_LOCKED' })
     process.kill(pid, 'SIGKILL')
     while (stat()[0] !== 'Z') await new Promise((resolve) => setTimeout(resolve, 5))
-    await (await lockFolder(folder))()
+    await (
+      await lockFolder(folder)
+    )()
     parent.kill('SIGKILL')
   })
 
-  onLinux.each([['this process', process.pid], ['the first process', 1]])('of a reused id, now of %s, is taken over', async (_, pid) => {
+  onLinux.each([
+    ['this process', process.pid],
+    ['the first process', 1],
+  ])('of a reused id, now of %s, is taken over', async (_, pid) => {
     const folder = folderWith({ '.lock': JSON.stringify({ ...ownIdentity(), pid, start: '1', token: 'reused' }) })
-    await (await lockFolder(folder))()
+    await (
+      await lockFolder(folder)
+    )()
     expect(readdirSync(folder)).toEqual([])
   })
 
@@ -172,13 +188,21 @@ describe('a stale lock', () => {
     await unlock()
   })
 
-  it.each(['', '{"pi', '{"pid":1,"host":"elsewhere.example"}', 'x'.repeat(100_000)])('that is no lock (%.20s) is taken over likewise', async (text) => {
-    const folder = folderWith({ '.lock': text })
-    await (await lockFolder(folder, QUICK))()
-    expect(readdirSync(folder)).toEqual([])
-  })
+  it.each(['', '{"pi', '{"pid":1,"host":"elsewhere.example"}', 'x'.repeat(100_000)])(
+    'that is no lock (%.20s) is taken over likewise',
+    async (text) => {
+      const folder = folderWith({ '.lock': text })
+      await (
+        await lockFolder(folder, QUICK)
+      )()
+      expect(readdirSync(folder)).toEqual([])
+    },
+  )
 
-  it.each([['the past', 0], ['the future', 4e9]])('whose time lies in %s is judged by its signs of life alone', async (_, seconds) => {
+  it.each([
+    ['the past', 0],
+    ['the future', 4e9],
+  ])('whose time lies in %s is judged by its signs of life alone', async (_, seconds) => {
     const text = JSON.stringify({ ...ownIdentity(), host: 'elsewhere', system: 'ffff', token: 'jump' })
     const folder = folderWith({ '.lock': text })
     utimesSync(lockFile(folder), seconds, seconds)
@@ -188,7 +212,9 @@ describe('a stale lock', () => {
       message: expect.stringMatching(/process \d+ on elsewhere.*delete this file/) as string,
     })
     clearInterval(beat)
-    await (await lockFolder(folder, QUICK))()
+    await (
+      await lockFolder(folder, QUICK)
+    )()
   })
 
   it('is kept alive by its holder, also while that one computes without a pause', async () => {

@@ -62,14 +62,30 @@ describe('a stage that was killed', () => {
   })
 
   it.each<[string, (folder: string) => void, RegExp]>([
-    ['loop.json is cut off', (folder) => truncateSync(at(folder, 'step-6', 'loop.json'), 9), /loop\.json is damaged\. Training goes on from .* step 4\./],
+    [
+      'loop.json is cut off',
+      (folder) => truncateSync(at(folder, 'step-6', 'loop.json'), 9),
+      /loop\.json is damaged\. Training goes on from .* step 4\./,
+    ],
     ['loop.json is empty', (folder) => truncateSync(at(folder, 'step-6', 'loop.json')), /loop\.json is damaged/],
     ['loop.json is missing', (folder) => rmSync(at(folder, 'step-6', 'loop.json')), /loop\.json is damaged/],
-    ['loop.json is not of this step', (folder) => cpSync(at(folder, 'step-4', 'loop.json'), at(folder, 'step-6', 'loop.json')), /is that of step 4, not of step 6/],
-    ['the state is that of another step', (folder) => cpSync(anyState(folder, 'step-4'), anyState(folder, 'step-6')), /is not as it was saved/],
+    [
+      'loop.json is not of this step',
+      (folder) => cpSync(at(folder, 'step-4', 'loop.json'), at(folder, 'step-6', 'loop.json')),
+      /is that of step 4, not of step 6/,
+    ],
+    [
+      'the state is that of another step',
+      (folder) => cpSync(anyState(folder, 'step-4'), anyState(folder, 'step-6')),
+      /is not as it was saved/,
+    ],
     ['the state is cut off', (folder) => truncateSync(anyState(folder, 'step-6'), 5), /is not as it was saved/],
     ['the state is gone', (folder) => rmSync(anyState(folder, 'step-6')), /is not as it was saved/],
-    ['metrics.jsonl is shorter', (folder) => shorten(path.join(folder, 'metrics.jsonl'), 5), /lost its metrics: metrics\.jsonl ends at step 5/],
+    [
+      'metrics.jsonl is shorter',
+      (folder) => shorten(path.join(folder, 'metrics.jsonl'), 5),
+      /lost its metrics: metrics\.jsonl ends at step 5/,
+    ],
   ])('where %s goes on from the checkpoint before, says so, and ends with the same bits', async (_, damage, message) => {
     const folder = await killed()
     damage(folder)
@@ -92,7 +108,9 @@ describe('a stage that was killed', () => {
     const metrics = readFileSync(path.join(folder, 'metrics.jsonl'))
     const error = await failure(async () => train(input(await open(), folder)))
     expect(error).toMatchObject({ code: 'PLUMB_CHECKPOINT_DAMAGED', where: at(folder) })
-    expect(error.message).toMatch(/step-6\/loop\.json is damaged\. Delete the folder .*checkpoints to train this stage again from its first step\.$/)
+    expect(error.message).toMatch(
+      /step-6\/loop\.json is damaged\. Delete the folder .*checkpoints to train this stage again from its first step\.$/,
+    )
     expect(readFileSync(path.join(folder, 'metrics.jsonl')).equals(metrics)).toBe(true)
     expect(readdirSync(at(folder)).sort()).toEqual(['step-4', 'step-6'])
   })
@@ -131,7 +149,10 @@ describe('weights of a step whose metrics could not be written', () => {
       return error
     }
     expect((await cut(() => new Error('the validation failed'))).message).toBe('the validation failed')
-    expect(await cut(({ reason }) => reason)).toMatchObject({ code: 'PLUMB_INTERRUPTED', message: expect.stringContaining('after step 0 of 8') as string })
+    expect(await cut(({ reason }) => reason)).toMatchObject({
+      code: 'PLUMB_INTERRUPTED',
+      message: expect.stringContaining('after step 0 of 8') as string,
+    })
   })
 })
 
