@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { Config, Errors, run, settings } from '@oclif/core'
-import { describeFailure, failureJson, formatFailure } from './errors/failure'
+import { describeFailure, EXIT_USER, failureJson, formatFailure } from './errors/failure'
+import { systemRefusal } from './errors/system'
 
 const PACKAGE_ROOT = join(__dirname, '..')
 
@@ -8,13 +9,14 @@ const PACKAGE_ROOT = join(__dirname, '..')
 export async function main(argv: readonly string[] = process.argv.slice(2)): Promise<void> {
   // What is installed is compiled; oclif would look for TypeScript sources when NODE_ENV is `test` or a plugin is linked.
   settings.enableAutoTranspile = false
-  // A reader of the messages that went away is no bug; a run takes it for a request to stop.
-  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
+  guardOutput()
   let config: Config | undefined
-  // What no one awaits, an unhandled rejection included, is a bug like any other.
-  process.once('uncaughtException', (error) => void leave(reportFailure(error, argv, config)))
+  // What no one awaits, an unhandled rejection included, is a bug like any other. Further ones say nothing new.
+  let isLeaving = false
+  process.on('uncaughtException', (error) => {
+    if (!isLeaving) void leave(reportFailure(error, argv, config))
+    isLeaving = true
+  })
   try {
     config = await Config.load({ root: PACKAGE_ROOT })
     await run([...argv], config)
@@ -27,16 +29,43 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
 /** Exits when everything is written. A backend that failed half-way may have left a worker thread behind, which must not keep the process. */
 async function leave(exitCode: typeof process.exitCode): Promise<never> {
   await drained(process.stdout)
+  if (unwritten !== undefined) {
+    const { message } = systemRefusal(unwritten) ?? unwritten
+    write(process.stderr, `PLUMB_SYSTEM  stdout  ${message}\n`)
+  }
   await drained(process.stderr)
-  process.exit(exitCode)
+  process.exit(unwritten !== undefined && !exitCode ? EXIT_USER : exitCode)
+}
+
+/** What kept the standard output from being written, other than a reader that went away. */
+let unwritten: Error | undefined
+
+/**
+ * Where nothing can be written there is no one to tell: a reader of the messages that went away (a run takes it for a request to stop),
+ * a closed terminal, a full disk behind a redirection. The exit code remains, and for the results on stdout a line on stderr.
+ */
+function guardOutput(): void {
+  process.stderr.on('error', () => undefined)
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') unwritten ??= error
+  })
+}
+
+function write(stream: NodeJS.WriteStream, text: string): void {
+  try {
+    stream.write(text)
+  } catch (error) {
+    // a file's write fails at once and not with an event
+    stream.emit('error', error)
+  }
 }
 
 function reportFailure(error: unknown, argv: readonly string[], config: Config | undefined): number {
   const commands = (config?.commandIDs ?? []).map((id) => id.replaceAll(':', ' '))
   const command = commandOf(argv, commands)
   const failure = describeFailure(error, { command, commands })
-  if (asksForJson(argv)) process.stdout.write(`${JSON.stringify(failureJson(failure), undefined, 2)}\n`)
-  else process.stderr.write(`${formatFailure(failure, Boolean(process.env.DEBUG))}\n`)
+  if (asksForJson(argv)) write(process.stdout, `${JSON.stringify(failureJson(failure), undefined, 2)}\n`)
+  else write(process.stderr, `${formatFailure(failure, Boolean(process.env.DEBUG))}\n`)
   return failure.exitCode
 }
 
@@ -57,5 +86,5 @@ function asksForJson(argv: readonly string[]): boolean {
 }
 
 function drained(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => stream.write('', () => resolve()))
+  return new Promise((resolve) => (stream.writable ? stream.write('', () => resolve()) : resolve()))
 }

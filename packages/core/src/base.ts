@@ -1,10 +1,13 @@
 /**
- * What an engine needs of core: errors, random streams, and the types of the seams. `@plumbline/core/base` loads nothing else, where
+ * What an engine and the command line need of core at once: errors, files that appear whole, random streams, and the types of the seams. `@plumbline/core/base` loads nothing else, where
  * `@plumbline/core` loads the configuration's schemas and the losses' tensors: an engine's worker thread starts in a tenth of the time.
  */
 export * from './errors'
 export { randomStreams } from './util/random'
-export { suggestion } from './util/suggest'
+export { closest, suggestion } from './util/suggest'
+export { shownPath } from './util/shown-path'
+export { makeFolder, removeLeftovers, replaceFile, replaceFolder, syncFolder, writeDurably, writeFileAtomic } from './util/atomic'
+export { printable } from './util/printable'
 export * from './util/model-files'
 export * from './util/regular-file'
 export { frozenParameters } from './train/freeze'

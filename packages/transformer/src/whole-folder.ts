@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import { PlumbError, type PlumbErrorCode } from '@plumbline/core/base'
+import { readdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { PlumbError, replaceFolder, type PlumbErrorCode } from '@plumbline/core/base'
+
+export { writeDurably } from '@plumbline/core/base'
 
 /** What tells folders of a kind from others. */
 export interface FolderKind {
@@ -20,29 +21,7 @@ export interface FolderKind {
 export async function writeWholeFolder(folder: string, kind: FolderKind, fill: (temporary: string) => Promise<void>): Promise<void> {
   const target = resolve(folder)
   await refuseForeignFolder(target, kind)
-  // Fixed names, so that what a killed process left is overwritten by the next attempt.
-  const temporary = `${target}.tmp`
-  try {
-    await rm(temporary, { recursive: true, force: true })
-    await mkdir(temporary, { recursive: true })
-    await fill(temporary)
-    await syncFolder(temporary)
-    await moveIntoPlace(temporary, target, `${target}.old`)
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true })
-    throw error
-  }
-}
-
-/** Writes one file and flushes it to the disk. */
-export async function writeDurably(path: string, bytes: Uint8Array | string): Promise<void> {
-  const file = await open(path, 'w')
-  try {
-    await file.writeFile(bytes)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  await replaceFolder(target, fill)
 }
 
 async function refuseForeignFolder(target: string, { mark, taken }: FolderKind): Promise<void> {
@@ -53,27 +32,5 @@ async function refuseForeignFolder(target: string, { mark, taken }: FolderKind):
   if (entries && entries.length > 0 && !entries.includes(mark)) {
     const message = `The folder exists and holds no ${mark}, so it is something else and is not replaced; expected a new path.`
     throw new PlumbError(taken, message, target)
-  }
-}
-
-/** A folder cannot be renamed over a filled one, so an old one steps aside first and is removed last. */
-async function moveIntoPlace(temporary: string, target: string, aside: string): Promise<void> {
-  if (existsSync(target)) {
-    await rm(aside, { recursive: true, force: true })
-    await rename(target, aside)
-  }
-  await rename(temporary, target)
-  await syncFolder(dirname(target))
-  await rm(aside, { recursive: true, force: true })
-}
-
-/** Makes a rename survive a power cut; Windows cannot open a folder and needs no such call. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }

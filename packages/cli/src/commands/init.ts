@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
 import { Args, Command, Flags } from '@oclif/core'
 import { UserError } from '../errors/user-error'
-import { writeWhole } from '../files'
+import { writeFileAtomic } from '@plumbline/core/base'
 import { ask } from '../init/ask'
 import { findData } from '../init/data'
 import { configTemplate } from '../init/template'
@@ -60,7 +60,7 @@ export default class Init extends Command {
     const model = given.model === undefined ? DEFAULTS.model : fromConfig(given.model)
 
     await mkdir(folder, { recursive: true })
-    await writeWhole(file, configTemplate({ ...data, model, loss: given.loss ?? DEFAULTS.loss }))
+    await writeFileAtomic(file, configTemplate({ ...data, model, loss: given.loss ?? DEFAULTS.loss }))
     this.log(`Wrote ${relativeTo(process.cwd(), file)}. Next: plumb doctor, then plumb run.`)
     return { file }
   }

@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism, freemem, totalmem } from 'node:os'
 import { dirname } from 'node:path'
-import { shownPath } from '../paths'
+import { shownPath } from '@plumbline/core/base'
 import type { Check } from './check'
 
 const GIB = 2 ** 30

@@ -11,7 +11,7 @@ import {
   type PluginKind,
   type ResolvedConfig,
 } from '@plumbline/core'
-import { shownPath } from '../paths'
+import { printable, shownPath } from '@plumbline/core/base'
 import { loadAllPlugins } from '../run/plugins'
 import type { Check } from './check'
 import { diskCheck, memoryCheck, nodeCheck, onnxRuntimeCheck, optionalPeerChecks } from './machine'
@@ -25,7 +25,12 @@ export interface DoctorOptions {
 /** Everything a run depends on, in the order in which a run would meet it. */
 export async function examine({ configFile, overrides, oclif }: DoctorOptions): Promise<Check[]> {
   const checks: Check[] = [nodeCheck(), memoryCheck(), await onnxRuntimeCheck(), ...optionalPeerChecks()]
-  const loaded = await attempt('Config', checks, () => loadConfig({ path: configFile, overrides }), configFile === undefined)
+  const loaded = await attempt(
+    'Config',
+    checks,
+    () => loadConfig({ path: configFile, overrides, say: (message) => process.stderr.write(`${printable(message)}\n`) }),
+    configFile === undefined,
+  )
   const folder = loaded?.folder ?? process.cwd()
   checks.push(await diskCheck(loaded?.config.run ?? folder))
 

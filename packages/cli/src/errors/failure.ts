@@ -1,4 +1,5 @@
-import { closest } from 'fastest-levenshtein'
+import { closest, printable } from '@plumbline/core/base'
+import { systemRefusal } from './system'
 import { INTERRUPTED, InterruptedError } from './user-error'
 
 export const EXIT_BUG = 1
@@ -33,16 +34,6 @@ interface OclifError extends Error {
   readonly parse?: { readonly input?: { readonly flags?: Readonly<Record<string, unknown>> } }
 }
 
-/** The operating system's refusals that a user can do something about. */
-const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
-  ENOSPC: 'The disk is full',
-  EDQUOT: 'The disk quota is used up',
-  EROFS: 'The file system is read-only',
-  EACCES: 'Permission is denied',
-  EPERM: 'The operation is not permitted',
-  EMFILE: 'Too many files are open',
-}
-
 /** Sorts an error into: the user's (2), an interruption (130), or a bug (1). `undefined` for an exit that was asked for with its message printed. */
 export function describeFailure(error: unknown, context: FailureContext): Failure {
   if (!(error instanceof Error)) return bug(new Error(`something that is not an Error was thrown: ${String(error)}`))
@@ -52,17 +43,18 @@ export function describeFailure(error: unknown, context: FailureContext): Failur
   if (typeof code === 'string' && code.startsWith('PLUMB_')) {
     return { exitCode: EXIT_USER, code, where: (error as { where?: string }).where, message }
   }
-  if (typeof code === 'string' && code in SYSTEM_ERRORS) return systemFailure(error as NodeJS.ErrnoException)
-  if ('oclif' in error) return usageFailure(error as OclifError, context)
+  if ('oclif' in error && !('errno' in error)) return usageFailure(error as OclifError, context)
+  const refusal = systemRefusal(error)
+  if (refusal) return { exitCode: EXIT_USER, code: 'PLUMB_SYSTEM', ...refusal }
   return bug(error)
 }
 
-/** `CODE  where  message`; for a bug, a request to report it. */
+/** `CODE  where  message`; for a bug, a request to report it. Names and values in it come from anywhere and are made printable. */
 export function formatFailure(failure: Failure, debug: boolean): string {
-  const line = [failure.code, failure.where, failure.message].filter(Boolean).join('  ')
+  const line = printable([failure.code, failure.where, failure.message].filter(Boolean).join('  '))
   if (failure.stack === undefined) return line
   const hint = 'This is a bug in Plumbline or in a plugin; please report it with the command and the config.'
-  return debug ? `${line}\n${hint}\n${failure.stack}` : `${line}\n${hint} DEBUG=plumb shows where it happened.`
+  return debug ? `${line}\n${hint}\n${printable(failure.stack)}` : `${line}\n${hint} DEBUG=plumb shows where it happened.`
 }
 
 /** What `--json` prints instead of a report. */
@@ -74,14 +66,10 @@ function bug(error: Error): Failure {
   return { exitCode: EXIT_BUG, code: 'PLUMB_BUG', message: `${error.name}: ${error.message}`, stack: error.stack ?? '' }
 }
 
-function systemFailure(error: NodeJS.ErrnoException): Failure {
-  return { exitCode: EXIT_USER, code: 'PLUMB_SYSTEM', where: error.path, message: `${SYSTEM_ERRORS[error.code ?? '']} (${error.code}).` }
-}
-
 function usageFailure(error: OclifError, { command, commands }: FailureContext): Failure {
   const unknown = /^command (.+) not found$/.exec(error.message)
   if (unknown) {
-    const name = unknown[1].replaceAll(':', ' ')
+    const name = (unknown[1] ?? '').replaceAll(':', ' ')
     return {
       exitCode: EXIT_USER,
       code: 'PLUMB_UNKNOWN_COMMAND',
@@ -96,7 +84,7 @@ function usageFailure(error: OclifError, { command, commands }: FailureContext):
       exitCode: EXIT_USER,
       code: 'PLUMB_UNKNOWN_FLAG',
       where: command,
-      message: `${flags.join(', ')} is not an option of this command.${didYouMean(flags[0], known)} "${command} --help" lists them.`,
+      message: `${flags.join(', ')} is not an option of this command.${didYouMean(flags[0] ?? '', known)} "${command} --help" lists them.`,
     }
   }
   return { exitCode: EXIT_USER, code: 'PLUMB_USAGE', where: command, message: usageSentence(error) }
@@ -114,8 +102,6 @@ function usageSentence({ message, suggestions = [] }: OclifError): string {
 }
 
 function didYouMean(name: string, known: readonly string[]): string {
-  if (known.length === 0) return ''
-  const candidate = closest(name, [...known])
-  const shared = [...name.replace(/^--/, '')].filter((letter) => candidate.includes(letter)).length
-  return shared * 2 > name.length ? ` Did you mean "${candidate}"?` : ''
+  const meant = closest(name, known)
+  return meant === undefined ? '' : ` Did you mean "${meant}"?`
 }

@@ -56,7 +56,13 @@ function firstGroups(file: string): LabelledGroup[] {
     .slice(0, text.lastIndexOf('\n') + 1)
     .split('\n')
     .filter(Boolean)
-    .map((line) => JSON.parse(line) as LabelledGroup)
+    .flatMap((line) => {
+      try {
+        return [JSON.parse(line) as LabelledGroup]
+      } catch {
+        return []
+      }
+    })
 }
 
 function oneLine(text: string, width: number): string {

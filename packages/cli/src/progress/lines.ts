@@ -1,5 +1,5 @@
 import type { StageProgress, RunEvent } from '@plumbline/core'
-import { shownPath } from '../paths'
+import { shownPath } from '@plumbline/core/base'
 import { formatCount, formatDuration, formatMetric } from './format'
 
 /** Width of the column that holds `align boundary` and the like. */

@@ -1,4 +1,5 @@
 import type { RunEvent } from '@plumbline/core'
+import { printable } from '@plumbline/core/base'
 import { endLine, progressLine, reusedLine, runLine, startLine } from './lines'
 import type { Output, ProgressRenderer } from './output'
 
@@ -45,7 +46,7 @@ export class LiveRenderer implements ProgressRenderer {
   }
 
   private settle(line: string): void {
-    this.output.write(`${this.current === '' ? '' : ERASE_LINE}${line}\n`)
+    this.output.write(`${this.current === '' ? '' : ERASE_LINE}${printable(line)}\n`)
     this.current = ''
   }
 
@@ -55,6 +56,11 @@ export class LiveRenderer implements ProgressRenderer {
     if (!force && now - this.drawnAt < REDRAW_EVERY_MS) return
     this.drawnAt = now
     // A line that wraps could not be erased again, so it is cut one short of the width.
-    this.output.write(ERASE_LINE + line.slice(0, Math.max(20, (this.output.columns ?? 80) - 1)))
+    this.output.write(
+      ERASE_LINE +
+        printable(line)
+          .replaceAll('\n', ' ')
+          .slice(0, Math.max(20, (this.output.columns ?? 80) - 1)),
+    )
   }
 }

@@ -1,4 +1,5 @@
 import type { RunEvent } from '@plumbline/core'
+import { printable } from '@plumbline/core/base'
 import { endLine, progressLine, reusedLine, runLine, startLine } from './lines'
 import type { Output, ProgressRenderer } from './output'
 
@@ -33,7 +34,7 @@ export class PlainRenderer implements ProgressRenderer {
 
   say(message: string): void {
     this.writtenAt = this.now()
-    this.output.write(`${message}\n`)
+    this.output.write(`${printable(message)}\n`)
   }
 
   close(): void {

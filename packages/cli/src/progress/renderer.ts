@@ -1,3 +1,4 @@
+import { printable } from '@plumbline/core/base'
 import { labelledChains } from './chains'
 import { LiveRenderer } from './live'
 import type { Output, ProgressRenderer } from './output'
@@ -13,7 +14,7 @@ export function createRenderer(mode: ProgressMode, output: Output, now: () => nu
     case 'plain':
       return withChains(new PlainRenderer(output, now))
     case 'silent':
-      return { handle: () => undefined, say: (message) => void output.write(`${message}\n`), close: () => undefined }
+      return { handle: () => undefined, say: (message) => void output.write(`${printable(message)}\n`), close: () => undefined }
   }
 }
 

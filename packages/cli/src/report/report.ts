@@ -1,5 +1,5 @@
 import type { ReportRow, RunReport } from '@plumbline/core'
-import { shownPath } from '../paths'
+import { printable, shownPath } from '@plumbline/core/base'
 import { formatDuration } from '../progress/format'
 import { renderTable, type Column } from './table'
 
@@ -12,7 +12,7 @@ export function renderReport(report: RunReport): string {
   if (report.samples !== undefined) parts.push(samplesLine(report.samples))
   if (report.notices.length > 0) parts.push(report.notices.map((notice) => `! ${notice}`).join('\n'))
   parts.push(`${formatDuration(report.seconds)} in all; everything is in ${shownPath(report.run)}`)
-  return parts.join('\n\n')
+  return printable(parts.join('\n\n'))
 }
 
 function reportTable({ rows, control, design }: RunReport): string {

@@ -1,15 +1,12 @@
-import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { cosmiconfig } from 'cosmiconfig'
-import { PlumbError } from '../errors'
 import { checkConsistency } from './consistency'
 import { expandedPath } from './environment'
+import { readConfig, searchConfig } from './find'
 import { check } from './issues'
 import { normalize, type Normalized } from './normalize'
 import { applyOverrides, parseOverride, type Override } from './overrides'
 import { configSchema, type Config } from './schema'
-import { shownPath } from '../util/shown-path'
-import { ConfigError, fileSource, memorySource, ParsedText, type ConfigSource, type KeyPath } from './source'
+import { ConfigError, fileSource, memorySource, type ConfigSource, type KeyPath } from './source'
 
 export interface LoadConfigOptions {
   /** Where the search starts, and what shown paths are relative to; the working directory when absent. */
@@ -18,6 +15,8 @@ export interface LoadConfigOptions {
   readonly path?: string
   /** `path.to.key=value`, applied in order before validation. */
   readonly overrides?: readonly string[]
+  /** Told of a configuration written in code that the search found above `cwd`, before it is run. */
+  readonly say?: (message: string) => void
 }
 
 /** A valid config, where it came from, and how to point at its keys. */
@@ -40,25 +39,17 @@ export interface ConfigPlaces {
   where(path: KeyPath): string | undefined
 }
 
-const EXTENSIONS = ['yaml', 'yml', 'json', 'js', 'cjs', 'mjs', 'ts']
-
-/** File names that are looked for, in this order. */
-export const CONFIG_FILES: readonly string[] = [
-  ...EXTENSIONS.map((extension) => `plumbline.config.${extension}`),
-  '.plumbline',
-  '.plumblinerc',
-  ...EXTENSIONS.map((extension) => `.plumblinerc.${extension}`),
-  'package.json',
-]
+export { CONFIG_FILES } from './find'
 
 /**
  * Finds, reads and validates the config. Without `path`, the folders from `cwd` up to the nearest one with a package.json are searched.
  *
  * @throws PlumbError PLUMB_CONFIG_NOT_FOUND, PLUMB_CONFIG_SYNTAX, PLUMB_CONFIG_OVERRIDE, PLUMB_CONFIG_UNKNOWN_KEY, PLUMB_CONFIG_INVALID.
  */
-export async function loadConfig({ cwd = process.cwd(), path: given, overrides = [] }: LoadConfigOptions = {}): Promise<LoadedConfig> {
+export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
+  const { cwd = process.cwd(), path: given, overrides = [], say } = options
   const parsed = overrides.map(parseOverride)
-  const { file, raw, text } = await readRaw(cwd, given)
+  const { file, raw, text } = given === undefined ? await searchConfig({ cwd, say }) : await readConfig(given, { cwd })
   const prefix = path.basename(file) === 'package.json' ? ['plumbline'] : []
   return build(raw, path.dirname(file), parsed, fileSource(file, cwd, text, parsed, prefix))
 }
@@ -118,60 +109,5 @@ function absolutePaths(config: Config, folder: string, { shown, where }: ConfigP
       typeof model === 'string' ? absolute(model, ['model']) : { ...model, tokenizer: absolute(model.tokenizer, ['model', 'tokenizer']) },
     run: absolute(run, ['run']),
     data: Object.fromEntries(entries) as Config['data'],
-  }
-}
-
-interface RawConfig {
-  readonly file: string
-  readonly raw: unknown
-  readonly text?: ParsedText
-}
-
-async function readRaw(cwd: string, given: string | undefined): Promise<RawConfig> {
-  const texts = new Map<string, ParsedText>()
-  const read =
-    (parse: (text: string, shown: string) => ParsedText) =>
-    (file: string, content: string): unknown => {
-      const text = parse(content, shownPath(file, cwd))
-      texts.set(file, text)
-      return text.value
-    }
-  const yaml = read((text, shown) => ParsedText.yaml(text, shown))
-  const explorer = cosmiconfig('plumbline', {
-    searchPlaces: [...CONFIG_FILES],
-    searchStrategy: 'project',
-    loaders: { '.yaml': yaml, '.yml': yaml, noExt: yaml, '.json': read((text, shown) => ParsedText.json(text, shown)) },
-  })
-  if (given !== undefined) await mustExist(path.resolve(cwd, given), shownPath(path.resolve(cwd, given), cwd))
-  const result = await codeErrorsNamed(cwd, () => (given === undefined ? explorer.search(cwd) : explorer.load(path.resolve(cwd, given))))
-  if (result === null && given === undefined) {
-    const names = 'plumbline.config.{yaml,yml,json,js,cjs,mjs,ts}, .plumblinerc or a "plumbline" key in package.json'
-    throw new PlumbError(
-      'PLUMB_CONFIG_NOT_FOUND',
-      `There is no configuration: looked for ${names}, here and up to the project's root.`,
-      cwd,
-    )
-  }
-  const file = result?.filepath ?? path.resolve(cwd, given ?? '')
-  if (result === null || result.isEmpty) throw new PlumbError('PLUMB_CONFIG_INVALID', 'The configuration is empty.', shownPath(file, cwd))
-  return { file, raw: result.config, text: texts.get(file) }
-}
-
-async function mustExist(file: string, shown: string): Promise<void> {
-  const found = await stat(file).catch(() => undefined)
-  if (found === undefined) throw new PlumbError('PLUMB_CONFIG_NOT_FOUND', 'There is no such configuration file.', shown)
-  if (!found.isFile()) throw new PlumbError('PLUMB_CONFIG_NOT_FOUND', 'Expected a configuration file, but this is a folder.', shown)
-  await readFile(file)
-}
-
-/** What a config written in code throws becomes a sentence about that file. */
-async function codeErrorsNamed<T>(cwd: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load()
-  } catch (error) {
-    if (error instanceof PlumbError) throw error
-    const { message, filepath } = error as Error & { filepath?: string }
-    const where = filepath === undefined ? undefined : shownPath(filepath, cwd)
-    throw new PlumbError('PLUMB_CONFIG_SYNTAX', `The configuration cannot be loaded: ${message}`, where, { cause: error })
   }
 }

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml'
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Pair, type YAMLMap } from 'yaml'
 import { PlumbError, type PlumbErrorCode } from '../errors'
 import type { Override } from './overrides'
 import { shownPath } from '../util/shown-path'
@@ -24,9 +24,12 @@ export class ParsedText {
   /** @throws PlumbError PLUMB_CONFIG_SYNTAX with the line. */
   static yaml(text: string, shownFile: string): ParsedText {
     const lines = new LineCounter()
-    const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false })
+    // The parser compares each key with all before it, which takes minutes for as many keys as a megabyte holds.
+    const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false, uniqueKeys: false })
     const error = document.errors[0]
     if (error !== undefined) throw syntaxError(error.message, shownFile, lines.linePos(error.pos[0]).line)
+    const repeated = repeatedKey(document)
+    if (repeated !== undefined) throw syntaxError('Map keys must be unique', shownFile, lines.linePos(repeated).line)
     try {
       return new ParsedText(document.toJS(), document, lines)
     } catch (problem) {
@@ -49,32 +52,80 @@ export class ParsedText {
   }
 
   has(keys: KeyPath): boolean {
-    return this.document.hasIn(keys)
+    let node: unknown = this.document.contents
+    for (const key of keys) {
+      const next = this.below(this.resolved(node), key)
+      if (next === undefined) return false
+      node = next.value
+    }
+    return true
+  }
+
+  private resolved(node: unknown): unknown {
+    return isAlias(node) ? node.resolve(this.document) : node
+  }
+
+  /** What a key of a section or an index of a list leads to, and the node that shows where it stands. */
+  private below(node: unknown, key: PropertyKey): { readonly value: unknown; readonly place: unknown } | undefined {
+    if (isMap(node)) {
+      const pair = this.pairs(node).get(String(key))
+      return pair === undefined ? undefined : { value: pair.value, place: pair.key }
+    }
+    if (!isSeq(node)) return undefined
+    const item = node.items[Number(key)]
+    return isNode(item) ? { value: item, place: item } : undefined
+  }
+
+  private readonly indexes = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>()
+
+  private pairs(map: YAMLMap): ReadonlyMap<string, Pair> {
+    const known = this.indexes.get(map)
+    if (known !== undefined) return known
+    // The first of a name stands, as a search from the start would find it.
+    const index = new Map(map.items.toReversed().map((pair): [string, Pair] => [keyName(pair), pair]))
+    this.indexes.set(map, index)
+    return index
   }
 
   /** The line of a key, or of the nearest key around it that is there. */
   line(keys: KeyPath): number {
     // A section of an imported file is pointed at by the import.
-    if (!this.document.has(keys[0]) && this.document.has('$import')) return this.line(['$import'])
+    if (keys.length > 0 && !this.has(keys.slice(0, 1)) && this.has(['$import'])) return this.line(['$import'])
     let node: unknown = this.document.contents
     let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0
     for (const key of keys) {
-      if (isAlias(node)) node = node.resolve(this.document)
-      let next: unknown
-      if (isMap(node)) {
-        const pair = node.items.find(({ key: found }) => (isScalar(found) ? String(found.value) : String(found)) === String(key))
-        if (pair === undefined) break
-        if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset
-        next = pair.value
-      } else if (isSeq(node)) {
-        next = node.items[Number(key)]
-        if (!isNode(next)) break
-        offset = next.range?.[0] ?? offset
-      } else break
-      node = next
+      const next = this.below(this.resolved(node), key)
+      if (next === undefined) break
+      if (isNode(next.place)) offset = next.place.range?.[0] ?? offset
+      node = next.value
     }
     return this.lines.linePos(offset).line
   }
+}
+
+function keyName({ key }: Pair): string {
+  return isScalar(key) ? String(key.value) : String(key)
+}
+
+/** Where the second key of one name stands, in any section; merge keys (`<<`) may stand several times. */
+function repeatedKey(document: Document): number | undefined {
+  let place: number | undefined
+  visit(document, {
+    Map: (_, map) => {
+      const seen = new Set<string>()
+      for (const { key } of map.items) {
+        const value = isScalar(key) ? String(key.value) : '<<'
+        if (value === '<<') continue
+        if (seen.has(value)) {
+          place = isNode(key) ? key.range?.[0] : undefined
+          return visit.BREAK
+        }
+        seen.add(value)
+      }
+      return undefined
+    },
+  })
+  return place
 }
 
 function jsonErrorLine(message: string, text: string): number | undefined {

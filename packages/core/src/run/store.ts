@@ -1,11 +1,13 @@
-import { appendFile, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { PlumbError } from '../errors'
+import { makeFolder, removeLeftovers } from '../util/atomic'
 import { ContentHashes } from './content'
 import { differences } from './difference'
 import { readJson, writeJson } from './files'
 import { contentNames, hashFile, hashJson, hashOfFiles } from './hash'
 import { lockFolder } from './lock'
+import { noteForLog, settleLog } from './log'
 
 /** What a stage is, and everything that determines its artifacts. */
 export interface StageIdentity {
@@ -83,7 +85,7 @@ export class StageFolder {
 
   /** Keeps other processes out of the stage. @throws PlumbError PLUMB_RUN_LOCKED */
   async lock(): Promise<() => Promise<void>> {
-    await mkdir(this.path, { recursive: true })
+    await makeFolder(this.path)
     return lockFolder(this.path)
   }
 
@@ -99,19 +101,24 @@ export class StageFolder {
   }
 
   async clearWork(): Promise<void> {
+    await settleLog(path.dirname(this.path), this.work('log.json'))
     await rm(this.work(), { recursive: true, force: true })
   }
 
   /** Writes down what determines the stage. Resolves to whether an earlier process had begun and not finished it. */
   async begin(): Promise<boolean> {
-    await removeUnfinished(this.path)
+    await removeLeftovers(this.path, { exclusive: true })
     if (await this.isBegun()) return true
     await writeJson(this.work('stage.json'), this.identity)
     return false
   }
 
   /** Declares the stage finished. From here on it is reused. */
-  async finish(outcome: StageResult): Promise<Manifest> {
+  async finish(
+    outcome: StageResult,
+    /** What the run's log is to say of it. */
+    logEntry?: object,
+  ): Promise<Manifest> {
     const artifacts: Record<string, string> = {}
     const contents: Record<string, Record<string, string>> = {}
     for (const name of [...outcome.artifacts].sort()) {
@@ -127,6 +134,7 @@ export class StageFolder {
     const { summary, figures, notices, examples, watched } = outcome
     const folders = Object.keys(contents).length > 0 ? { contents } : {}
     const manifest: Manifest = { ...this.identity, artifacts, ...folders, summary, figures, notices, examples, watched }
+    if (logEntry) await noteForLog(this.work('log.json'), logEntry)
     await writeJson(this.file('done.json'), manifest)
     await this.clearWork()
     return manifest
@@ -167,7 +175,8 @@ export class RunStore {
   }
 
   static async open(folder: string): Promise<RunStore> {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
+    await removeLeftovers(folder)
     return new RunStore(folder, true)
   }
 
@@ -200,18 +209,6 @@ export class RunStore {
       }
     }
     return newest && { folder: newest.folder, because: differences(newest.determinedBy, identity.determinedBy) }
-  }
-
-  /** Adds a line to `log.jsonl`. */
-  async log(entry: object): Promise<void> {
-    await appendFile(path.join(this.folder, 'log.jsonl'), `${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`)
-  }
-}
-
-/** Temporary files of a process that was killed between writing and renaming. */
-async function removeUnfinished(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (name.startsWith('.') && name.endsWith('.tmp')) await rm(path.join(folder, name), { recursive: true, force: true })
   }
 }
 

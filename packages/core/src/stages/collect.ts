@@ -22,7 +22,7 @@ export interface Collection {
  * @throws PlumbError PLUMB_SAMPLER_INCOMPLETE when the source ends without having given all.
  */
 export async function collect({ name, desk, ids, k, source, produce }: Collection): Promise<Map<string, readonly Generation[]>> {
-  const journal = await Journal.open<Generation>(desk.folder.work(name))
+  const journal = await Journal.open<Generation>(desk.folder.work(name), { say: (message) => desk.say(message) })
   const slots = new Map(ids.map((id): [string, (Generation | undefined)[]] => [id, new Array<undefined>(k).fill(undefined)]))
   const put = (generation: Generation): boolean => {
     const slot = slots.get(generation.id)

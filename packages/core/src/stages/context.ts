@@ -52,6 +52,8 @@ export interface StageDesk {
   start(total: number, resumedAt?: number): void
   progress(report: Omit<StageProgress, 'type' | 'stage' | 'variant'>): void
   notice(level: StageNotice['level'], message: string): void
+  /** A warning about this process's work, which the stage's manifest does not keep: artifacts must not depend on where a run was cut. */
+  say(message: string): void
 }
 
 /** What a stage would be, where none is to be run. */
@@ -232,12 +234,13 @@ export class StageContext {
         notices.push({ level, message })
         this.notice({ level, message })
       },
+      say: (message) => this.emit({ type: 'notice', level: 'warning', message }),
     }
     const { artifacts, summary, figures = {}, examples, watched } = await work(desk)
-    const manifest = await folder.finish({ artifacts, summary, figures, notices, examples, watched })
     const seconds = (performance.now() - started) / 1000
+    const result = { artifacts, summary, figures, notices, examples, watched }
+    const manifest = await folder.finish(result, { stage, variant, seconds, summary })
     this.emit({ type: 'stage-end', stage, variant, seconds, path: folder.path, summary })
-    await this.store.log({ stage, variant, seconds, summary })
     return { folder, manifest }
   }
 

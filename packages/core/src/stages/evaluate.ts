@@ -231,6 +231,7 @@ async function greedyAnswers(context: StageContext, desk: StageDesk, records: re
   return answers
 }
 
+/** Questions that are scored together: they share micro-batches, so a part of a chunk that a killed process wrote is scored again. */
 const CHUNK = 32
 
 async function scoreCandidates(
@@ -241,7 +242,10 @@ async function scoreCandidates(
   /** Whether this is all the stage does, so that its progress is the stage's. */
   alone: boolean,
 ): Promise<ScoredQuestion[]> {
-  const journal = await Journal.open<ScoredQuestion>(desk.folder.work('scores.jsonl'))
+  const journal = await Journal.open<ScoredQuestion>(desk.folder.work('scores.jsonl'), {
+    multipleOf: CHUNK,
+    say: (message) => desk.say(message),
+  })
   const lines = [...journal.records]
   const total = questions.length
   if (alone) desk.start(total, lines.length)

@@ -11,6 +11,7 @@ interface ReferenceLine {
   readonly logProbs: readonly number[]
 }
 
+/** Questions that are scored together: they share micro-batches, so a part of a chunk that a killed process wrote is scored again. */
 const CHUNK = 16
 
 /**
@@ -28,7 +29,10 @@ export async function referenceLogProbs(
   const spec = { stage: 'align', variant: 'reference', determinedBy: { labels, model: model.hash }, backend: true } as const
   const { folder } = await context.run(spec, (desk) =>
     context.withPolicy(model.source, async (policy) => {
-      const journal = await Journal.open<ReferenceLine>(desk.folder.work('logprobs.jsonl'))
+      const journal = await Journal.open<ReferenceLine>(desk.folder.work('logprobs.jsonl'), {
+        multipleOf: CHUNK,
+        say: (message) => desk.say(message),
+      })
       const lines = [...journal.records]
       desk.start(labelled.length, lines.length)
       try {

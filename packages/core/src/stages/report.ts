@@ -1,3 +1,4 @@
+import { printable } from '../util/printable'
 import { pairedDifference, wilsonInterval } from '../diagnostics/intervals'
 import { VFT } from '../config/consistency'
 import { questionKey } from '../data/key'
@@ -113,7 +114,7 @@ export function renderMarkdown({ control, design, rows, samples, unparsed, notic
     )
   }
   if (notices.length > 0) lines.push('## Notices', '', ...notices.map((notice) => `- ${notice}`), '')
-  return lines.join('\n')
+  return printable(lines.join('\n'))
 }
 
 function table(rows: readonly ReportRow[], control: string): string[] {

@@ -59,10 +59,11 @@ export async function withConfig<T>(
   onEvent: (event: RunEvent) => void,
   use: (resolved: ResolvedConfig, backend: ChosenEngine) => Promise<T>,
 ): Promise<T> {
-  const { loaded, registry } = await load(options)
+  const say = (message: string): void => onEvent({ type: 'notice', level: 'info', message })
+  const { loaded, registry } = await load(options, say)
   const logger = {
     debug: () => undefined,
-    info: (message: string) => onEvent({ type: 'notice', level: 'info', message }),
+    info: say,
     warn: (message: string) => onEvent({ type: 'notice', level: 'warning', message }),
   }
   const resolved = resolveConfig(loaded, registry, { logger })
@@ -77,10 +78,10 @@ export async function withConfig<T>(
   }
 }
 
-async function load(options: ConfigOptions): Promise<{ loaded: LoadedConfig; registry: PluginRegistry }> {
+async function load(options: ConfigOptions, say: (message: string) => void): Promise<{ loaded: LoadedConfig; registry: PluginRegistry }> {
   const { path, config, cwd, overrides } = options
   try {
-    const loaded = config === undefined ? await loadConfig({ path, cwd, overrides }) : parseConfig(config, { folder: cwd, overrides })
+    const loaded = config === undefined ? await loadConfig({ path, cwd, overrides, say }) : parseConfig(config, { folder: cwd, overrides })
     return { loaded, registry: await registryOf(options, loaded.config.plugins, loaded.folder) }
   } catch (error) {
     if (!(error instanceof ConfigError) || error.draft === undefined) throw error

@@ -41,6 +41,7 @@ export async function trainModel(context: StageContext, desk: StageDesk, trainin
   const { metrics, completionTokens } = await train({
     ...training,
     folder: desk.folder.work(),
+    say: (message) => desk.say(message),
     signal,
     validate: validation.length > 0 ? async () => ({ [VALIDATION]: await meanTokenLoss(policy, validation) }) : undefined,
     onStart: (step) => {

@@ -22,6 +22,8 @@ export interface TrainingInput {
   /** Once, when it is known from which step training goes on. */
   onStart?(step: number): void
   onStep?(report: StepReport): void
+  /** Told of damage that was found and passed over. */
+  say?(message: string): void
 }
 
 /** One line of `metrics.jsonl`: figures only, no times. */
@@ -50,35 +52,40 @@ export interface TrainingOutcome {
  * Trains for `totalSteps` optimizer steps, from the last checkpoint in `folder` where there is one; interrupted and continued, it
  * ends with the same bits.
  *
- * @throws PlumbError PLUMB_INTERRUPTED after the signal's abort, with a checkpoint of the steps done; PLUMB_NON_FINITE_LOSS and
+ * @throws PlumbError PLUMB_CHECKPOINT_DAMAGED; PLUMB_INTERRUPTED after the signal's abort, with a checkpoint of the steps done; PLUMB_NON_FINITE_LOSS and
  *   PLUMB_NON_FINITE_GRADIENT with step and last checkpoint.
  */
 export async function train(input: TrainingInput): Promise<TrainingOutcome> {
   const { policy, config, totalSteps, folder, title, signal } = input
   const checkpoints = new Checkpoints(`${folder}/checkpoints`)
-  const latest = await checkpoints.latest()
-  let done = latest?.state.step ?? 0
+  const journal = await Journal.open<StepMetrics>(`${folder}/metrics.jsonl`, { say: input.say })
+  const latest = await checkpoints.load(policy, journal.length, input.say).catch(async (error: unknown) => {
+    await journal.close()
+    throw error
+  })
+  let done = latest?.step ?? 0
   let saved = done
-  let completionTokens = latest?.state.completionTokens ?? 0
-  if (latest) await policy.loadState(latest.folder)
-  const journal = await Journal.open<StepMetrics>(`${folder}/metrics.jsonl`, done)
-  const metrics = [...journal.records]
-  input.onStart?.(done)
+  /** The step whose weights the policy has: one more than `done` between the optimizer and the step's line of metrics. */
+  let weightsOf = done
+  let completionTokens = latest?.completionTokens ?? 0
+  const metrics = [...(await journal.cut(done))]
 
   const checkpoint = async () => {
-    if (saved === done) return
+    if (saved === done || weightsOf !== done) return
     await journal.sync()
     await checkpoints.save(policy, { step: done, completionTokens })
     saved = done
   }
 
   try {
+    input.onStart?.(done)
     while (done < totalSteps) {
       signal?.throwIfAborted()
       const started = performance.now()
       const { groups, objective } = input.step(done)
       const learningRate = learningRateAt(done, totalSteps, config)
       const report = groups.length === 0 ? NOTHING : await policy.forwardBackward(groups, objective, { signal })
+      weightsOf = done + 1
       const { gradNorm } = groups.length === 0 ? { gradNorm: 0 } : await policy.optimStep(adamW(config, learningRate))
       const line: StepMetrics = {
         step: done + 1,
@@ -97,9 +104,9 @@ export async function train(input: TrainingInput): Promise<TrainingOutcome> {
       if (done % config.checkpointEvery === 0 && done < totalSteps) await checkpoint()
     }
   } catch (error) {
-    if (signal?.aborted) {
+    if (signal?.aborted && (weightsOf === done || isAbort(error, signal))) {
       await checkpoint()
-      throw interrupted(`${title} after step ${done} of ${totalSteps}`, error)
+      throw interrupted(`${title} after step ${saved} of ${totalSteps}`, error)
     }
     throw located(error, title, done, totalSteps, saved)
   } finally {
@@ -119,6 +126,10 @@ function adamW({ betas, epsilon, weightDecay, maxGradNorm }: TrainingConfig, lea
 export function interrupted(where: string, cause?: unknown): PlumbError {
   const message = `Stopped in ${where}; what is done is kept. The same command goes on from there.`
   return new PlumbError('PLUMB_INTERRUPTED', message, undefined, { cause })
+}
+
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return error === signal.reason || (error as { name?: unknown } | undefined)?.name === 'AbortError'
 }
 
 /** Adds to an error of the policy where training stood. */

@@ -1,9 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { writeFileAtomic } from '../../src'
 import { canonicalJson, hashContent, hashJson } from '../../src/run/hash'
-import { Journal } from '../../src/run/journal'
 import { RunStore } from '../../src/run/store'
 
 const newFolder = () => mkdtemp(path.join(tmpdir(), 'plumbline-run-'))
@@ -60,46 +58,5 @@ describe('RunStore', () => {
     await stage.finish(outcome)
     await rm(stage.file('a.txt'))
     expect(await stage.finished()).toBeUndefined()
-  })
-})
-
-describe('Journal', () => {
-  it('reads back what was appended, and cuts off a torn end', async () => {
-    const file = path.join(await newFolder(), 'deep', 'journal.jsonl')
-    const first = await Journal.open<{ n: number }>(file)
-    for (const n of [1, 2, 3]) await first.append({ n })
-    await first.close()
-    await writeFile(file, `${await readFile(file, 'utf8')}{"n":`)
-    const second = await Journal.open<{ n: number }>(file)
-    expect(second.records).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }])
-    await second.append({ n: 4 })
-    await second.close()
-    expect(await readFile(file, 'utf8')).toBe('{"n":1}\n{"n":2}\n{"n":3}\n{"n":4}\n')
-  })
-
-  it('goes back to a number of records, as after a checkpoint', async () => {
-    const file = path.join(await newFolder(), 'journal.jsonl')
-    await writeFile(file, '{"text":"é"}\n{"text":"b"}\n{"text":"c"}\n')
-    const journal = await Journal.open<{ text: string }>(file, 1)
-    await journal.append({ text: 'x' })
-    await journal.close()
-    expect(await readFile(file, 'utf8')).toBe('{"text":"é"}\n{"text":"x"}\n')
-  })
-})
-
-describe('writeFileAtomic', () => {
-  it('replaces a file and leaves nothing else', async () => {
-    const folder = await newFolder()
-    await writeFileAtomic(path.join(folder, 'a'), 'one')
-    await writeFileAtomic(path.join(folder, 'a'), 'two')
-    expect(await readdir(folder)).toEqual(['a'])
-    expect(await readFile(path.join(folder, 'a'), 'utf8')).toBe('two')
-  })
-
-  it('leaves nothing behind when it fails', async () => {
-    const folder = await newFolder()
-    await mkdir(path.join(folder, 'a'))
-    await expect(writeFileAtomic(path.join(folder, 'a'), 'x')).rejects.toThrow()
-    expect(await readdir(folder)).toEqual(['a'])
   })
 })

@@ -99,7 +99,7 @@ describe('train', () => {
       message: expect.stringContaining('step 3 of 6') as string,
     })
     expect(scored).toBe(2)
-    expect(await readdir(path.join(folder, 'checkpoints'))).toEqual(['step-3'])
+    expect(await readdir(path.join(folder, 'checkpoints'))).toEqual(['step-2', 'step-3'])
     const continued = await open()
     const actual = await train({ ...input, policy: continued, folder, step })
     expect(actual).toEqual(expected)

@@ -1,0 +1,97 @@
+import { readSync } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
+import { artifactRecord, rawLines } from './files'
+
+export interface IndexedLinesOptions {
+  /** Bytes that are read at once. */
+  readonly chunkBytes?: number
+}
+
+/**
+ * A JSONL artifact of any size with access to any of its records: in memory is where each line starts (8 bytes a line), and the record
+ * that is asked for. The file must not change while it is open.
+ */
+export class IndexedLines<T> {
+  private constructor(
+    private readonly file: string,
+    private readonly handle: FileHandle,
+    /** Where each line starts; one more than there are lines. */
+    private readonly offsets: Float64Array,
+  ) {}
+
+  /** @throws PlumbError PLUMB_ARTIFACT_DAMAGED with file and line where the file ends in the middle of a line. */
+  static async open<T>(file: string, { chunkBytes }: IndexedLinesOptions = {}): Promise<IndexedLines<T>> {
+    const handle = await open(file, 'r')
+    try {
+      let offsets = new Float64Array(1 << 10)
+      let count = 0
+      for await (const { bytes, offset, ended } of rawLines(handle, chunkBytes)) {
+        if (!ended) artifactRecord(bytes, ended, file, count + 1)
+        if (++count === offsets.length) {
+          const grown = new Float64Array(2 * offsets.length)
+          grown.set(offsets)
+          offsets = grown
+        }
+        offsets[count] = offset + bytes.length + 1
+      }
+      return new IndexedLines<T>(file, handle, offsets.slice(0, count + 1))
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  get length(): number {
+    return this.offsets.length - 1
+  }
+
+  /**
+   * Record `index`, from 0.
+   * @throws RangeError outside of the file; PlumbError PLUMB_ARTIFACT_DAMAGED with file and line.
+   */
+  async get(index: number): Promise<T> {
+    const [start, bytes] = this.place(index)
+    let filled = 0
+    while (filled < bytes.length) {
+      const { bytesRead } = await this.handle.read(bytes, filled, bytes.length - filled, start + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return artifactRecord<T>(bytes, filled === bytes.length, this.file, index + 1)
+  }
+
+  /** {@link get} for those who cannot wait, as a training step. */
+  getSync(index: number): T {
+    const [start, bytes] = this.place(index)
+    let filled = 0
+    while (filled < bytes.length) {
+      const bytesRead = readSync(this.handle.fd, bytes, filled, bytes.length - filled, start + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return artifactRecord<T>(bytes, filled === bytes.length, this.file, index + 1)
+  }
+
+  /** Records `from` up to, not including, `to`. */
+  async range(from: number, to: number): Promise<T[]> {
+    const records: T[] = []
+    for (let index = from; index < Math.min(to, this.length); index++) records.push(await this.get(index))
+    return records
+  }
+
+  /** All records in order, without random access's reads of their own. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    let number = 0
+    for await (const { bytes, ended } of rawLines(this.handle)) yield artifactRecord<T>(bytes, ended, this.file, ++number)
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close()
+  }
+
+  private place(index: number): [number, Buffer] {
+    const [start, end] = [this.offsets[index], this.offsets[index + 1]]
+    if (start === undefined || end === undefined) throw new RangeError(`There is no line ${index} of ${this.length}.`)
+    return [start, Buffer.allocUnsafe(end - start - 1)]
+  }
+}

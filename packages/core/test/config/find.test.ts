@@ -1,0 +1,147 @@
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { loadConfig } from '../../src'
+import { BASE, failure, folderWith } from '../support/files'
+
+const VALID = `${BASE}align: { loss: ca, steps: 1 }\n`
+const json = JSON.stringify({ model: 'm', data: { train: 'a', test: 'b' }, sft: { steps: 1 }, align: { loss: 'ca', steps: 1 } })
+/** Code that leaves a trace when it is run. */
+const trace = (folder: string, value = '{}') =>
+  `require('fs').writeFileSync(${JSON.stringify(path.join(folder, 'ran'))}, ''); module.exports = ${value}`
+
+describe('a configuration of cosmiconfig itself', () => {
+  const places = ['.config/config.js', '.config/config.cjs', '.config/config.json', '.config/config.yaml', 'package.json']
+
+  it.each(places)('in %s is neither run nor read, with and without a named file', async (place) => {
+    const content = (folder: string) => {
+      if (place.endsWith('js')) return trace(folder, '{ searchPlaces: ["evil.cjs"], mergeSearchPlaces: false }')
+      const meta = { cosmiconfig: { searchPlaces: ['evil.cjs'], mergeSearchPlaces: false } }
+      return JSON.stringify(place === 'package.json' ? meta : { ...meta, ...meta.cosmiconfig })
+    }
+    const folder = folderWith({ 'plumbline.config.yaml': VALID })
+    const files = { [place]: content(folder), 'evil.cjs': trace(folder, json) }
+    const cwd = folderWith({ ...files, 'plumbline.config.yaml': VALID })
+    const before = process.cwd()
+    process.chdir(cwd)
+    try {
+      expect((await loadConfig()).source.file).toBe(path.join(process.cwd(), 'plumbline.config.yaml'))
+      await loadConfig({ path: path.join(folder, 'plumbline.config.yaml') })
+    } finally {
+      process.chdir(before)
+    }
+    expect(existsSync(path.join(folder, 'ran'))).toBe(false)
+  })
+})
+
+describe('a configuration written in code', () => {
+  it('that the search found in a folder above is named before it is run', async () => {
+    const folder = folderWith({ 'below/x': '' })
+    const file = path.join(folder, 'plumbline.config.cjs')
+    writeFileSync(file, trace(folder, json))
+    const said: string[] = []
+    const say = (message: string) => {
+      expect(existsSync(path.join(folder, 'ran'))).toBe(false)
+      said.push(message)
+    }
+    await loadConfig({ cwd: path.join(folder, 'below'), say })
+    expect(said).toEqual([`Running the configuration ${file}, which is code.`])
+    expect(existsSync(path.join(folder, 'ran'))).toBe(true)
+  })
+
+  it('that stands here, or that was asked for, needs no word', async () => {
+    const folder = folderWith({ 'plumbline.config.cjs': `module.exports = ${json}`, 'below/x': '' })
+    const said: string[] = []
+    await loadConfig({ cwd: folder, say: (message) => said.push(message) })
+    await loadConfig({ cwd: path.join(folder, 'below'), path: '../plumbline.config.cjs', say: (message) => said.push(message) })
+    expect(said).toEqual([])
+  })
+})
+
+describe('the search', () => {
+  it('goes up to the first folder with a package.json and no further', async () => {
+    const folder = folderWith({ 'plumbline.config.yaml': VALID, 'a/b/x': '', 'project/package.json': '{}', 'project/c/x': '' })
+    expect((await loadConfig({ cwd: path.join(folder, 'a', 'b') })).folder).toBe(folder)
+    expect((await failure(() => loadConfig({ cwd: path.join(folder, 'project', 'c') }))).code).toBe('PLUMB_CONFIG_NOT_FOUND')
+  })
+
+  it('does not pass over an empty configuration to one further up', async () => {
+    const folder = folderWith({ 'plumbline.config.yaml': VALID, 'a/plumbline.config.yaml': '# later\n' })
+    expect((await failure(() => loadConfig({ cwd: path.join(folder, 'a') }))).line).toBe(
+      'PLUMB_CONFIG_INVALID  plumbline.config.yaml  The configuration is empty.',
+    )
+  })
+
+  it('passes over folders of these names', async () => {
+    const folder = folderWith({ 'plumbline.config.yml': VALID })
+    mkdirSync(path.join(folder, 'plumbline.config.yaml'))
+    expect((await loadConfig({ cwd: folder })).source.file).toBe(path.join(folder, 'plumbline.config.yml'))
+  })
+})
+
+describe('$import', () => {
+  it('lays a file over others: sections key by key, lists one after the other', async () => {
+    const cwd = folderWith({
+      'base.yaml': 'model: m\nsft: { steps: 1, batchSize: 2 }\nplugins: [a]\nalign: { loss: ca, steps: 1 }\n',
+      'data.json': '{ "data": { "train": "a", "test": "b" } }',
+      'plumbline.config.yaml': '$import: [base.yaml, data.json]\nsft: { steps: 7 }\nplugins: [b]\n',
+    })
+    const { config } = await loadConfig({ cwd })
+    expect([config.sft.steps, config.sft.batchSize, config.plugins]).toEqual([7, 2, ['a', 'b']])
+  })
+
+  it.each([
+    ['$import: b.yaml', '$import leads in a circle: plumbline.config.yaml → b.yaml → plumbline.config.yaml.'],
+    ['$import: none.yaml', '$import names none.yaml, which is no file.'],
+    ['$import: 4', '$import must be the name of a file or a list of names.'],
+  ])('%s is refused', async (text, message) => {
+    const cwd = folderWith({ 'plumbline.config.yaml': text, 'b.yaml': '$import: plumbline.config.yaml' })
+    expect(await failure(() => loadConfig({ cwd }))).toMatchObject({ code: 'PLUMB_CONFIG_SYNTAX', message })
+  })
+})
+
+describe('a file that is no configuration', () => {
+  it('for its size is refused with a sentence', async () => {
+    const cwd = folderWith({ 'a.yaml': `# ${'x'.repeat(1 << 20)}` })
+    expect((await failure(() => loadConfig({ cwd, path: 'a.yaml' }))).line).toBe(
+      'PLUMB_CONFIG_INVALID  a.yaml  A configuration has at most 1048576 bytes, but this file has 1048578; is it the data file?',
+    )
+  })
+
+  it.each(['yaml', 'json'])('for its 80,000 keys (%s) is refused in seconds, with the lines', async (kind) => {
+    const keys = Array.from({ length: 80_000 }, (_, n) => (kind === 'yaml' ? `k${n}: 1\n` : `,"k${n}":1\n`)).join('')
+    const cwd = folderWith({ [`a.${kind}`]: kind === 'yaml' ? VALID + keys : `${json.slice(0, -1)}${keys}}` })
+    const first = kind === 'yaml' ? VALID.split('\n').length : 1
+    const started = performance.now()
+    const { code, where, message } = await failure(() => loadConfig({ cwd, path: `a.${kind}` }))
+    expect([code, where]).toEqual(['PLUMB_CONFIG_UNKNOWN_KEY', `a.${kind}:${first}`])
+    expect(message).toContain(`a.${kind}:${first + 1}  k1 is not a configuration key`)
+    expect(message).toContain('… and 79990 more.')
+    expect(performance.now() - started).toBeLessThan(20_000)
+  })
+
+  it('with a key that stands twice is refused with the line of the second, in every section', async () => {
+    for (const [text, line] of [
+      ['model: a\nmodel: b\n', 2],
+      ['sft:\n  steps: 1\n  "steps": 2\n', 3],
+      ['a: { 1: x, "1": y }\n', 1],
+    ] as const) {
+      const cwd = folderWith({ 'a.yaml': text })
+      expect((await failure(() => loadConfig({ cwd, path: 'a.yaml' }))).line).toBe(
+        `PLUMB_CONFIG_SYNTAX  a.yaml:${line}  Map keys must be unique.`,
+      )
+    }
+  })
+
+  it.each([['a.toml', '', '".toml" is not YAML (.yaml, .yml), JSON (.json) or code (.js, .cjs, .mjs, .ts)']])(
+    'for its kind (%s)',
+    async (name, _, message) => {
+      expect((await failure(() => loadConfig({ cwd: folderWith({ [name]: 'x = 1' }), path: name }))).message).toContain(message)
+    },
+  )
+
+  it('because it is a device is not waited for', async () => {
+    const cwd = folderWith({})
+    symlinkSync('/dev/zero', path.join(cwd, 'a.yaml'))
+    expect((await failure(() => loadConfig({ cwd, path: 'a.yaml' }))).message).toContain('this is a device or a pipe')
+  })
+})
