@@ -57,8 +57,11 @@ function unclear(written: string): Answer {
 
 /** A letter, or the text of an option where it is that of no other. */
 function readChoice(written: string, expected: Answer & { kind: 'choice' }, options: Options): Answer {
-  const reading = readLetter(written)
   const known = new Map(expected.text === undefined ? options : [...options, [expected.letter, expected.text] as const])
+  const [, label, own] = /^\W*([A-Z])\W*[):.]\W?\s*(\S.*)$/s.exec(written.slice(0, LONGEST_ANSWER)) ?? []
+  const option = label === undefined ? undefined : known.get(label)
+  if (label !== undefined && own !== undefined && option !== undefined && sameText(own, option)) return { kind: 'choice', letter: label }
+  const reading = readLetter(written)
   if (reading.kind === 'none') {
     const same = [...known].filter(([, text]) => sameText(written, text))
     const [only] = same
@@ -69,8 +72,7 @@ function readChoice(written: string, expected: Answer & { kind: 'choice' }, opti
   // `C) 42` where 42 is option B's text says two things.
   const said = reading.behind.replace(/^[\s).:\]]+/, '')
   const others = said === '' ? [] : [...known].filter(([letter, text]) => letter !== reading.letter && sameText(said, text))
-  const own = known.get(reading.letter)
-  if (others.length > 0 && (own === undefined || !sameText(said, own))) return unclear(written)
+  if (others.length > 0) return unclear(written)
   return { kind: 'choice', letter: reading.letter }
 }
 

@@ -66,7 +66,7 @@ const HEADING = new RegExp(
     String.raw`|^(?:the\s+)?(?:first|second|third|next|last|final)\s+(?:${NAMES})\b`,
     String.raw`|^(?:${NAMES})s?\s*(?:[:.)–—-]|$|(?:\d|[ivx]+\b|[A-Z]\b|one\b|two\b|three\b|four\b))`,
     String.raw`|^(?:conclusion|summary|explanation|analysis|reasoning|verification|given|setup|calculations?|details|reflection|interpretation|breakdown|final answer|answer|result|check(?:ing)?|let's|let us)s?\s*(?::|$|\s)`,
-    String.raw`|^(?:calculat|comput|determin|find|solv|verify|verif|understand|identify|identif|add|subtract|multiply|divid|simplify|express|writ|substitut)(?:e|es|ing|s)?\s+\p{L}`,
+    String.raw`|^(?:calculat|comput|determin|find|solv|verify|verif|understand|identify|identif|add|subtract|multiply|divid|simplify|express|writ|substitut)(?:e|es|ing|s)?\s+\S`,
   ].join(''),
   'iu',
 )
@@ -126,7 +126,7 @@ function bareBox(text: string, start: number, from: number): Mark {
 }
 
 const PHRASE =
-  /(?:\b(?:answers?|ans\.?|final result)(?![\p{L}\d])(?:\s{1,3}(?:to|for|of|here|we|you|that|in|choice|option|letter|would|should|must|will|has)\b[^.\n:=：]{0,80}?)?(?:,\s?(?:therefore|thus|then|hence|so),?)?[*_"'\s)]{0,12}(?:\bis\b|\bare\b|\bwas\b|\bbe\b|\bbecomes\b|\bequals\b|\bcomes (?:out )?to\b|\bcomes out as\b|:|：|=|→|->)|答案(?:是|为|為)?\s?[:：]?)[*_]{0,6}(?:\s{0,3}[:：])?/giu
+  /(?:\b(?:answers?|ans\.?|final result)(?![\p{L}\d])(?:\s{1,3}(?:to|for|of|here|we|you|that|in|choice|option|letter|would|should|must|will|has)\b[^.\n:=：]{0,60}?)?(?:,\s?(?:therefore|thus|then|hence|so),?)?[*_"'\s)]{0,6}(?:\bis\b|\bare\b|\bwas\b|\bbe\b|\bbecomes\b|\bequals\b|\bcomes (?:out )?to\b|\bcomes out as\b|:|：|=|→|->)|答案(?:是|为|為)?\s?[:：]?)[*_]{0,6}(?:\s{0,3}[:：])?/giu
 /** A line that holds only "Answer", as Markdown headings or in bold. */
 const TITLE = /^[ \t]{0,8}(?:#{1,6}[ \t]{0,8}|\*\*|__)(?:the )?(?:final |correct )?answer[:：]?(?:\*\*|__)?[:：]?[ \t]{0,8}$/gim
 const ABBREVIATED = /(?:\b(?:Rs|approx|No|ca|e\.g|i\.e|vs|St|Mr|Mrs|Dr|cf|U\.S))$/i

@@ -26,7 +26,9 @@ const MENTION = new RegExp(
   'gu',
 )
 const NEGATED_BEFORE = /\b(?:not|isn't|never|than|instead of|except(?: for)?|nor|neither|unlike|without|excluding|eliminat\w+|rul\w+ out|reject\w*)\s+(?:be\s+)?(?:(?:the|option|choice|answer)\s+)*$/i
-const NEGATED_BEHIND = /^\s*\)?\s*(?:(?:,|and|or|nor)\s+\(?[A-Z]\)?\s+)*(?:(?:is|are|was|were)\s+(?:\w+\s+){0,2}?(?:wrong|incorrect|false|out|not|excluded|eliminated|impossible|ruled)\b|(?:isn't|aren't|cannot|can't|doesn't|does not|fails)\b)/i
+const NEGATED_BEHIND = /^\s*\)?\s*(?:(?:,|and|or|nor)\s+\(?[A-Z]\)?\s+)*(?:(?:is|are|was|were)\s+(?:\w+\s+){0,2}?(?:wrong|incorrect|false|out|not|excluded|eliminated|impossible|ruled)\b)/i
+// In small letters: `(D) Cannot be determined` is an option's text.
+const FAILING_BEHIND = /^\s*\)?\s*(?:isn't|aren't|cannot|can't|doesn't|does not|fails)\b/
 const ASIDE_BEFORE = /\b(?:see|like|from|unlike|as in|in|per|by|to|with|cf\.?|compare|both|equation|statement|point|case|part|step|figure|vitamin|type|plan|group)\s+$/i
 const CONCLUSION = /(?:^|[\s,;:.(]+)(?:so|thus|therefore|hence|leaving|which leaves|making it)\b[\s,:]*/gi
 
@@ -44,6 +46,7 @@ export function readLetter(written: string): LetterReading {
 }
 
 function chosen(plain: string): LetterReading {
+  if (/^\W*(?:because|since|if|when|given)\b/i.test(plain)) return { kind: 'none' }
   const cut = plain.search(REASON)
   const head = cut > 0 ? plain.slice(0, cut) : plain
   const mentions = mentionsOf(head)
@@ -77,7 +80,7 @@ function mentionsOf(plain: string): Mention[] {
 }
 
 function isDenied(plain: string, { start, end }: Mention): boolean {
-  return NEGATED_BEFORE.test(plain.slice(Math.max(0, start - 60), start)) || NEGATED_BEHIND.test(plain.slice(end, end + 80))
+  return NEGATED_BEFORE.test(plain.slice(Math.max(0, start - 60), start)) || NEGATED_BEHIND.test(plain.slice(end, end + 80)) || FAILING_BEHIND.test(plain.slice(end, end + 20))
 }
 
 /** `B (see (a) above)`, `as in (C)`: what is only referred to. */

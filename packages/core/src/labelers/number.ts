@@ -220,7 +220,7 @@ function isUnit(behind: string): boolean {
 // With the sign before it; groups of three behind a space belong to it.
 const RUN = /(?<sign>[-\u2212\u2013+])?(?<![\p{L}_\d.])(?<run>[.]?[\d½⅓⅔¼¾⅕⅛\uFF10-\uFF19][\d.,/'_^½⅓⅔¼¾⅕⅛\uFF10-\uFF19]*(?:[ \u00A0\u2009\u202F]\d{3}(?!\d))*)/gu
 /** As many candidates are looked at from the end. */
-const LOOKED_AT = 1_000
+const LOOKED_AT = 200
 
 /** The last number of a text that is one on its own, as it is written. */
 export function lastNumber(text: string): string | undefined {

@@ -55,8 +55,9 @@ export function quantitiesOf(plain: string): Quantity[] {
   return found
 }
 
+/** `x2`, `Q3`, and the exponent of `cm^2`. */
 function isName(plain: string, at: number): boolean {
-  return /[\p{L}_]/u.test(plain.charAt(at - 1))
+  return /[\p{L}_]$|\p{L}\^-?$/u.test(plain.slice(Math.max(0, at - 3), at))
 }
 
 function quantityAt(plain: string, at: number): Quantity {

@@ -72,7 +72,7 @@ export const READINGS: Readonly<Record<string, readonly Reading[]>> = {
     ['#### -5', 'minus 5', 'right'],
     ['#### -5', '−5', 'right'],
     ['#### -5', '(-5)', 'right'],
-    ['#### 10 minus 5', '10', 'wrong'],
+    ['#### 10 minus 5', '10', 'unparsed'],
   ],
   'digit groups': [
     ['#### 1 200', '1200', 'right'],
