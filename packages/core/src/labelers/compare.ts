@@ -5,7 +5,13 @@ import { LONGEST_ANSWER, normalText, plainText } from './plain'
 
 /** A final answer, read as what the expected one is. */
 export type Answer =
-  | { readonly kind: 'number'; readonly value: Fraction; readonly also?: Fraction; readonly isCents?: boolean; readonly isDollars?: boolean }
+  | {
+      readonly kind: 'number'
+      readonly value: Fraction
+      readonly also?: Fraction
+      readonly isCents?: boolean
+      readonly isDollars?: boolean
+    }
   | { readonly kind: 'choice'; readonly letter: string; readonly text?: string }
   | { readonly kind: 'text'; readonly text: string }
   /** Two readings are possible. */
@@ -31,7 +37,13 @@ function withText(letter: string, text: string | undefined): Answer {
 }
 
 function numberOf({ value, also, isCents }: { value: Fraction; also?: Fraction; isCents: boolean }, written: string): Answer {
-  return { kind: 'number', value, ...(also && { also }), isCents, isDollars: /\$\s?[-+]?[\d.]|USD|\bdollars?\b/.test(written.replaceAll('\\$', '$')) }
+  return {
+    kind: 'number',
+    value,
+    ...(also && { also }),
+    isCents,
+    isDollars: /\$\s?[-+]?[\d.]|USD|\bdollars?\b/.test(written.replaceAll('\\$', '$')),
+  }
 }
 
 /** A candidate's answer, read as an answer of the expected kind where it can be, else as text. */

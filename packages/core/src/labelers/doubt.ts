@@ -1,7 +1,8 @@
 import { readGiven, sameAnswer, type Answer, type Options } from './compare'
 import type { Mark } from './extract'
 
-const TAKEN_BACK = /^[\s.!?,;$*_)}\]\\]{0,20}(?:(?:no|wait|actually|hmm+|sorry|oops|correction)[,.:;!–—-]|no,? wait\b|hold on\b|scratch that\b|let me (?:re)?check\b|i made a mistake\b)/i
+const TAKEN_BACK =
+  /^[\s.!?,;$*_)}\]\\]{0,20}(?:(?:no|wait|actually|hmm+|sorry|oops|correction)[,.:;!–—-]|no,? wait\b|hold on\b|scratch that\b|let me (?:re)?check\b|i made a mistake\b)/i
 const JOINED = /^[\s$.)}\]\\]{0,20}(?:,|and|or|,\s?and|,\s?or)[\s$([\\]{0,20}$/i
 /** Where a model that was not stopped goes on with the next question. */
 const NEXT_QUESTION = /^[#*\s]*(?:question|q|problem|human|user|instruction|input|example)\s?\d{0,4}\s?[:：]/im
@@ -13,10 +14,18 @@ export function isDoubted(text: string, mark: Mark, marks: readonly Mark[], expe
   const answer = readGiven(mark.text, expected, options)
   const differs = (other: Mark) => isAnotherAnswer(readGiven(other.text, expected, options), answer, expected)
   const neighbour = marks.find(({ kind, end }) => kind === 'boxed' && mark.kind === 'boxed' && end <= mark.start)
-  if (neighbour !== undefined && mark.start - neighbour.end < 50 && JOINED.test(text.slice(neighbour.end, mark.start)) && differs(neighbour)) return true
+  if (
+    neighbour !== undefined &&
+    mark.start - neighbour.end < 50 &&
+    JOINED.test(text.slice(neighbour.end, mark.start)) &&
+    differs(neighbour)
+  )
+    return true
   const kinds = new Set(marks.map(({ kind }) => kind).filter((kind) => kind !== mark.kind && kind !== 'heading' && kind !== 'pattern'))
   for (const kind of kinds) {
-    const last = marks.find((other) => other.kind === kind && other.start >= mark.end && readGiven(other.text, expected, options).kind === expected.kind)
+    const last = marks.find(
+      (other) => other.kind === kind && other.start >= mark.end && readGiven(other.text, expected, options).kind === expected.kind,
+    )
     if (last !== undefined && differs(last) && !NEXT_QUESTION.test(text.slice(mark.end, last.start))) return true
   }
   return false

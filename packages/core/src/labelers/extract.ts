@@ -57,8 +57,10 @@ export function withoutLastWord(text: string): string {
 const FINDERS: Readonly<Record<Marker, (text: string) => readonly Mark[]>> = { hash: hashes, boxed: boxes, phrase: phrases }
 
 /** `Answer: 72` and `Result = 72` behind `####` hold 72. */
-const LABEL = /^(?:(?:the|my)\s{1,3})?(?:final\s{1,3}|correct\s{1,3})?(?:answer|result|solution|conclusion|total)s?[*_]{0,3}\s{0,3}(?::|：|=|-\s)\s{0,3}/i
-const NAMES = 'step|part|case|check|method|approach|section|question|problem|example|stage|phase|task|note|option|scenario|attempt|iteration|solution|equation|claim|lemma|proof'
+const LABEL =
+  /^(?:(?:the|my)\s{1,3})?(?:final\s{1,3}|correct\s{1,3})?(?:answer|result|solution|conclusion|total)s?[*_]{0,3}\s{0,3}(?::|：|=|-\s)\s{0,3}/i
+const NAMES =
+  'step|part|case|check|method|approach|section|question|problem|example|stage|phase|task|note|option|scenario|attempt|iteration|solution|equation|claim|lemma|proof'
 /** Headings of a text in Markdown: `Step 2: …`, `3. Conclusion`, `Check 1`, `Verification`, `Calculate the total`. */
 const HEADING = new RegExp(
   [

@@ -2,9 +2,7 @@ import { plainText } from './plain'
 
 /** What an answer says where a letter of a multiple choice is expected. */
 export type LetterReading =
-  | { readonly kind: 'letter'; readonly letter: string; readonly behind: string }
-  | { readonly kind: 'none' }
-  | { readonly kind: 'unclear' }
+  { readonly kind: 'letter'; readonly letter: string; readonly behind: string } | { readonly kind: 'none' } | { readonly kind: 'unclear' }
 
 interface Mention {
   readonly letter: string
@@ -25,18 +23,22 @@ const MENTION = new RegExp(
   ].join(''),
   'gu',
 )
-const NEGATED_BEFORE = /\b(?:not|isn't|never|than|instead of|except(?: for)?|nor|neither|unlike|without|excluding|eliminat\w+|rul\w+ out|reject\w*)\s+(?:be\s+)?(?:(?:the|option|choice|answer)\s+)*$/i
-const NEGATED_BEHIND = /^\s*\)?\s*(?:(?:,|and|or|nor)\s+\(?[A-Z]\)?\s+)*(?:(?:is|are|was|were)\s+(?:\w+\s+){0,2}?(?:wrong|incorrect|false|out|not|excluded|eliminated|impossible|ruled)\b)/i
+const NEGATED_BEFORE =
+  /\b(?:not|isn't|never|than|instead of|except(?: for)?|nor|neither|unlike|without|excluding|eliminat\w+|rul\w+ out|reject\w*)\s+(?:be\s+)?(?:(?:the|option|choice|answer)\s+)*$/i
+const NEGATED_BEHIND =
+  /^\s*\)?\s*(?:(?:,|and|or|nor)\s+\(?[A-Z]\)?\s+)*(?:(?:is|are|was|were)\s+(?:\w+\s+){0,2}?(?:wrong|incorrect|false|out|not|excluded|eliminated|impossible|ruled)\b)/i
 // In small letters: `(D) Cannot be determined` is an option's text.
 const FAILING_BEHIND = /^\s*\)?\s*(?:isn't|aren't|cannot|can't|doesn't|does not|fails)\b/
-const ASIDE_BEFORE = /\b(?:see|like|from|unlike|as in|in|per|by|to|with|cf\.?|compare|both|equation|statement|point|case|part|step|figure|vitamin|type|plan|group)\s+$/i
+const ASIDE_BEFORE =
+  /\b(?:see|like|from|unlike|as in|in|per|by|to|with|cf\.?|compare|both|equation|statement|point|case|part|step|figure|vitamin|type|plan|group)\s+$/i
 const CONCLUSION = /(?:^|[\s,;:.(]+)(?:so|thus|therefore|hence|leaving|which leaves|making it)\b[\s,:]*/gi
 
 /** The letter that an answer chooses: `B`, `(B)`, `B) 42`, `option B`, `C, not (A)`, `(A) is wrong, so (B)`. */
 export function readLetter(written: string): LetterReading {
   const plain = plainText(written).replaceAll('$', '').trim()
   const conclusion = [...plain.matchAll(CONCLUSION)].at(-1)
-  const tail = conclusion && conclusion.index + conclusion[0].length < plain.length ? plain.slice(conclusion.index + conclusion[0].length) : undefined
+  const tail =
+    conclusion && conclusion.index + conclusion[0].length < plain.length ? plain.slice(conclusion.index + conclusion[0].length) : undefined
   const said = tail === undefined ? undefined : chosen(tail)
   const head = conclusion && said?.kind === 'letter' ? plain.slice(0, conclusion.index) : plain
   const first = chosen(head)
@@ -58,7 +60,9 @@ function chosen(plain: string): LetterReading {
   const [leading] = asserted
   if (leading === undefined) return { kind: 'unclear' }
   const others = asserted.filter(({ letter }) => letter !== leading.letter)
-  const isLeading = leading.isMarked && /^\W*(?:(?:the|correct|right|best|answer|choice|option|is|it|must|be|should|would)\s+)*\W*$/i.test(plain.slice(0, leading.start))
+  const isLeading =
+    leading.isMarked &&
+    /^\W*(?:(?:the|correct|right|best|answer|choice|option|is|it|must|be|should|would)\s+)*\W*$/i.test(plain.slice(0, leading.start))
   const joined = others.some(({ start, isMarked }) => isJoined(plain.slice(leading.end, start)) || (isMarked && !isLeading))
   if (others.length > 0 && (joined || !isLeading)) return { kind: 'unclear' }
   if (/\?\s*$/.test(plain)) return { kind: 'unclear' }
@@ -80,7 +84,11 @@ function mentionsOf(plain: string): Mention[] {
 }
 
 function isDenied(plain: string, { start, end }: Mention): boolean {
-  return NEGATED_BEFORE.test(plain.slice(Math.max(0, start - 60), start)) || NEGATED_BEHIND.test(plain.slice(end, end + 80)) || FAILING_BEHIND.test(plain.slice(end, end + 20))
+  return (
+    NEGATED_BEFORE.test(plain.slice(Math.max(0, start - 60), start)) ||
+    NEGATED_BEHIND.test(plain.slice(end, end + 80)) ||
+    FAILING_BEHIND.test(plain.slice(end, end + 20))
+  )
 }
 
 /** `B (see (a) above)`, `as in (C)`: what is only referred to. */
@@ -93,5 +101,8 @@ function isAside(plain: string, { start, isMarked }: Mention): boolean {
 
 /** `B or C`, `B, C`, `B and C`, `B/C`. */
 function isJoined(gap: string): boolean {
-  return /^\W*(?:(?:or|and|nor)\b|[,/&+;])?\W*(?:(?:or|and|maybe|possibly|option|choice|also|perhaps)\s+)*\W*$/i.test(gap) || /\b(?:or|and)\s+(?:\w+\s+)?\(?$/i.test(gap)
+  return (
+    /^\W*(?:(?:or|and|nor)\b|[,/&+;])?\W*(?:(?:or|and|maybe|possibly|option|choice|also|perhaps)\s+)*\W*$/i.test(gap) ||
+    /\b(?:or|and)\s+(?:\w+\s+)?\(?$/i.test(gap)
+  )
 }

@@ -34,13 +34,19 @@ function isTuple(plain: string): boolean {
 }
 
 function withRelations(plain: string): string {
-  return plain.replace(/!=|=\/=/g, '≠').replace(/>=/g, '≥').replace(/<=/g, '≤').replace(/[=-]+>/g, '→').replace(/={2,}/g, '=')
+  return plain
+    .replace(/!=|=\/=/g, '≠')
+    .replace(/>=/g, '≥')
+    .replace(/<=/g, '≤')
+    .replace(/[=-]+>/g, '→')
+    .replace(/={2,}/g, '=')
 }
 
 /** `minus 5` and `negative 5`, where they are not an operation. */
 function withSignWords(plain: string): string {
-  return plain.replace(/(^|\b(?:is|are|be|was|equals|to|exactly|of|about)\s+|[=:]\s?)(minus|negative|plus|positive)\s+(?=[\d.\uE000])/gi, (_, before: string, sign: string) =>
-    before + (/^[mn]/i.test(sign) ? '-' : ''),
+  return plain.replace(
+    /(^|\b(?:is|are|be|was|equals|to|exactly|of|about)\s+|[=:]\s?)(minus|negative|plus|positive)\s+(?=[\d.\uE000])/gi,
+    (_, before: string, sign: string) => before + (/^[mn]/i.test(sign) ? '-' : ''),
   )
 }
 
@@ -57,7 +63,8 @@ function withPlainParentheses(plain: string): string {
   )
 }
 
-const REASON = /[\s,;(]+(?:because|since|although|though|even if|whereas|given that|due to|based on|where|considering|as (?=\S+(?: \S+){0,3} [-+*×÷/=]))\b/i
+const REASON =
+  /[\s,;(]+(?:because|since|although|though|even if|whereas|given that|due to|based on|where|considering|as (?=\S+(?: \S+){0,3} [-+*×÷/=]))\b/i
 const CONTRAST = /[\s,;(]+(?:and |but )?(?:not|rather than|instead of|as opposed to)\s/i
 
 /** The text before the reason that is given for the answer, and before what the answer is not, where digits stand there. */
@@ -70,7 +77,8 @@ function withoutReason(plain: string): string {
   return text
 }
 
-const CONCLUSION = /(?:^|[\s,;:(]+)(?:and )?(?:so|thus|therefore|hence|i\.e\.|that is|which (?:is|equals|makes|gives|means|comes to)|equals|making(?: it)?|giving|for a total of)\b[\s,:]*/gi
+const CONCLUSION =
+  /(?:^|[\s,;:(]+)(?:and )?(?:so|thus|therefore|hence|i\.e\.|that is|which (?:is|equals|makes|gives|means|comes to)|equals|making(?: it)?|giving|for a total of)\b[\s,:]*/gi
 
 /** `5 more than 10, so 15`: the last conclusion is the answer, unless a number that stands on its own before it says otherwise. */
 function concluded(text: string): NumberReading {
@@ -103,7 +111,8 @@ function equated(text: string): NumberReading {
   if (last?.reading.kind !== 'number') return NONE
   // 72 = 24 + x: an expression may follow the answer only where it is all there is besides it.
   if (readings.at(-1) !== last && numbers.length > 1) return UNCLEAR
-  const isAlone = sides.length === 2 && last.reading.isAlone && /^\s*(?:[a-zA-Z]|[-+*×÷/^.\d\s()]*)\s*$/.test(sides[0] ?? '') && last.side === sides[1]
+  const isAlone =
+    sides.length === 2 && last.reading.isAlone && /^\s*(?:[a-zA-Z]|[-+*×÷/^.\d\s()]*)\s*$/.test(sides[0] ?? '') && last.side === sides[1]
   const before = numbers.at(-2)
   if (before?.reading.kind !== 'number') return { ...last.reading, isAlone }
   const [a, b] = [before.reading.value, last.reading.value]
@@ -137,11 +146,13 @@ const CHANGED_BEFORE =
 /** Words behind a number that make another one of it. */
 const CHANGED_BEHIND =
   /^\s*%?\s*(?:\p{L}+\s+){0,2}?(?:(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger|older|younger|taller|shorter|longer|times)\b[^,;]*?\bthan\b|to the power|squared|cubed|or (?:more|less|fewer|so)\b|at (?:least|most)|out of|below zero|of \d|times (?:as|more|the|that|what|\d)|plus\b|minus\b|divided\b|multiplied\b|mod(?:ulo)?\b|through\b|or\b|to\s+[\d\uE000])|^\s*[+±]/iu
-const WAVERING = /\b(?:or|either|neither|otherwise|unless|respectively|correction|oops|i mean)\b|(?:^|[,.;:-])\s*(?:no|wait|actually|sorry)\b|\?/i
+const WAVERING =
+  /\b(?:or|either|neither|otherwise|unless|respectively|correction|oops|i mean)\b|(?:^|[,.;:-])\s*(?:no|wait|actually|sorry)\b|\?/i
 /** What may introduce a further number that is not the answer: `72 apples in 3 boxes`. */
 const CONTEXT = /\b(?:for|in|on|after|with|from|at|by|during|over|using|when|if|left|of (?:the|his|her|their|its|these|those)|per)\b/i
 const JOINED = /[,;&+/]|\b(?:and|or|to|plus|minus|times|than|but|out of|versus|vs|otherwise|else|through)\b/i
-const INTRODUCED = /\b(?:after|in|for|on|by|from|with|at|if|when|per|every|each|between|all|and|of|day|step|part|question|problem|number|no|week|year|month|option|case|group|person|box)\b/i
+const INTRODUCED =
+  /\b(?:after|in|for|on|by|from|with|at|if|when|per|every|each|between|all|and|of|day|step|part|question|problem|number|no|week|year|month|option|case|group|person|box)\b/i
 
 /** The one number of a text without equations. */
 function oneNumber(text: string): NumberReading {
@@ -174,7 +185,15 @@ function isChanged(main: string, { start, end }: Quantity): boolean {
 /** Whether the first number is the answer and the others belong to its circumstances. */
 function isContext(main: string, found: readonly Quantity[]): boolean {
   const [first] = found
-  if (first === undefined || INTRODUCED.test(main.slice(0, first.start).replace(/\b(?:total|sum|number|amount|average|mean|cost|price|value|area|length|distance|speed|result) of\b/gi, ''))) return false
+  if (
+    first === undefined ||
+    INTRODUCED.test(
+      main
+        .slice(0, first.start)
+        .replace(/\b(?:total|sum|number|amount|average|mean|cost|price|value|area|length|distance|speed|result) of\b/gi, ''),
+    )
+  )
+    return false
   return found.slice(1).every(({ start }, at) => {
     const gap = main.slice(found[at]?.end ?? 0, start)
     return CONTEXT.test(gap) && !JOINED.test(gap)
@@ -192,7 +211,10 @@ function withoutAsides(text: string): { readonly main: string; readonly asides: 
   return { main, asides }
 }
 
-const WORDS = 'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty'.split(' ')
+const WORDS =
+  'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty'.split(
+    ' ',
+  )
 
 /** An aside that is a number itself must be the same one; one that wavers says that the number is not sure. */
 function saysTheSame(asides: readonly string[], value: Fraction): boolean {
@@ -202,14 +224,17 @@ function saysTheSame(asides: readonly string[], value: Fraction): boolean {
     if (NEGATION.test(aside) || WAVERING.test(aside)) return false
     const found = quantitiesOf(aside)
     const [only] = found
-    if (found.length !== 1 || only?.value === undefined || !isFiller(aside.slice(0, only.start)) || !isUnit(aside.slice(only.end))) return true
+    if (found.length !== 1 || only?.value === undefined || !isFiller(aside.slice(0, only.start)) || !isUnit(aside.slice(only.end)))
+      return true
     return equalFractions(only.value, value)
   })
 }
 
 /** Words that may stand before a number and say no more than that it is one. */
 function isFiller(before: string): boolean {
-  return /^[\s"'*_:$~≈-]*(?:(?:exactly|about|approximately|approx\.?|around|roughly|only|just|simply|a total of|total|equals?|is|are|the answer is)[\s:]*)*$/i.test(before)
+  return /^[\s"'*_:$~≈-]*(?:(?:exactly|about|approximately|approx\.?|around|roughly|only|just|simply|a total of|total|equals?|is|are|the answer is)[\s:]*)*$/i.test(
+    before,
+  )
 }
 
 /** `apples`, `km/h`, `cm^2`, `%`, `m/s^2`, `miles per hour`. */
@@ -218,7 +243,8 @@ function isUnit(behind: string): boolean {
 }
 
 // With the sign before it; groups of three behind a space belong to it.
-const RUN = /(?<sign>[-\u2212\u2013+])?(?<![\p{L}_\d.])(?<run>[.]?[\d½⅓⅔¼¾⅕⅛\uFF10-\uFF19][\d.,/'_^½⅓⅔¼¾⅕⅛\uFF10-\uFF19]*(?:[ \u00A0\u2009\u202F]\d{3}(?!\d))*)/gu
+const RUN =
+  /(?<sign>[-\u2212\u2013+])?(?<![\p{L}_\d.])(?<run>[.]?[\d½⅓⅔¼¾⅕⅛\uFF10-\uFF19][\d.,/'_^½⅓⅔¼¾⅕⅛\uFF10-\uFF19]*(?:[ \u00A0\u2009\u202F]\d{3}(?!\d))*)/gu
 /** As many candidates are looked at from the end. */
 const LOOKED_AT = 200
 
@@ -228,7 +254,9 @@ export function lastNumber(text: string): string | undefined {
   for (const { index, 0: whole, groups } of runs) {
     const { sign = '', run = '' } = groups ?? {}
     const start = index + whole.length - run.length
-    const signed = (/[\p{L}\d)\]]\s?$/u.test(text.slice(Math.max(0, index - 2), index)) ? '' : sign) + text.slice(start, start + Math.min(run.length, 400) + 24)
+    const signed =
+      (/[\p{L}\d)\]]\s?$/u.test(text.slice(Math.max(0, index - 2), index)) ? '' : sign) +
+      text.slice(start, start + Math.min(run.length, 400) + 24)
     const [first] = quantitiesOf(withoutMoney(plainText(signed)))
     const isWhole = first?.value !== undefined && first.start === 0 && first.end >= Math.min(run.replace(/[.,]+$/, '').length, 400)
     if (isWhole) return withoutMoney(plainText(signed)).slice(0, first.end).replaceAll(OPEN, ' ').replaceAll(CLOSE, '').trim()

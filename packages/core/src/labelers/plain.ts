@@ -15,11 +15,26 @@ const SUPERSCRIPT: Readonly<Record<string, string>> = {
   ...{ '⁰': '0', '¹': '1', '²': '2', '³': '3', '⁴': '4', '⁵': '5', '⁶': '6', '⁷': '7', '⁸': '8', '⁹': '9', '⁻': '-', '⁺': '+' },
 }
 const SIGNS: Readonly<Record<string, string>> = {
-  ...{ times: '×', cdot: '×', ast: '*', div: '÷', pm: '±', mp: '±', approx: '≈', sim: '≈', simeq: '≈', neq: '≠', ne: '≠', le: '≤', leq: '≤' },
+  ...{
+    times: '×',
+    cdot: '×',
+    ast: '*',
+    div: '÷',
+    pm: '±',
+    mp: '±',
+    approx: '≈',
+    sim: '≈',
+    simeq: '≈',
+    neq: '≠',
+    ne: '≠',
+    le: '≤',
+    leq: '≤',
+  },
   ...{ leqslant: '≤', ge: '≥', geq: '≥', geqslant: '≥', lt: '<', gt: '>', degree: '°', pounds: '£', euro: '€', yen: '¥', cent: '¢' },
   ...{ infty: '∞', pi: 'π', to: '→', rightarrow: '→', Rightarrow: '→', implies: '→', therefore: ' so ', ldots: '...', dots: '...' },
 }
-const CODES = 'USD|EUR|GBP|INR|JPY|CNY|RMB|AUD|CAD|CHF|SGD|HKD|NZD|MYR|RM|ZAR|KRW|BRL|MXN|PHP|THB|IDR|VND|SEK|NOK|DKK|PLN|CZK|TRY|RUB|AED|SAR|EGP|NGN|KES|PKR|BDT|LKR|Rs'
+const CODES =
+  'USD|EUR|GBP|INR|JPY|CNY|RMB|AUD|CAD|CHF|SGD|HKD|NZD|MYR|RM|ZAR|KRW|BRL|MXN|PHP|THB|IDR|VND|SEK|NOK|DKK|PLN|CZK|TRY|RUB|AED|SAR|EGP|NGN|KES|PKR|BDT|LKR|Rs'
 const CODE_BEFORE = new RegExp(String.raw`(?<![\p{L}\d])(?:${CODES})\.?\s?(?=[-+]?\.?\d)`, 'gu')
 const CODE_BEHIND = new RegExp(String.raw`(?<=\d)\s?(?:${CODES})(?!\p{L})\.?`, 'gu')
 
@@ -94,10 +109,13 @@ export function withoutMoney(plain: string): string {
     .replace(/(?:\b(?:US|AU?|CA?|HK|NZ|S|NT|R)\s?)?[\uE002€£¥₹₩₽₺฿₫₱₦₪]/g, MONEY)
     .replace(CODE_BEFORE, MONEY)
     .replace(CODE_BEHIND, '')
-    .replace(/\uE002\s?([-+]?)\s?(\d[\d.,]*)\s?(?:([kK])|(mn?|MM?)|(bn?|B)|(tn|[tT]))(?![\p{L}\d])/gu, (_, ...found: (string | undefined)[]) => {
-      const scale = ['thousand', 'million', 'billion', 'trillion'].find((__, at) => found[at + 2] !== undefined) ?? ''
-      return `${MONEY}${found[0] ?? ''}${found[1] ?? ''} ${scale}`
-    })
+    .replace(
+      /\uE002\s?([-+]?)\s?(\d[\d.,]*)\s?(?:([kK])|(mn?|MM?)|(bn?|B)|(tn|[tT]))(?![\p{L}\d])/gu,
+      (_, ...found: (string | undefined)[]) => {
+        const scale = ['thousand', 'million', 'billion', 'trillion'].find((__, at) => found[at + 2] !== undefined) ?? ''
+        return `${MONEY}${found[0] ?? ''}${found[1] ?? ''} ${scale}`
+      },
+    )
     .replace(/([-+])\s?\uE002\s?/g, '$1')
     .replace(/\uE002\s?/g, ' ')
     .replace(/ {2,}/g, ' ')

@@ -5,10 +5,10 @@ export interface Fraction {
 }
 
 /** Numbers that need more bits than this, above or below the line, are not formed: their text is shorter than their work. */
-const MAX_BITS = 16_384n
+const MAX_BITS = 4_096n
 const LIMIT = 1n << MAX_BITS
 /** As many decimal digits: what has more is refused before it is multiplied out. */
-const MAX_DIGITS = 4_900
+const MAX_DIGITS = 1_300
 
 /** The fraction in lowest terms; undefined for a denominator of 0, and beyond the bounds. */
 export function fraction(numerator: bigint, denominator = 1n): Fraction | undefined {

@@ -275,7 +275,7 @@ export const READINGS: Readonly<Record<string, readonly Reading[]>> = {
     ['#### 2x', '2', 'wrong'],
     ['#### 2 x', '2', 'wrong'],
     ['#### 5i', '5', 'wrong'],
-    ["#### 5'9\"", '5', 'wrong'],
+    ['#### 5\'9"', '5', 'wrong'],
     ['#### 5 feet 9 inches', '5', 'unparsed'],
     ['#### 5 hours and 30 minutes', '5', 'unparsed'],
     ['#### 5 hours and 30 minutes', '30', 'unparsed'],

@@ -1,4 +1,12 @@
-import { addFractions, decimalFraction, divideFractions, formatFraction, fraction, powerOfFraction, scaleFraction } from '../../src/util/fraction'
+import {
+  addFractions,
+  decimalFraction,
+  divideFractions,
+  formatFraction,
+  fraction,
+  powerOfFraction,
+  scaleFraction,
+} from '../../src/util/fraction'
 import type { Fraction } from '../../src/util/fraction'
 
 const of = (numerator: number, denominator = 1) => fraction(BigInt(numerator), BigInt(denominator)) as Fraction
