@@ -29,6 +29,7 @@ async function builtIns(): Promise<Plugin[]> {
     import('@plumbline/plugin-pro'),
     import('@plumbline/plugin-dpo'),
     import('@plumbline/plugin-rft'),
+    import('@plumbline/labeler-math'),
   ])
   return modules.map(defaultExport)
 }

@@ -44,7 +44,11 @@ export class AnswerLabeler implements Labeler {
   readonly name = 'answer'
   readonly feedback = 'binary'
 
-  constructor(private readonly options: AnswerOptions) {}
+  constructor(
+    private readonly options: AnswerOptions,
+    /** What decides where the answers are not the same as numbers, letters or texts. */
+    private readonly equivalence?: (expected: string, given: string) => 'equal' | 'different' | 'unclear',
+  ) {}
 
   /** @throws PlumbError PLUMB_DATA_NO_ANSWER when the question has none to compare with. */
   async label(question: Question, candidates: readonly CandidateText[]): Promise<readonly Label[]> {
@@ -52,20 +56,30 @@ export class AnswerLabeler implements Labeler {
       throw new PlumbError('PLUMB_DATA_NO_ANSWER', `Question "${question.id}" has no answer to compare its candidates with.`)
     }
     const options = optionsOf(question.prompt)
-    const expected = readExpected(extractAnswer(question.answer) ?? question.answer, options)
-    return Promise.resolve(candidates.map((candidate) => this.judge(candidate, expected, options)))
+    const written = extractAnswer(question.answer) ?? question.answer
+    const expected = readExpected(written, options)
+    return Promise.resolve(candidates.map((candidate) => this.judge(candidate, written, expected, options)))
   }
 
-  private judge({ text, complete }: CandidateText, expected: Answer, options: Options): Label {
+  private judge({ text, complete }: CandidateText, written: string, expected: Answer, options: Options): Label {
     const marks = [...markedAnswers(text, { ...this.options, complete })]
     const mark = marks.length > 0 ? firstPlausible(marks, expected) : this.fallback(complete ? text : withoutLastWord(text), expected)
     if (mark === undefined || (mark.kind === 'heading' && expected.kind !== 'text' && isPlausible(mark.text, expected))) {
       return { status: 'unparsed', positive: false }
     }
     const given = readGiven(mark.text, expected, options)
-    const positive = isDoubted(text, mark, marks, expected, options) ? undefined : sameAnswer(given, expected)
+    const positive = isDoubted(text, mark, marks, expected, options) ? undefined : this.compared(mark.text, given, written, expected)
     if (positive === undefined) return { status: 'unparsed', positive: false, answer: mark.text }
     return { status: positive ? 'right' : 'wrong', positive, answer: formatAnswer(given) }
+  }
+
+  /** Whether the answers are the same; undefined where it cannot be told. */
+  private compared(text: string, given: Answer, written: string, expected: Answer): boolean | undefined {
+    const isSame = sameAnswer(given, expected)
+    if (this.equivalence === undefined || isSame === true || expected.kind === 'choice') return isSame
+    const verdict = this.equivalence(written, text)
+    if (verdict !== 'unclear') return verdict === 'equal'
+    return given.kind === 'number' && expected.kind === 'number' ? isSame : undefined
   }
 
   private fallback(text: string, expected: Answer): Mark | undefined {
