@@ -1,8 +1,13 @@
-/** An exact fraction; the denominator is positive. */
-export interface Rational {
-  readonly numerator: bigint
-  readonly denominator: bigint
-}
+import {
+  addFractions,
+  decimalFraction,
+  divideFractions,
+  multiplyFractions,
+  powerOfFraction,
+  scaleFraction,
+  subtractFractions,
+  type Fraction,
+} from '@plumbline/core'
 
 export interface Token {
   readonly kind: 'number' | 'operator' | 'other'
@@ -12,8 +17,12 @@ export interface Token {
   readonly source: string
 }
 
+/** Longer expressions, and larger values, are not evaluated: no chain of thought needs them, and work and depth stay bounded. */
+export const MAX_TOKENS = 100
+const LIMIT = 1n << 1024n
+
 const TOKEN =
-  /(?<number>\$?\s?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?%?|\$?\.\d+%?)|(?<operator>\*\*|\/\/|[-+*/=()^×÷−–]|[xX](?=\s*[\d$(.]))|(?<space>\s+)|(?<other>.)/gsu
+  /(?<number>\$?\s?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?%?|\$?\.\d+%?)|(?<operator>\*\*|\/\/|[-+*/=()^×÷−–]|[xX](?=\s{0,8}[\d$(.]))|(?<space>\s+)|(?<other>.)/gsu
 const SAME_AS: Readonly<Record<string, string>> = { '**': '^', '//': '/', '×': '*', x: '*', X: '*', '÷': '/', '−': '-', '–': '-' }
 
 /** Splits text into numbers (thousands commas, `$` and `%` included), operators and anything else; spaces vanish. */
@@ -27,77 +36,93 @@ export function tokenize(text: string): Token[] {
 
 /**
  * The exact value of an arithmetic expression: numbers, `+ - * / ^`, signs, parentheses, with the usual precedence.
- * Undefined when it is none, divides by zero, or has an exponent that is not a whole number up to 64.
+ * Undefined when it is none, divides by zero, has an exponent that is not a whole number up to 64, more than {@link MAX_TOKENS}
+ * tokens, or a value of more than 1024 bits above or below the line.
  */
-export function evaluateExpression(tokens: readonly Token[]): Rational | undefined {
-  let at = 0
-  const next = () => tokens[at]?.text
-  const takes = (operators: string) =>
-    at < tokens.length && tokens[at].kind === 'operator' && operators.includes(next()) ? tokens[at++].text : undefined
+export function evaluateExpression(tokens: readonly Token[]): Fraction | undefined {
+  return parse<Fraction | undefined>(tokens, parseNumber, apply)
+}
 
-  function sum(): Rational | undefined {
+/** Whether tokens are an expression, whatever its value; nothing is computed. */
+export function isExpression(tokens: readonly Token[]): boolean {
+  return (
+    parse<true | undefined>(
+      tokens,
+      () => true,
+      (_, a, b) => a && b,
+    ) === true
+  )
+}
+
+function parse<T>(tokens: readonly Token[], number: (text: string) => T, operate: (operator: string, a: T, b: T) => T): T | undefined {
+  if (tokens.length > MAX_TOKENS) return undefined
+  let at = 0
+  let isSound = true
+  const takes = (operators: string) => {
+    const token = tokens[at]
+    if (token?.kind !== 'operator' || !operators.includes(token.text)) return undefined
+    at++
+    return token.text
+  }
+
+  function sum(): T {
     let value = product()
-    for (let operator = takes('+-'); operator !== undefined; operator = takes('+-')) value = apply(operator, value, product())
+    for (let operator = takes('+-'); operator !== undefined; operator = takes('+-')) value = operate(operator, value, product())
     return value
   }
-  function product(): Rational | undefined {
+  function product(): T {
     let value = signed()
-    for (let operator = takes('*/'); operator !== undefined; operator = takes('*/')) value = apply(operator, value, signed())
+    for (let operator = takes('*/'); operator !== undefined; operator = takes('*/')) value = operate(operator, value, signed())
     return value
   }
-  function signed(): Rational | undefined {
+  function signed(): T {
     const sign = takes('+-')
     if (sign === undefined) return power()
-    return apply('*', rational(sign === '-' ? -1n : 1n), signed())
+    return operate(sign, number('0'), signed())
   }
-  function power(): Rational | undefined {
+  function power(): T {
     const base = atom()
-    return takes('^') === undefined ? base : apply('^', base, signed())
+    return takes('^') === undefined ? base : operate('^', base, signed())
   }
-  function atom(): Rational | undefined {
+  function atom(): T {
     if (takes('(') !== undefined) {
       const value = sum()
-      return takes(')') === undefined ? undefined : value
+      if (takes(')') === undefined) isSound = false
+      return value
     }
-    return tokens[at]?.kind === 'number' ? parseNumber(tokens[at++].text) : undefined
+    const token = tokens[at]
+    if (token?.kind === 'number') at++
+    else isSound = false
+    return number(token?.kind === 'number' ? token.text : '0')
   }
 
   const value = sum()
-  return at === tokens.length ? value : undefined
+  return isSound && at === tokens.length ? value : undefined
 }
 
 /** `12`, `0.5`, `.5`, `20%`. */
-function parseNumber(text: string): Rational {
-  const [, whole, fraction = '', percent] = /^(\d*)(?:\.(\d+))?(%?)$/.exec(text)!
-  return rational(BigInt(whole + fraction), 10n ** BigInt(fraction.length + (percent ? 2 : 0)))
+function parseNumber(text: string): Fraction | undefined {
+  const value = decimalFraction(text.replace('%', ''))
+  return value && text.endsWith('%') ? scaleFraction(value, -2) : value
 }
 
-function apply(operator: string, a: Rational | undefined, b: Rational | undefined): Rational | undefined {
-  if (!a || !b) return undefined
+function apply(operator: string, a: Fraction | undefined, b: Fraction | undefined): Fraction | undefined {
+  const value = a && b && operated(operator, a, b)
+  const isBeyond = value !== undefined && (value.numerator >= LIMIT || value.numerator <= -LIMIT || value.denominator >= LIMIT)
+  return isBeyond ? undefined : value
+}
+
+function operated(operator: string, a: Fraction, b: Fraction): Fraction | undefined {
   switch (operator) {
     case '+':
-      return rational(a.numerator * b.denominator + b.numerator * a.denominator, a.denominator * b.denominator)
+      return addFractions(a, b)
     case '-':
-      return rational(a.numerator * b.denominator - b.numerator * a.denominator, a.denominator * b.denominator)
+      return subtractFractions(a, b)
     case '*':
-      return rational(a.numerator * b.numerator, a.denominator * b.denominator)
+      return multiplyFractions(a, b)
     case '/':
-      return b.numerator === 0n ? undefined : rational(a.numerator * b.denominator, a.denominator * b.numerator)
-    default: {
-      if (b.numerator % b.denominator !== 0n) return undefined
-      const exponent = b.numerator / b.denominator
-      return exponent < 0n || exponent > 64n ? undefined : rational(a.numerator ** exponent, a.denominator ** exponent)
-    }
+      return divideFractions(a, b)
+    default:
+      return b.denominator !== 1n || b.numerator < 0n || b.numerator > 64n ? undefined : powerOfFraction(a, b.numerator)
   }
-}
-
-function rational(numerator: bigint, denominator = 1n): Rational {
-  return denominator < 0n ? { numerator: -numerator, denominator: -denominator } : { numerator, denominator }
-}
-
-/** Whether |a − b| < tolerance, exactly. */
-export function within(a: Rational, b: Rational, tolerance: Rational): boolean {
-  const difference = a.numerator * b.denominator - b.numerator * a.denominator
-  const size = difference < 0n ? -difference : difference
-  return size * tolerance.denominator < tolerance.numerator * a.denominator * b.denominator
 }

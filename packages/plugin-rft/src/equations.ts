@@ -1,4 +1,5 @@
-import { evaluateExpression, tokenize, within, type Token } from './arithmetic'
+import { withinTolerance } from '@plumbline/core'
+import { evaluateExpression, isExpression, MAX_TOKENS, tokenize, type Token } from './arithmetic'
 
 export interface Equation {
   /** As written, spaces removed. */
@@ -11,8 +12,20 @@ const TOLERANCE = { numerator: 1n, denominator: 1000n }
 
 /** The equations of a chain of thought in order: its calculator annotations `<<6*5=30>>`, or plain `6 * 5 = 30` where it has none. */
 export function equationsOf(chain: string): Equation[] {
-  const annotations = [...chain.matchAll(/<<([^>]*)>>/g)].map(([, inside]) => inside)
+  const annotations = annotationsOf(chain)
   return annotations.length > 0 ? annotations.map(annotated) : plainEquations(tokenize(chain))
+}
+
+/** What stands between `<<` and the next `>`, where that is `>>`. */
+function annotationsOf(chain: string): string[] {
+  const found: string[] = []
+  for (let start = chain.indexOf('<<'); start >= 0;) {
+    const end = chain.indexOf('>', start)
+    if (end < 0) break
+    if (chain.startsWith('>>', end)) found.push(chain.slice(start + 2, end))
+    start = chain.indexOf('<<', end)
+  }
+  return found
 }
 
 function annotated(inside: string): Equation {
@@ -26,7 +39,8 @@ function plainEquations(tokens: readonly Token[]): Equation[] {
     if (text !== '=') return []
     const left = longest(runBefore(tokens, at), (run, n) => run.slice(run.length - n))
     const right = longest(runAfter(tokens, at), (run, n) => run.slice(0, n))
-    if (!left || !right || left.filter(({ kind }) => kind === 'number').length < 2) return []
+    if (!left || !right || !evaluateExpression(left) || !evaluateExpression(right)) return []
+    if (left.filter(({ kind }) => kind === 'number').length < 2) return []
     if (lacksOperand(tokens, at - left.length)) return []
     return [{ text: [...left, tokens[at], ...right].map(({ source }) => source.replace(/\s/g, '')).join(''), holds: agree(left, right) }]
   })
@@ -36,19 +50,19 @@ const isArithmetic = (token: Token | undefined) => token !== undefined && token.
 
 function runBefore(tokens: readonly Token[], end: number): readonly Token[] {
   let start = end
-  while (isArithmetic(tokens[start - 1])) start--
+  while (end - start < MAX_TOKENS && isArithmetic(tokens[start - 1])) start--
   return tokens.slice(start, end)
 }
 
 function runAfter(tokens: readonly Token[], start: number): readonly Token[] {
   let end = start + 1
-  while (isArithmetic(tokens[end])) end++
+  while (end - start <= MAX_TOKENS && isArithmetic(tokens[end])) end++
   return tokens.slice(start + 1, end)
 }
 
-/** The longest part of a run that is an expression: what stands around it may be numbers of the sentence. */
+/** The longest part of a run that is an expression: what stands around it may be numbers of the sentence. Nothing is computed yet. */
 function longest(run: readonly Token[], part: (run: readonly Token[], n: number) => readonly Token[]): readonly Token[] | undefined {
-  for (let n = run.length; n > 0; n--) if (evaluateExpression(part(run, n))) return part(run, n)
+  for (let n = run.length; n > 0; n--) if (isExpression(part(run, n))) return part(run, n)
   return undefined
 }
 
@@ -76,7 +90,7 @@ function agree(left: readonly Token[], right: readonly Token[]): boolean {
 
 function equal(left: readonly Token[], right: readonly Token[]): boolean {
   const [a, b] = [evaluateExpression(left), evaluateExpression(right)]
-  return a !== undefined && b !== undefined && within(a, b, TOLERANCE)
+  return a !== undefined && b !== undefined && withinTolerance(a, b, TOLERANCE)
 }
 
 const withoutPercent = (token: Token): Token => ({ ...token, text: token.text.replace('%', '') })

@@ -21,6 +21,7 @@ async function builtIns(version: string): Promise<Plugin[]> {
     import('@plumbline/plugin-pro'),
     import('@plumbline/plugin-dpo'),
     import('@plumbline/plugin-rft'),
+    import('@plumbline/labeler-math'),
   ])
   // All packages of a release have its version.
   return modules.map((module) => ({ version, ...defaultExport(module) }))

@@ -2,15 +2,20 @@ import { z } from 'zod'
 import { PlumbError } from '../errors'
 import type { Question } from '../seams/records'
 import type { CandidateText, Label, Labeler } from '../seams/labeler'
-import { formatAnswer, isPlausible, readExpected, readGiven, sameAnswer, type Answer } from './compare'
-import { extractAnswer, markedAnswers, MARKERS, withoutLastWord } from './extract'
+import { formatAnswer, isPlausible, optionsOf, readExpected, readGiven, sameAnswer, type Answer, type Options } from './compare'
+import { extractAnswer, markedAnswers, MARKERS, withoutLastWord, type Mark } from './extract'
+import { isDoubted } from './doubt'
 import { lastNumber } from './number'
+import { LinearPattern } from './pattern'
 
 const patternSchema = z.string().transform((source, context) => {
   try {
-    return new RegExp(source, 'gm')
+    return new LinearPattern(source)
   } catch (error) {
-    context.addIssue({ code: 'custom', message: `must be a regular expression (${(error as Error).message})` })
+    context.addIssue({
+      code: 'custom',
+      message: `must be a regular expression without look-ahead and back-references, but ${JSON.stringify(source)} is not (${(error as Error).message})`,
+    })
     return z.NEVER
   }
 })
@@ -34,36 +39,66 @@ export const answerOptions = z.strictObject({
 
 export type AnswerOptions = z.output<typeof answerOptions>
 
-/** Right or wrong by the final answer; see the package's README for what is read and how it is compared. */
+/** Right or wrong by the final answer; docs/labels.md says what is read and how it is compared. */
 export class AnswerLabeler implements Labeler {
   readonly name = 'answer'
   readonly feedback = 'binary'
 
-  constructor(private readonly options: AnswerOptions) {}
+  constructor(
+    private readonly options: AnswerOptions,
+    /** What decides where the answers are not the same as numbers, letters or texts. */
+    private readonly equivalence?: (expected: string, given: string) => 'equal' | 'different' | 'unclear',
+  ) {}
 
   /** @throws PlumbError PLUMB_DATA_NO_ANSWER when the question has none to compare with. */
   async label(question: Question, candidates: readonly CandidateText[]): Promise<readonly Label[]> {
     if (question.answer === undefined || question.answer.trim() === '') {
       throw new PlumbError('PLUMB_DATA_NO_ANSWER', `Question "${question.id}" has no answer to compare its candidates with.`)
     }
-    const expected = readExpected(extractAnswer(question.answer) ?? question.answer)
-    return candidates.map((candidate): Label => {
-      const written = this.find(candidate, expected)
-      if (written === undefined) return { status: 'unparsed', positive: false }
-      const given = readGiven(written, expected)
-      const positive = sameAnswer(given, expected)
-      return { status: positive ? 'right' : 'wrong', positive, answer: formatAnswer(given) }
-    })
+    const options = optionsOf(question.prompt)
+    const written = extractAnswer(question.answer) ?? question.answer
+    const expected = readExpected(written, options)
+    return Promise.resolve(candidates.map((candidate) => this.judge(candidate, written, expected, options)))
   }
 
-  /** The first mark that may hold an answer of the expected kind; "I hope this answer is helpful" does not hide the number before it. */
-  private find({ text, complete }: CandidateText, expected: Answer): string | undefined {
-    const marked = [...markedAnswers(text, { ...this.options, complete })]
-    if (marked.length > 0) return marked.find((written) => isPlausible(written, expected)) ?? marked[0]
-    if (this.options.fallback === 'none') return undefined
-    const whole = complete ? text : withoutLastWord(text)
-    if (expected.kind === 'choice') return [...whole.matchAll(/\([A-Z]\)/g)].at(-1)?.[0]
-    const number = lastNumber(whole)
-    return number && whole.slice(number.start, number.end)
+  private judge({ text, complete }: CandidateText, written: string, expected: Answer, options: Options): Label {
+    const marks = [...markedAnswers(text, { ...this.options, complete })]
+    const mark = marks.length > 0 ? firstPlausible(marks, expected) : this.fallback(complete ? text : withoutLastWord(text), expected)
+    if (mark === undefined || (mark.kind === 'heading' && expected.kind !== 'text' && isPlausible(mark.text, expected))) {
+      return { status: 'unparsed', positive: false }
+    }
+    const given = readGiven(mark.text, expected, options)
+    const positive = isDoubted(text, mark, marks, expected, options) ? undefined : this.compared(mark.text, given, written, expected)
+    if (positive === undefined) return { status: 'unparsed', positive: false, answer: mark.text }
+    return { status: positive ? 'right' : 'wrong', positive, answer: formatAnswer(given) }
   }
+
+  /** Whether the answers are the same; undefined where it cannot be told. */
+  private compared(text: string, given: Answer, written: string, expected: Answer): boolean | undefined {
+    const isSame = sameAnswer(given, expected)
+    if (this.equivalence === undefined || isSame === true || expected.kind === 'choice') return isSame
+    const verdict = this.equivalence(written, text)
+    if (verdict !== 'unclear') return verdict === 'equal'
+    return given.kind === 'number' && expected.kind === 'number' ? isSame : undefined
+  }
+
+  private fallback(text: string, expected: Answer): Mark | undefined {
+    if (this.options.fallback === 'none') return undefined
+    const written = expected.kind === 'choice' ? lastSentenceWithLetter(text) : lastNumber(text)
+    return written === undefined ? undefined : { kind: 'pattern', text: written, start: 0, end: text.length }
+  }
+}
+
+/** "I hope this answer is helpful" does not hide the number before it. */
+function firstPlausible(marks: readonly Mark[], expected: Answer): Mark | undefined {
+  return marks.find(({ kind, text }) => kind !== 'heading' && isPlausible(text, expected)) ?? marks[0]
+}
+
+/** What is said with the last `(B)`: it may be said of it that it is wrong. */
+function lastSentenceWithLetter(text: string): string | undefined {
+  const last = [...text.matchAll(/\([A-Z]\)/g)].at(-1)
+  if (last === undefined) return undefined
+  const before = text.slice(Math.max(0, last.index - 300), last.index).split(/[.!?]\s|\n/)
+  const [behind = ''] = text.slice(last.index, last.index + 300).split(/[.!?](?=\s|$)|\n/, 1)
+  return `${before.at(-1) ?? ''}${behind}`
 }
