@@ -83,15 +83,21 @@ function death({ calls, ms }, folder, attempt) {
   const clock = Number(given.clock ?? among([1, 1, 30, 1000]))
   if (given.at !== undefined)
     return { what: `at ${given.at}`, hook: { pattern: given.at, nth: Number(given.nth), when: given.when, clock } }
-  const moment = random() < 0.2 ? between(0, 1200) : between(700, 700 + Math.min(4000, ms / 3))
+  // mostly counted from where a stage begins to work: start-up takes long, and longer where the machine has other work
+  const early = random() < 0.15
+  const moment = early ? between(0, 1500) : between(0, Math.max(1500, ms / 4))
   const way =
     attempt > 0 && random() < 0.1
       ? 'again'
       : among(['group', 'group', 'main', 'main', 'term-kill', 'term-twice', 'call', 'call', 'call', 'call', 'call'])
   const after = (run) => ({
-    what: `${way} after ${Math.round(moment)} ms`,
+    what: `${way} after ${Math.round(moment)} ms${early ? '' : ' of work'}`,
     hook: { clock },
-    end: async (child) => (await child.sleep(moment), run(child)),
+    end: async (child) => {
+      if (!early) await child.works()
+      await child.sleep(moment)
+      await run(child)
+    },
   })
   switch (way) {
     case 'group':

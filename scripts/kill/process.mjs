@@ -10,6 +10,9 @@ const PRELOAD = fileURLToPath(new URL('preload.cjs', import.meta.url))
 /** A run takes seconds; one that does not end is a finding as well. */
 const LONGEST_MS = 300_000
 
+/** What a run prints once a stage begins or goes on. */
+const AT_WORK = /starting|continu|resum/i
+
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /**
@@ -32,7 +35,12 @@ export async function plumbRun(folder, { hook, end } = {}) {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let said = ''
-  child.stderr.setEncoding('utf8').on('data', (text) => (said += text))
+  let working
+  const atWork = new Promise((resolve) => (working = resolve))
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    said += text
+    if (AT_WORK.test(said)) working()
+  })
   const closed = new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code, signal) => resolve({ code, signal }))
@@ -44,7 +52,7 @@ export async function plumbRun(folder, { hook, end } = {}) {
     if (!over) process.kill(group ? -child.pid : child.pid, signal)
   }
   const sleep = (ms) => Promise.race([wait(ms), closed])
-  if (end) await end({ send, sleep })
+  if (end) await end({ send, sleep, works: () => Promise.race([atWork, closed]) })
   const outcome = await closed
   clearTimeout(watchdog)
   const calls = hook && existsSync(note) ? readFileSync(note, 'utf8').split('\n').filter(Boolean) : []
@@ -53,7 +61,7 @@ export async function plumbRun(folder, { hook, end } = {}) {
 
 /** Where a run stands, from its folder and what it printed. */
 export function phase(folder, said) {
-  if (!/starting|continu|resum/i.test(said)) return 'start-up'
+  if (!AT_WORK.test(said)) return 'start-up'
   const run = join(folder, 'run')
   const stages = readdirSync(run, { withFileTypes: true }).filter((entry) => entry.isDirectory())
   const open = stages.filter(({ name }) => !existsSync(join(run, name, 'done.json')))
