@@ -1,4 +1,4 @@
-import { boundary, CONSTRAINTS, constraintOptions, detach, logOnePlusSumExp } from '@plumbline/core'
+import { boundary, combination, CONSTRAINTS, constraintOptions, detach, logOnePlusSumExp } from '@plumbline/core'
 import type { AlignmentLoss, LossManifest, ScoredGroup } from '@plumbline/core'
 import type * as tf from '@tensorflow/tfjs-core'
 import { z } from 'zod'
@@ -40,14 +40,15 @@ export class ConstrainedAlignment implements AlignmentLoss {
     const { constraint, beta, boundaryGradient } = this.options
     const better = pairs.better(scores) // s_i, [pairs]
     const worse = pairs.worse(scores) //  s_j, [pairs]
+    const behind = (other: tf.Tensor1D) => combination([other, 1], [better, -1]) // s_j − s_i, keeping the digits of both
     switch (constraint) {
       case 'none':
-        return logOnePlusSumExp(worse.sub(better)) // Eq. 6
+        return logOnePlusSumExp(behind(worse)) // Eq. 6
       case 'detached':
-        return logOnePlusSumExp(detach(worse).sub(better)) // Eq. 7
+        return logOnePlusSumExp(behind(detach(worse))) // Eq. 7
       case 'boundary': {
         const B = boundary(scores, pairs, beta, { gradient: boundaryGradient }) // min better score − β, [pairs]
-        return logOnePlusSumExp(worse.sub(better), B.mul(2).sub(better).sub(worse)) // Eq. 8
+        return logOnePlusSumExp(behind(worse), combination([B, 2], [better, -1], [worse, -1])) // Eq. 8
       }
     }
   }

@@ -1,8 +1,9 @@
-import { boundary, CONSTRAINTS, detach } from '@plumbline/core'
+import { boundary, combination, CONSTRAINTS, detach } from '@plumbline/core'
 import type { AlignmentLoss, GroupLabels, GroupScores, LossManifest, ScoredGroup, Pairs } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { z } from 'zod'
 import { dpoOptions, type DpoOptions } from './options'
+import { logOnePlusExp } from './logistic'
 import { choosePairs } from './pairing'
 
 /** The boundary's margin where none is given, nats per token, as in the other losses. */
@@ -12,7 +13,8 @@ const BETA = 0.15
  * Direct Preference Optimization (arXiv:2305.18290): the log-ratio to a frozen reference is a reward, and the better of two
  * candidates should have the larger one.
  *
- * Shapes: logProbs, referenceLogProbs [k], nats summed over the completion.
+ * Shapes: logRatios [k], nats summed over the completion. They are differences of nearly equal sums, and so are their margins: both are
+ * taken in double precision, and only a pair's margin becomes a float32.
  */
 export class Dpo implements AlignmentLoss {
   readonly manifest: LossManifest
@@ -33,49 +35,41 @@ export class Dpo implements AlignmentLoss {
     }
   }
 
-  loss({ logProbs, referenceLogProbs, lengths, rewards }: ScoredGroup): tf.Scalar {
+  loss({ logRatios, lengths, rewards }: ScoredGroup): tf.Scalar {
     const pairs = choosePairs(rewards, this.options.pairing)
     if (pairs.isEmpty) return tf.scalar(0)
-    const ratio = logProbs.sub<tf.Tensor1D>(referenceLogProbs!) // r = log π(c|q) − log π_ref(c|q), [k]
-    return this.options.lossType === 'ipo' ? this.ipo(ratio.div(tf.tensor1d([...lengths])), pairs) : this.margin(ratio, lengths, pairs)
+    const ratio = logRatios! // r = log π(c|q) − log π_ref(c|q), [k]
+    if (this.options.lossType !== 'ipo') return this.margin(ratio, lengths, pairs)
+    const perToken = lengths.map((n) => 1 / n)
+    return this.ipo(combination([ratio, perToken]), pairs)
   }
 
   /** The losses of β_d (r_w − r_l): Eq. 7 and its smoothed, robust and hinge forms. */
   private margin(ratio: tf.Tensor1D, lengths: readonly number[], pairs: Pairs): tf.Scalar {
     const { constraint, beta = BETA, boundaryGradient, dpoBeta, lossType, labelSmoothing: ε } = this.options
-    const chosen = pairs.better(ratio).mul(dpoBeta) // β_d r_w, [pairs]
-    const open = pairs.worse(ratio).mul(dpoBeta) //     β_d r_l, [pairs]
-    const rejected = constraint === 'detached' ? detach(open) : open
-    const wrong = rejected.sub(chosen) // how far the pair stands the wrong way round
+    const better = pairs.better(ratio) // r_w, [pairs]
+    const open = pairs.worse(ratio) //     r_l, [pairs]
+    const worse = constraint === 'detached' ? detach(open) : open
+    const wrong = combination([worse, dpoBeta], [better, -dpoBeta]) // how far the pair stands the wrong way round
     if (constraint === 'boundary') {
       const band = lengths.map((n) => beta * n) // β is per token, the ratio is a sum
-      const B = boundary(ratio, pairs, band, { gradient: boundaryGradient }).mul(dpoBeta)
+      const B = boundary(ratio, pairs, band, { gradient: boundaryGradient })
+      const above = combination([B, dpoBeta], [better, -dpoBeta])
+      const below = combination([B, dpoBeta], [worse, -dpoBeta]) // how far r_l lies below B
       // the hinge's own margin reaches below B, so its push ends there
-      if (lossType === 'hinge')
-        return tf
-          .relu(tf.maximum(rejected, B).sub(chosen).add(1))
-          .add(tf.relu(B.sub(rejected)))
-          .mean()
-      return logOnePlusExpOfTwo(wrong, B.mul(2).sub(chosen).sub(rejected)).mean()
+      if (lossType === 'hinge') return tf.relu(tf.maximum(wrong, above).add(1)).add(tf.relu(below)).mean()
+      return logOnePlusExp(wrong, combination([above, 1], [below, 1])).mean()
     }
+    const right = combination([wrong, -1])
     switch (lossType) {
       case 'hinge':
         return tf.relu(wrong.add(1)).mean() // SLiC (arXiv:2305.10425) on the log-ratio, as in TRL
       case 'robust':
         // rDPO (arXiv:2403.00409): unbiased where a label is flipped with probability ε
-        return tf
-          .softplus(wrong)
-          .mul(1 - ε)
-          .sub(tf.softplus(wrong.neg()).mul(ε))
-          .div(1 - 2 * ε)
-          .mean()
+        return combination([logOnePlusExp(wrong), (1 - ε) / (1 - 2 * ε)], [logOnePlusExp(right), -ε / (1 - 2 * ε)]).mean()
       default:
-        // Eq. 7, and cDPO where ε > 0; softplus(x) = −log σ(−x)
-        return tf
-          .softplus(wrong)
-          .mul(1 - ε)
-          .add(tf.softplus(wrong.neg()).mul(ε))
-          .mean()
+        // Eq. 7, and cDPO where ε > 0; log(1 + exp(x)) = −log σ(−x)
+        return combination([logOnePlusExp(wrong), 1 - ε], [logOnePlusExp(right), ε]).mean()
     }
   }
 
@@ -83,7 +77,7 @@ export class Dpo implements AlignmentLoss {
   private ipo(meanRatio: tf.Tensor1D, pairs: Pairs): tf.Scalar {
     const { constraint, dpoBeta } = this.options
     const worse = pairs.worse(meanRatio)
-    const margin = pairs.better(meanRatio).sub(constraint === 'detached' ? detach(worse) : worse)
+    const margin = combination([pairs.better(meanRatio), 1], [constraint === 'detached' ? detach(worse) : worse, -1])
     return margin
       .sub(1 / (2 * dpoBeta))
       .square()
@@ -109,10 +103,4 @@ export class Dpo implements AlignmentLoss {
       'rewards/accuracies': mean((w, l) => Number(reward(w) > reward(l))),
     }
   }
-}
-
-/** log(1 + e^a + e^b), element by element; never overflows, and keeps its digits where both are far below 0. */
-function logOnePlusExpOfTwo(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
-  const first = tf.softplus(a)
-  return first.add(tf.softplus(b.sub(first)))
 }

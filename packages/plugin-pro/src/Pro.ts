@@ -1,6 +1,6 @@
-import { boundary, CONSTRAINTS, constraintOptions, detach, Pairs } from '@plumbline/core'
+import { boundary, combination, CONSTRAINTS, constraintOptions, detach, Pairs } from '@plumbline/core'
 import type { AlignmentLoss, LossManifest, ScoredGroup } from '@plumbline/core'
-import * as tf from '@tensorflow/tfjs-core'
+import type * as tf from '@tensorflow/tfjs-core'
 import { z } from 'zod'
 import { sumOfLogOnePlusSumExp } from './segments'
 
@@ -36,20 +36,23 @@ export class Pro implements AlignmentLoss {
   loss({ scores, rewards }: ScoredGroup): tf.Scalar {
     const { constraint, beta, boundaryGradient } = this.options
     const pairs = Pairs.ranked(rewards) // (k, j) with r_k > r_j; ties give none
-    const gaps = pairs.betterIndex.map((k, n) => rewards[k] - rewards[pairs.worseIndex[n]])
+    const d = pairs.betterIndex.map((k, n) => rewards[k] - rewards[pairs.worseIndex[n]]) // d_kj = 1 / T_k^j
     const widest = rewards.map((r_k) => r_k - Math.min(...rewards))
-    const d = tf.tensor1d(gaps) // d_kj = 1 / T_k^j, [pairs]
-    const d_kk = tf.tensor1d(pairs.betterIndex.map((k) => widest[k])) // max_j d_kj, [pairs]
-    const s_k = pairs.better(scores).mul<tf.Tensor1D>(d_kk)
-    const s_j = pairs.worse(scores).mul<tf.Tensor1D>(d)
+    const s_k = pairs.better(scores) // [pairs]
+    const s_j = pairs.worse(scores) //  [pairs]
+    const pull = pairs.betterIndex.map((k) => -widest[k]) // −d_kk = −max_j d_kj
     switch (constraint) {
       case 'none':
-        return sumOfLogOnePlusSumExp(pairs.betterIndex, s_j.sub(s_k)) // Eq. 7, each numerator divided out
+        return sumOfLogOnePlusSumExp(pairs.betterIndex, combination([s_j, d], [s_k, pull])) // Eq. 7, each numerator divided out
       case 'detached':
-        return sumOfLogOnePlusSumExp(pairs.betterIndex, detach(s_j).sub(s_k))
+        return sumOfLogOnePlusSumExp(pairs.betterIndex, combination([detach(s_j), d], [s_k, pull]))
       case 'boundary': {
-        const B = boundary(scores, pairs, beta, { gradient: boundaryGradient }).mul(d) // (min better score − β) d_kj, [pairs]
-        return sumOfLogOnePlusSumExp(pairs.betterIndex, s_j.sub(s_k), B.mul(2).sub(s_k).sub(s_j))
+        const B = boundary(scores, pairs, beta, { gradient: boundaryGradient }) // min better score − β, [pairs]
+        return sumOfLogOnePlusSumExp(
+          pairs.betterIndex,
+          combination([s_j, d], [s_k, pull]),
+          combination([B, d.map((gap) => 2 * gap)], [s_k, pull], [s_j, d.map((gap) => -gap)]), // 2B d_kj − s_k d_kk − s_j d_kj
+        )
       }
     }
   }

@@ -1,3 +1,4 @@
+import { doubles, valuesOf } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
 
 /**
@@ -7,7 +8,7 @@ import * as tf from '@tensorflow/tfjs-core'
  */
 export function sumOfLogOnePlusSumExp(segment: readonly number[], ...exponents: readonly tf.Tensor1D[]): tf.Scalar {
   const operation = tf.customGrad((...args) => {
-    const values = (args.slice(0, exponents.length) as tf.Tensor1D[]).map((t) => t.dataSync()) // the last argument saves tensors
+    const values = (args.slice(0, exponents.length) as tf.Tensor1D[]).map((t) => Float64Array.from(valuesOf(t))) // the last argument saves tensors
     const each = (visit: (k: number, e: number) => void) => {
       for (const data of values) data.forEach((e, n) => visit(segment[n], e))
     }
@@ -23,10 +24,8 @@ export function sumOfLogOnePlusSumExp(segment: readonly number[], ...exponents: 
     let value = 0
     for (const [k, above] of rest) value += peak.get(k)! + above
     const gradFunc = (dy: tf.Tensor) => {
-      const scale = dy.dataSync()[0]
-      return values.map((data) =>
-        tf.tensor1d(Float32Array.from(data, (e, n) => scale * Math.exp(e - peak.get(segment[n])! - rest.get(segment[n])!))),
-      )
+      const scale = valuesOf(dy)[0]
+      return values.map((data) => doubles(data.map((e, n) => scale * Math.exp(e - peak.get(segment[n])! - rest.get(segment[n])!))))
     }
     return { value: tf.scalar(value), gradFunc: gradFunc as (dy: tf.Scalar) => tf.Tensor[] }
   })

@@ -1,4 +1,4 @@
-import { boundary, CONSTRAINTS, constraintOptions, logOnePlusSumExp, pick } from '@plumbline/core'
+import { boundary, combination, CONSTRAINTS, constraintOptions, logOnePlusSumExp, pick } from '@plumbline/core'
 import type { AlignmentLoss, GroupLabels, GroupRecord, LossManifest, ScoredGroup, Selection } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
 import { z } from 'zod'
@@ -47,7 +47,7 @@ export class Rft implements AlignmentLoss {
   /** Negatives are never pushed down, so only the part of Eq. 8 (AFT) that pulls them up is there. */
   private boundaryTerm(scores: tf.Tensor1D, pairs: ScoredGroup['pairs']): tf.Scalar {
     const B = boundary(scores, pairs, this.options.beta, { gradient: this.options.boundaryGradient }) // [pairs]
-    return logOnePlusSumExp(B.mul(2).sub(pairs.better(scores)).sub(pairs.worse(scores)))
+    return logOnePlusSumExp(combination([B, 2], [pairs.better(scores), -1], [pairs.worse(scores), -1]))
   }
 
   /** With sequences as units each right chain brings its question's loss along. */

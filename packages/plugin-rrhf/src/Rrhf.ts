@@ -1,4 +1,4 @@
-import { boundary, CONSTRAINTS, constraintOptions, detach } from '@plumbline/core'
+import { boundary, combination, CONSTRAINTS, constraintOptions, detach } from '@plumbline/core'
 import type { AlignmentLoss, LossManifest, ScoredGroup } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
 import { z } from 'zod'
@@ -62,6 +62,6 @@ export class Rrhf implements AlignmentLoss {
    * the longest row. The hinge is homogeneous: a prompt in that length, which this loss does not see, would only scale it.
    */
   private scores({ scores, logProbs, lengths }: ScoredGroup): tf.Tensor1D {
-    return this.options.lengthNormalization === 'paper' ? scores : logProbs.div(Math.max(...lengths))
+    return this.options.lengthNormalization === 'paper' ? scores : combination([logProbs, 1 / Math.max(...lengths)])
   }
 }

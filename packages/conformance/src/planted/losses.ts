@@ -168,6 +168,12 @@ export const plantedLosses: readonly PlantedLoss[] = [
     ({ scores, referenceLogProbs, logProbs, pairs }) =>
       pairwise({ scores: referenceLogProbs ? logProbs.sub(referenceLogProbs) : scores, pairs }),
   ),
+  planted(
+    'loss/reference-is-declared',
+    'undeclared-ratios',
+    'reads the log-ratios where there happen to be any',
+    ({ scores, logRatios, pairs }) => pairwise({ scores: logRatios ?? scores, pairs }),
+  ),
 
   planted(
     'loss/needed-covers-what-is-read',

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Pairs } from './pairs'
 import './cpu'
+import { doubles, valuesOf } from './double'
 import { held } from './held'
 
 export interface BoundaryOptions {
@@ -23,16 +24,17 @@ export function boundary(
   { gradient = 'stop' }: BoundaryOptions = {},
 ): tf.Tensor1D {
   const operation = tf.customGrad((x) => {
-    const s = (x as tf.Tensor1D).dataSync()
+    const s = valuesOf(x as tf.Tensor1D)
     const least = new Float64Array(pairs.k).fill(Infinity) // min over i ≻ j, for each j
     pairs.worseIndex.forEach((j, n) => (least[j] = Math.min(least[j], s[pairs.betterIndex[n]])))
-    const value = Float32Array.from(pairs.worseIndex, (j) => least[j] - (typeof beta === 'number' ? beta : beta[j]))
+    const value = Float64Array.from(pairs.worseIndex, (j) => least[j] - (typeof beta === 'number' ? beta : beta[j]))
 
     const gradFunc = (dy: tf.Tensor) => {
       const ds = new Float64Array(pairs.k)
       if (gradient === 'flow') {
+        const upstream = valuesOf(dy)
         const arriving = new Float64Array(pairs.k) // ∂/∂B_j, over the pairs of j
-        dy.dataSync().forEach((d, n) => (arriving[pairs.worseIndex[n]] += d))
+        pairs.worseIndex.forEach((j, n) => (arriving[j] += upstream[n]))
         const attained = pairs.worseIndex.map((j, n) => s[pairs.betterIndex[n]] === least[j])
         const ties = new Float64Array(pairs.k)
         pairs.worseIndex.forEach((j, n) => (ties[j] += Number(attained[n])))
@@ -40,9 +42,9 @@ export function boundary(
           if (attained[n]) ds[pairs.betterIndex[n]] += arriving[j] / ties[j]
         })
       }
-      return tf.tensor1d(Float32Array.from(ds))
+      return doubles(ds)
     }
-    return { value: tf.tensor1d((gradient === 'stop' ? held(value) : value) as Float32Array), gradFunc }
+    return { value: doubles(gradient === 'stop' ? held(value) : value), gradFunc }
   })
   return operation(scores)
 }

@@ -1,5 +1,3 @@
-import type * as tf from '@tensorflow/tfjs-core'
-
 /**
  * What a loss treats as a constant, held at the values of one point while the loss is evaluated at others.
  *
@@ -7,12 +5,12 @@ import type * as tf from '@tensorflow/tfjs-core'
  * gradient can be checked against finite differences. Used by `@plumbline/conformance`.
  */
 export interface HeldConstants {
-  readonly values: readonly tf.TypedArray[]
+  readonly values: readonly ArrayLike<number>[]
 }
 
 interface Hold {
   readonly replay?: HeldConstants
-  readonly recorded: tf.TypedArray[]
+  readonly recorded: ArrayLike<number>[]
   at: number
 }
 
@@ -22,7 +20,7 @@ const slot = globalThis as unknown as Record<symbol, Hold | undefined>
 
 /** Evaluates and notes every value that a gradient is stopped at, in order. */
 export function recordConstants<T>(work: () => T): { readonly result: T; readonly constants: HeldConstants } {
-  const recorded: tf.TypedArray[] = []
+  const recorded: ArrayLike<number>[] = []
   return { result: during({ recorded, at: 0 }, work), constants: { values: recorded } }
 }
 
@@ -32,10 +30,10 @@ export function withConstants<T>(replay: HeldConstants, work: () => T): T {
 }
 
 /** The values themselves, or those held in their place. */
-export function held(values: tf.TypedArray): tf.TypedArray {
+export function held(values: ArrayLike<number>): ArrayLike<number> {
   const hold = slot[KEY]
   if (!hold) return values
-  hold.recorded.push(values.slice())
+  hold.recorded.push(Float64Array.from(values))
   return hold.replay?.values[hold.at++] ?? values
 }
 

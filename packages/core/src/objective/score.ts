@@ -3,6 +3,7 @@ import { PlumbError } from '../errors'
 import type { AlignmentLoss, GroupLabels, LossManifest, ScoredGroup } from '../seams/loss'
 import type { TokenLogProbs } from '../seams/policy'
 import { onCpu } from './cpu'
+import { doubles, valuesOf } from './double'
 import { Pairs } from './pairs'
 
 /** One group as plain numbers: its labels and the summed log-probabilities a loss is evaluated at. */
@@ -66,22 +67,24 @@ export function lossAndGradient(loss: AlignmentLoss, group: GroupNumbers): LossA
 function differentiate(loss: AlignmentLoss, input: GroupNumbers): LossAndGradient {
   const { logProbs, referenceLogProbs, pairs, k, lengths, positive, rewards, reference } = input
   const labels: GroupLabels = { k, lengths, positive, rewards, reference }
-  // both are inputs, so that the division is done once and in double precision; the chain rule joins them below
-  const scores = tf.tensor1d(logProbs.map((l, c) => l / lengths[c]))
-  const sums = tf.tensor1d([...logProbs])
+  // all are inputs, so that division and difference are taken once and in double precision; the chain rule joins them below
+  const scores = doubles(logProbs.map((l, c) => l / lengths[c]))
+  const sums = doubles(logProbs)
+  const ratios = referenceLogProbs && doubles(logProbs.map((l, c) => l - referenceLogProbs[c]))
   const group: ScoredGroup = {
     ...labels,
     scores,
     logProbs: sums,
-    referenceLogProbs: referenceLogProbs && tf.tensor1d([...referenceLogProbs]),
+    referenceLogProbs: referenceLogProbs && doubles(referenceLogProbs),
+    logRatios: ratios,
     pairs: pairs ?? pairsOf(labels, loss.manifest.feedback),
   }
-  const { value, grads } = tf.engine().gradients(() => scalar(loss, group), [scores, sums], undefined, true)
-  const byScore = grads[0]?.dataSync()
-  const bySum = grads[1]?.dataSync()
+  const inputs = ratios ? [scores, sums, ratios] : [scores, sums]
+  const { value, grads } = tf.engine().gradients(() => scalar(loss, group), inputs, undefined, true)
+  const [byScore, ...bySum] = (grads as (tf.Tensor | null | undefined)[]).map((gradient) => gradient && valuesOf(gradient))
   return {
-    loss: value.dataSync()[0],
-    gradient: lengths.map((n, c) => (byScore ? byScore[c] / n : 0) + (bySum ? bySum[c] : 0)),
+    loss: valuesOf(value)[0],
+    gradient: lengths.map((n, c) => bySum.reduce((sum, by) => sum + (by ? by[c] : 0), byScore ? byScore[c] / n : 0)),
   }
 }
 

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import './cpu'
+import { double, doubles, keeping, valuesOf } from './double'
 import { held } from './held'
 
 /** Stop-gradient, D(·) in the formulas: the same values, and a zero gradient. tfjs has none of its own. */
@@ -9,9 +10,9 @@ export function detach<T extends tf.Tensor>(t: T): T {
 }
 
 function constant(t: tf.Tensor): tf.Tensor {
-  const values = t.dataSync()
+  const values = valuesOf(t)
   const kept = held(values)
-  return kept === values ? tf.clone(t) : tf.tensor(kept, t.shape, t.dtype)
+  return kept === values ? tf.clone(t) : keeping(kept, t.shape)
 }
 
 /**
@@ -24,7 +25,7 @@ export function logOnePlusSumExp(...exponents: readonly tf.Tensor1D[]): tf.Scala
   if (exponents.length === 0) return tf.scalar(0)
   const operation = tf.customGrad((...args) => {
     const inputs = args.slice(0, exponents.length) as tf.Tensor1D[] // the last argument is the function that saves tensors
-    const values = inputs.map((t) => t.dataSync())
+    const values = inputs.map((t) => Float64Array.from(valuesOf(t)))
     let peak = 0
     for (const data of values) for (const e of data) if (!(e <= peak)) peak = e // NaN included
     let sum = 0
@@ -32,10 +33,10 @@ export function logOnePlusSumExp(...exponents: readonly tf.Tensor1D[]): tf.Scala
     // with the peak at 0 the "1 +" is the largest term
     const rest = peak === 0 ? Math.log1p(sum) : Math.log(Math.exp(-peak) + sum)
     const gradFunc = (dy: tf.Tensor) => {
-      const scale = dy.dataSync()[0]
-      return values.map((data) => tf.tensor1d(Float32Array.from(data, (e) => scale * Math.exp(e - peak - rest))))
+      const scale = valuesOf(dy)[0]
+      return values.map((data) => doubles(data.map((e) => scale * Math.exp(e - peak - rest))))
     }
-    return { value: tf.scalar(peak + rest), gradFunc: gradFunc as (dy: tf.Scalar) => tf.Tensor[] }
+    return { value: double(peak + rest), gradFunc: gradFunc as (dy: tf.Scalar) => tf.Tensor[] }
   })
   return operation(...(exponents as tf.Tensor1D[]))
 }
@@ -47,14 +48,14 @@ export function logOnePlusSumExp(...exponents: readonly tf.Tensor1D[]): tf.Scala
  */
 export function pick(values: tf.Tensor1D, index: readonly number[]): tf.Tensor1D {
   const operation = tf.customGrad((x) => {
-    const data = (x as tf.Tensor1D).dataSync()
+    const data = valuesOf(x as tf.Tensor1D)
     const gradFunc = (dy: tf.Tensor) => {
       const gradient = new Float64Array(data.length)
-      const upstream = dy.dataSync()
+      const upstream = valuesOf(dy)
       for (let n = 0; n < index.length; n++) gradient[index[n]] += upstream[n]
-      return tf.tensor1d(Float32Array.from(gradient))
+      return doubles(gradient)
     }
-    return { value: tf.tensor1d(Float32Array.from(index, (i) => data[i])), gradFunc }
+    return { value: doubles(index.map((i) => data[i])), gradFunc }
   })
   return operation(values)
 }

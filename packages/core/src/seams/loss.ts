@@ -44,6 +44,11 @@ export interface ScoredGroup {
   readonly logProbs: tf.Tensor1D
   /** The same under the frozen reference policy; present when the manifest asks for it. Shape [k]. */
   readonly referenceLogProbs?: tf.Tensor1D
+  /**
+   * logProbs − referenceLogProbs, taken in double precision before it becomes a tensor; present with `referenceLogProbs`. Its gradient
+   * counts as one of `logProbs`. Shape [k], nats.
+   */
+  readonly logRatios?: tf.Tensor1D
   /** n_c, completion tokens with EOS, never padded. */
   readonly lengths: readonly number[]
   /** Right or wrong. All false for ranked data without labels. */

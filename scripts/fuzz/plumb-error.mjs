@@ -1,0 +1,2 @@
+import { createRequire } from 'node:module'
+export const { isPlumbError } = createRequire(import.meta.url)('@plumbline/core')
