@@ -29,7 +29,7 @@ export function dependenciesOf(resolved: ResolvedConfig, backend: Backend, codeV
         throw new PlumbError('PLUMB_UNKNOWN_FORMAT', `No data source of the config has the format "${format}".`, path)
       return found.reader
     },
-    prompt: (question, tokenizer) => renderPrompt(question, config.prompt, tokenizer),
+    prompt: (record, tokenizer) => renderPrompt(record, config.prompt, tokenizer),
     codeVersion,
   }
 }

@@ -1,6 +1,6 @@
 import type { AlignVariant, DataSource } from '../config/schema'
 import type { WeightedLoss } from '../objective/groups'
-import type { RenderedPrompt } from '../prompt/render'
+import type { PromptSource, RenderedPrompt } from '../prompt/render'
 import type { DatasetReader } from '../seams/dataset'
 import type { Labeler } from '../seams/labeler'
 import type { Backend, OpenOptions } from '../seams/policy'
@@ -17,8 +17,8 @@ export interface RunDependencies {
   losses(variant: AlignVariant): readonly WeightedLoss[]
   /** The reader of a source, with the source's own options. */
   dataset(source: DataSource): DatasetReader
-  /** The model's prompt for a question, as the config's `prompt` says: template or chat. */
-  prompt(question: string, tokenizer: Tokenizer): RenderedPrompt
+  /** The model's prompt for a record, as the config's `prompt` says: template or chat. */
+  prompt(record: PromptSource, tokenizer: Tokenizer): RenderedPrompt
   /** Part of every artifact's key: the versions of core, of the backend and of the plugins, e.g. `core 0.1.0, onnx 0.1.0`. */
   readonly codeVersion: string
 }

@@ -79,6 +79,8 @@ export async function testCandidates(context: StageContext, data: RunData, model
   return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy }, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       const prompts = encodePrompts(context, data.test.records, policy)
+      const encoder = context.encoder(policy)
+      const ending = encoder.ending(data.test.records, config.sample.stop)
       const completions = await collect({
         name: 'completions.jsonl',
         desk,
@@ -88,13 +90,14 @@ export async function testCandidates(context: StageContext, data: RunData, model
         produce: (missing) =>
           policy.generate(
             [...missing].map(([id, candidates]) => ({ id, prompt: prompts.get(id)!, candidates })),
-            sampling,
+            { ...sampling, ...ending },
             { signal },
           ),
       })
       const lines: TestQuestion[] = []
-      for (const { id, prompt, answer } of data.test.records) {
-        const candidates = distinct(completions.get(id)!)
+      for (const record of data.test.records) {
+        const { id, prompt, answer } = record
+        const candidates = distinct(completions.get(id)!.map((completion) => encoder.sampled(record, completion)))
         const labels = await context.judge.label(
           { id, prompt, answer },
           candidates.map(({ text, finish }) => ({ text, complete: finish !== 'length' })),
@@ -194,6 +197,7 @@ async function greedyAnswers(context: StageContext, desk: StageDesk, records: re
   const { config, signal } = context
   const { maxNewTokens, stop } = config.evaluate
   const prompts = encodePrompts(context, records, policy)
+  const ending = context.encoder(policy).ending(records, stop)
   const completions = await collect({
     name: 'answers.jsonl',
     desk,
@@ -203,7 +207,7 @@ async function greedyAnswers(context: StageContext, desk: StageDesk, records: re
     produce: (missing) =>
       policy.generate(
         [...missing].map(([id, candidates]) => ({ id, prompt: prompts.get(id)!, candidates })),
-        { seed: config.seed, temperature: 0, maxNewTokens, stop },
+        { seed: config.seed, temperature: 0, maxNewTokens, ...ending },
         { signal },
       ),
   })

@@ -20,11 +20,11 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
   if (isGiven(dependencies.sampler)) return givenStage(context, data, model, modelHash)
   const { k } = config.sample
   const { records } = data.questions
-  const sampling = samplingOf(config.sample, config.seed)
   const determinedBy = { model: modelHash, section: config.sample, prompt: config.prompt, questions: data.questions.hash }
   return context.run({ stage: 'sample', determinedBy }, (desk) =>
     context.withPolicy(model, async (policy) => {
       const encoder = context.encoder(policy)
+      const sampling = { ...samplingOf(config.sample, config.seed), ...encoder.ending(records, config.sample.stop) }
       const questions = records.map((record) => ({
         record,
         promptTokens: encoder.question(record),
@@ -41,15 +41,16 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
         produce: (missing) => {
           const requests = [...missing].map(([id, candidates]) => {
             const { record, promptTokens } = byId.get(id)!
-            return { question: { id, prompt: record.prompt, answer: record.answer }, promptTokens, candidates }
+            return { question: { id, prompt: record.prompt, messages: record.messages, answer: record.answer }, promptTokens, candidates }
           })
           return dependencies.sampler.sample(requests, { policy, sampling, signal })
         },
       })
 
       const counts = { questions: records.length, sampled: 0, duplicate: 0, truncated: 0, empty: 0 }
-      const lines = questions.map(({ record: { id }, promptTokens, references }): SampledQuestion => {
-        const all = completions.get(id)!
+      const lines = questions.map(({ record, promptTokens, references }): SampledQuestion => {
+        const { id } = record
+        const all = completions.get(id)!.map((completion) => encoder.sampled(record, completion))
         counts.sampled += all.length
         counts.truncated += all.filter(({ finish }) => finish === 'length').length
         const candidates = distinct(all)

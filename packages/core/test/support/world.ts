@@ -136,7 +136,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
     labeler: options.labeler ?? lastWord,
     losses: (variant) => variant.losses.map(({ loss, weight }) => ({ name: loss, loss: losses[loss], weight })),
     dataset: () => jsonReader,
-    prompt: (text, tokenizer) => renderPrompt(text, config.prompt, tokenizer),
+    prompt: (record, tokenizer) => renderPrompt(record, config.prompt, tokenizer),
     codeVersion: 'test',
   }
   return { folder, config, backend, dependencies }
