@@ -23,10 +23,12 @@ export class ChatTemplate {
    */
   render(messages: readonly ChatMessage[], options: RenderChatOptions = {}): string {
     const text = this.write(messages, options)
+    // Behind an answer only the answer counts: the prompt is what was rendered without it.
+    const first = options.addGenerationPrompt === false ? messages.length - 1 : 0
     for (const [i, { content }] of messages.entries()) {
-      if (!holds(text, content, i === messages.length - 1)) this.dropped(messages, i)
+      if (i >= first && !holds(text, content, i === messages.length - 1)) this.dropped(messages, i)
     }
-    this.checkRoles(messages, options)
+    this.checkRoles(messages, options, first)
     return text
   }
 
@@ -57,19 +59,27 @@ export class ChatTemplate {
   }
 
   /** Two messages may say the same, or words of the template; with contents that occur nowhere else, each must be found. */
-  private checkRoles(messages: readonly ChatMessage[], options: RenderChatOptions): void {
-    const roles = messages.map(({ role, content }) => `${role}${content === '' ? ' empty' : ''}`).join()
-    if (this.whole.has(roles)) return
-    const marked = messages.map(({ role, content }, i) => ({ role, content: content === '' ? '' : `plumb${i}line` }))
+  private checkRoles(messages: readonly ChatMessage[], options: RenderChatOptions, first: number): void {
+    const isThought = (i: number) => i === messages.length - 1 && (messages[i]?.content.includes('</think>') ?? false)
+    const kinds = messages.map(({ role, content }, i) => `${role}${content === '' ? ' empty' : ''}${isThought(i) ? ' thinks' : ''}`)
+    const key = [first, ...kinds].join()
+    if (this.whole.has(key)) return
+    const parts = messages.map(({ content }, i) =>
+      content === '' ? [] : isThought(i) ? [`plumb${i}thought`, `plumb${i}line`] : [`plumb${i}line`],
+    )
+    const marked = messages.map(({ role }, i): ChatMessage => {
+      const [only = '', answer] = parts[i] ?? []
+      return { role, content: answer === undefined ? only : `<think>\n${only}\n</think>\n\n${answer}` }
+    })
     let text: string | undefined
     try {
       text = this.write(marked, options)
     } catch {
       // It refuses these contents, not those; what they say was looked for already.
     }
-    const missing = text === undefined ? -1 : marked.findIndex(({ content }) => !text.includes(content))
+    const missing = parts.findIndex((some, i) => i >= first && text !== undefined && !some.every((part) => text.includes(part)))
     if (missing >= 0) this.dropped(messages, missing)
-    this.whole.add(roles)
+    this.whole.add(key)
   }
 
   private dropped(messages: readonly ChatMessage[], i: number): never {

@@ -41,8 +41,9 @@ export interface Tokenizer {
   /**
    * The messages through the model's chat template, as text, ending where the assistant's answer starts, or, without the
    * generation prompt, behind the last message. The text holds the template's special tokens, so it is encoded without
-   * `addSpecial`. It holds what every message says, white space at their ends aside. Equal arguments give equal text: a template
-   * that asks for the date gets `options.date`. Absent where the model has no chat template.
+   * `addSpecial`. It holds what every message says (without the generation prompt: what the last one says), white space at their
+   * ends aside. Equal arguments give equal text: a template that asks for the date gets `options.date`. Absent where the model has
+   * no chat template.
    * @throws PlumbError PLUMB_CHAT_TEMPLATE when the template refuses the messages, PLUMB_CHAT_TEMPLATE_DROPS when it leaves
    *   one out.
    */
