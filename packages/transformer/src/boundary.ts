@@ -34,7 +34,8 @@ export function encodePair(tokenizer: PairTokenizer, prompt: string, completion:
   const where = around(prompt, completion)
   const text = tokenizer.normalise(tokenizer.decode(head) + completion)
   for (const tokens of continuations(tokenizer, completion)) {
-    if (tokenizer.normalise(tokenizer.decode([...head, ...tokens])) === text) return { prompt: head, completion: tokens, exact: false, where }
+    if (tokenizer.normalise(tokenizer.decode([...head, ...tokens])) === text)
+      return { prompt: head, completion: tokens, exact: false, where }
   }
   const message = 'A token crosses the boundary between prompt and completion, and no tokens continue the prompt to the same text.'
   throw new PlumbError('PLUMB_TOKEN_BOUNDARY', message, where)

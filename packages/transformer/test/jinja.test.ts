@@ -9,7 +9,10 @@ interface Recorded {
 
 const { context, snippets } = JSON.parse(readFileSync(join(__dirname, 'fixtures/templates.json'), 'utf8')) as Recorded
 const render = (template: string, variables: Readonly<Record<string, unknown>> = context) =>
-  new Template(template).render(variables, { strftimeNow: () => '', extent: { messages: (variables.messages as unknown[] | undefined)?.length ?? 1, length: 100 } })
+  new Template(template).render(variables, {
+    strftimeNow: () => '',
+    extent: { messages: (variables.messages as unknown[] | undefined)?.length ?? 1, length: 100 },
+  })
 
 /** What the engine does not know and says so, although Jinja 2 does. */
 const REFUSED: readonly string[] = [
@@ -55,7 +58,10 @@ describe('a template cannot run or grow without bound', () => {
     ['a text that doubles', `{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}`],
     ['a list that doubles', `{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}`],
     ['much output', `{% for i in range(100000) %}${'x'.repeat(100)}{% endfor %}`],
-    ['replacements that multiply', `{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(9) %}{% set ns.x = ns.x|replace('a', ns.x) %}{% endfor %}`],
+    [
+      'replacements that multiply',
+      `{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(9) %}{% set ns.x = ns.x|replace('a', ns.x) %}{% endfor %}`,
+    ],
     ['a macro that calls itself', '{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}'],
     ['an indentation', "{{ 'a\nb'|indent(1000000000) }}"],
     ['a filter over a loop', '{{ range(100000)|map(attribute="x")|list }}'.replace('map(attribute="x")', 'join(range(90000)|join)')],
@@ -67,7 +73,8 @@ describe('a template cannot run or grow without bound', () => {
 
   it('a conversation of a thousand turns renders', () => {
     const messages = Array.from({ length: 1000 }, (_, i) => ({ role: i % 2 ? 'assistant' : 'user', content: `line ${i}` }))
-    const template = "{% for m in messages %}{% if m['role'] == 'user' %}U: {{ m['content']|trim }}{% else %}A: {{ m['content'] }}{% endif %}\n{% endfor %}"
+    const template =
+      "{% for m in messages %}{% if m['role'] == 'user' %}U: {{ m['content']|trim }}{% else %}A: {{ m['content'] }}{% endif %}\n{% endfor %}"
     expect(render(template, { messages }).length).toBe(messages.reduce((sum, { content }) => sum + content.length + 3, 0))
   })
 })

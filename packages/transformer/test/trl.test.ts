@@ -68,7 +68,9 @@ describe.each(Object.entries(expected))("TRL's tokens with %s", (name, { eos, bo
         else {
           // TRL trains the tokens behind a boundary that is none; here they continue the prompt, to the same text and one end.
           const text = (ids: readonly number[]) => tokenizer.decode(ids, { special: true }).normalize('NFC')
-          expect(text([...example.prompt, ...example.completion])).toBe(text(tokens.prompt) + `${fill(completion)}${show(eos)}`.normalize('NFC'))
+          expect(text([...example.prompt, ...example.completion])).toBe(
+            text(tokens.prompt) + `${fill(completion)}${show(eos)}`.normalize('NFC'),
+          )
           expect(example.completion.at(-1)).toBe(eos)
         }
       },
@@ -108,7 +110,6 @@ describe.each(Object.entries(expected))("TRL's tokens with %s", (name, { eos, bo
  * Here the answer continues the prompt, to this end.
  */
 const ENDS: Readonly<Record<string, string>> = { thinking: '<|im_end|>\n', mistral_nemo: '</s>' }
-
 
 /** Conversations of which the template leaves out what the answer says: refused here, trained without it by TRL. */
 const DROPPED: Readonly<Record<string, string>> = {

@@ -109,16 +109,12 @@ export const modelSchema = z.union([
 ])
 
 export const promptSchema = z.strictObject({
-  template: z
-    .string()
-    .includes('{prompt}', { error: 'must contain {prompt}' })
-    .optional()
-    .meta({
-      description:
-        "How a question becomes the model's prompt, or, with a chat template, the user's message: `{prompt}` is replaced. The completion's text is appended as it is. Conversations of the data are not put into it.",
-      whenAbsent:
-        '`"{prompt}\\n"` for questions; `"{prompt}"` for prompts that are the very text to continue (TRL\'s standard types), and with a chat template',
-    }),
+  template: z.string().includes('{prompt}', { error: 'must contain {prompt}' }).optional().meta({
+    description:
+      "How a question becomes the model's prompt, or, with a chat template, the user's message: `{prompt}` is replaced. The completion's text is appended as it is. Conversations of the data are not put into it.",
+    whenAbsent:
+      '`"{prompt}\\n"` for questions; `"{prompt}"` for prompts that are the very text to continue (TRL\'s standard types), and with a chat template',
+  }),
   chat: z
     .literal(['auto', true, false])
     .default('auto')

@@ -81,11 +81,13 @@ export class Encoder {
     const isChat = rendered.answered !== undefined
     const end = isChat ? '' : this.endText()
     const { text, exact } = this.located(record, () => continuationOf(rendered, chain, end))
-    const pair = this.pair(record, rendered, text)
-    this.fitting(pair.prompt, record)
-    // An end that is no text of its own (or is not taken for the token) is appended as a token.
     const { eosId } = tokenizer
-    const completion = isChat || end !== '' || eosId === undefined ? pair.completion : [...pair.completion, eosId]
+    const whole = this.pair(record, rendered, text)
+    const isEnded = isChat || eosId === undefined || whole.completion.at(-1) === eosId
+    // An end that is no text of its own, or is not taken for the token beside other text, is appended as a token.
+    const pair = isEnded || text === chain ? whole : this.pair(record, rendered, chain)
+    const completion = isEnded ? pair.completion : [...pair.completion, eosId]
+    this.fitting(pair.prompt, record)
     if (pair.prompt.length + completion.length > this.model.contextLength || completion.length === 0) {
       this.tooLong++
       return undefined
@@ -156,9 +158,7 @@ export class Encoder {
 
   private pair(record: GroupRecord, rendered: RenderedPrompt, continuation: string): TokenPair {
     const { tokenizer } = this.model
-    return this.cache.get(tokenizer, rendered, continuation, () =>
-      this.located(record, () => tokenPair(tokenizer, rendered, continuation)),
-    )
+    return this.cache.get(tokenizer, rendered, continuation, () => this.located(record, () => tokenPair(tokenizer, rendered, continuation)))
   }
 
   /** The end-of-sequence token as text, where that text is taken for the token. */

@@ -100,7 +100,12 @@ export function referenceGroup(id: string, prompt: readonly number[], completion
 }
 
 /** Says what encoding left out, repaired or may have got otherwise than meant. */
-export function noteEncoding(encoder: Encoder, desk: StageDesk, title: string, what: 'reference chain' | 'candidate' = 'reference chain'): void {
+export function noteEncoding(
+  encoder: Encoder,
+  desk: StageDesk,
+  title: string,
+  what: 'reference chain' | 'candidate' = 'reference chain',
+): void {
   for (const { level, message } of encodingNotices(encoder, title, what)) desk.notice(level, message)
 }
 

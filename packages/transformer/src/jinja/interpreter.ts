@@ -148,7 +148,8 @@ export class Interpreter extends jinja.Interpreter {
         return character === undefined ? v.absent() : v.string(character)
       }
     }
-    if (v.isDict(object) && !object.value.has('items') && (property as Named).value === 'items') return v.callable(() => pairs(object.value))
+    if (v.isDict(object) && !object.value.has('items') && (property as Named).value === 'items')
+      return v.callable(() => pairs(object.value))
     const member: Member = { ...(node as Member), object: ready(object) }
     return super.evaluateMemberExpression(member, environment)
   }
@@ -175,7 +176,8 @@ export class Interpreter extends jinja.Interpreter {
       const each = { type: 'Identifier', value: (mapped as Named).value } as JinjaNode
       return v.list((items(operand) ?? notIterable(operand)).map((item) => this.applyFilter(item, each, environment)))
     }
-    if (name === 'selectattr' || name === 'rejectattr') return this.byAttribute(operand, name === 'selectattr', call?.args ?? [], environment)
+    if (name === 'selectattr' || name === 'rejectattr')
+      return this.byAttribute(operand, name === 'selectattr', call?.args ?? [], environment)
     return this.budget.checked(super.applyFilter(operand, filter, environment))
   }
 
@@ -183,7 +185,8 @@ export class Interpreter extends jinja.Interpreter {
   private byAttribute(operand: JinjaValue, select: boolean, args: readonly JinjaNode[], environment: JinjaEnvironment): JinjaValue {
     const [positional, keywords] = this.evaluateArguments(args, environment)
     const [attribute, test, against] = positional
-    if (attribute === undefined || keywords.size > 0) throw new Error('selectattr and rejectattr take an attribute, a test and its argument')
+    if (attribute === undefined || keywords.size > 0)
+      throw new Error('selectattr and rejectattr take an attribute, a test and its argument')
     const name = test === undefined ? '' : v.text(test)
     const holds = (value: JinjaValue): boolean => {
       if (test === undefined) return value.__bool__().value

@@ -105,7 +105,7 @@ function split(self: string, args: readonly JinjaValue[]): string[] {
     return parts.length - 1 <= most ? parts : [...parts.slice(0, most), parts.slice(most).join(by)]
   }
   const words: string[] = []
-  for (let rest = strip(self, 'left'); rest !== ''; ) {
+  for (let rest = strip(self, 'left'); rest !== '';) {
     const end = words.length >= most ? -1 : rest.search(SPACE)
     words.push(end < 0 ? rest : rest.slice(0, end))
     rest = end < 0 ? '' : strip(rest.slice(end), 'left')

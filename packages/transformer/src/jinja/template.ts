@@ -39,8 +39,21 @@ export class Template {
         throw new Error(message === undefined ? 'raise_exception()' : v.text(message))
       }),
     )
-    environment.setVariable('range', v.callable((args) => v.list(range(args.map(({ value }) => value), budget).map(v.integer))))
-    environment.setVariable('strftime_now', v.callable(([format]) => v.string(strftimeNow(v.text(format ?? v.string(''))))))
+    environment.setVariable(
+      'range',
+      v.callable((args) =>
+        v.list(
+          range(
+            args.map(({ value }) => value),
+            budget,
+          ).map(v.integer),
+        ),
+      ),
+    )
+    environment.setVariable(
+      'strftime_now',
+      v.callable(([format]) => v.string(strftimeNow(v.text(format ?? v.string(''))))),
+    )
     for (const [name, value] of Object.entries(variables)) environment.set(name, value)
     return v.text(new Interpreter(environment, budget).evaluate(this.program, environment))
   }

@@ -106,7 +106,9 @@ export function equals(a: JinjaValue, b: JinjaValue): boolean {
     return a.value.length === b.value.length && a.value.every((item, i) => equals(item, b.value[i] ?? absent()))
   }
   if (isDict(a) && isDict(b)) {
-    return a.value.size === b.value.size && [...a.value].every(([key, item]) => b.value.has(key) && equals(item, b.value.get(key) ?? absent()))
+    return (
+      a.value.size === b.value.size && [...a.value].every(([key, item]) => b.value.has(key) && equals(item, b.value.get(key) ?? absent()))
+    )
   }
   return a.type === b.type && a.value === b.value
 }
@@ -135,11 +137,20 @@ export function json(value: JinjaValue, options: JsonOptions = {}, depth = 0): s
   if (isBoolean(value)) return String(value.value)
   if (isString(value)) return jsonText(value.value)
   if (isNumber(value)) return repr(value)
-  if (isList(value)) return wrap('[', value.value.map((item) => json(item, options, depth + 1)), ']')
+  if (isList(value))
+    return wrap(
+      '[',
+      value.value.map((item) => json(item, options, depth + 1)),
+      ']',
+    )
   if (isDict(value)) {
     const entries = [...value.value]
     if (sortKeys) entries.sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
-    return wrap('{', entries.map(([key, item]) => jsonText(key) + colon + json(item, options, depth + 1)), '}')
+    return wrap(
+      '{',
+      entries.map(([key, item]) => jsonText(key) + colon + json(item, options, depth + 1)),
+      '}',
+    )
   }
   throw new Error(`a ${value.type} cannot be written as JSON`)
 }
