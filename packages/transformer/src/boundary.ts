@@ -4,10 +4,12 @@ import { PlumbError, type TokenPair } from '@plumbline/core/base'
 export interface PairTokenizer {
   /** Without special tokens. */
   encode(text: string): number[]
-  /** Without special tokens. */
+  /** With special tokens: a completion may hold some, its end for one. */
   decode(ids: readonly number[]): string
   /** Special tokens that begin every text. */
   readonly leading: readonly number[]
+  /** What the tokenizer itself does to a text before it looks at it, e.g. NFC. */
+  normalise(text: string): string
 }
 
 /**
@@ -30,9 +32,10 @@ export function encodePair(tokenizer: PairTokenizer, prompt: string, completion:
   if (startsWith(whole, head)) return { prompt: head, completion: whole.slice(head.length), exact: true }
 
   const where = around(prompt, completion)
-  const text = tokenizer.decode(head) + completion
+  const text = tokenizer.normalise(tokenizer.decode(head) + completion)
   for (const tokens of continuations(tokenizer, completion)) {
-    if (tokenizer.decode([...head, ...tokens]) === text) return { prompt: head, completion: tokens, exact: false, where }
+    if (tokenizer.normalise(tokenizer.decode([...head, ...tokens])) === text)
+      return { prompt: head, completion: tokens, exact: false, where }
   }
   const message = 'A token crosses the boundary between prompt and completion, and no tokens continue the prompt to the same text.'
   throw new PlumbError('PLUMB_TOKEN_BOUNDARY', message, where)

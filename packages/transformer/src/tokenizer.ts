@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { PlumbError, type Tokenizer as TokenizerSeam } from '@plumbline/core/base'
+import { PlumbError, type Tokenizer as TokenizerSeam, type TurnEnd } from '@plumbline/core/base'
+import { addedTokens, checkSingleWords, type AddedToken } from './added-tokens'
 import { encodePair } from './boundary'
-import { renderChat } from './chat-template'
+import { ChatTemplate } from './chat-template'
 import { Tokenizer as Engine, type HuggingFaceTokenizer } from './huggingface'
 import { specialTokens, type SpecialTokens } from './special-tokens'
 import { requireTokenIds } from './tokenizer-ids'
+import { turnEndOf } from './turn-end'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -21,6 +23,8 @@ export interface TokenizerFiles {
   readonly specialTokensMap?: Json
   /** `config.json` of the model, for its bos, eos and pad ids. */
   readonly modelConfig?: Json
+  /** `generation_config.json` of the model, for the same where no other file names them. */
+  readonly generationConfig?: Json
   /** `chat_template.jinja`, which takes precedence over `tokenizer_config.json`'s. */
   readonly chatTemplate?: string
 }
@@ -51,6 +55,7 @@ export async function loadTokenizer(folderOrFile: string): Promise<TokenizerSeam
       tokenizerConfig: await json('tokenizer_config.json'),
       specialTokensMap: await json('special_tokens_map.json'),
       modelConfig: await json('config.json'),
+      generationConfig: await json('generation_config.json'),
       chatTemplate: await beside('chat_template.jinja'),
     },
     path,
@@ -67,9 +72,14 @@ export function createTokenizer(files: TokenizerFiles, where: string): Tokenizer
   const absent = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] }
   const model = (files.tokenizer.model ?? {}) as Json
   try {
-    const engine = new Engine({ ...absent, ...files.tokenizer }, { ...files.tokenizerConfig, unk_token: model.unk_token ?? undefined })
-    return new LoadedTokenizer(engine, files, specialTokens(files, engine), where)
+    const added = addedTokens(files)
+    const engine = new Engine(
+      { ...absent, ...files.tokenizer, added_tokens: added },
+      { ...files.tokenizerConfig, unk_token: model.unk_token ?? undefined },
+    )
+    return new LoadedTokenizer(engine, files, added, specialTokens(files, engine, where), where)
   } catch (cause) {
+    if (cause instanceof PlumbError) throw cause
     const message = `This tokenizer cannot be used: ${(cause as Error).message}`
     throw new PlumbError('PLUMB_TOKENIZER_INVALID', message, where, { cause })
   }
@@ -84,10 +94,14 @@ class LoadedTokenizer implements TokenizerSeam {
   readonly renderChat?: TokenizerSeam['renderChat']
   /** What the post-processor puts before a text. */
   private readonly leading: readonly number[]
+  private readonly singleWords: readonly string[]
+  private readonly isSpecial: ReadonlySet<number>
+  private foundTurnEnd?: { readonly end?: TurnEnd }
 
   constructor(
     private readonly engine: HuggingFaceTokenizer,
     files: TokenizerFiles,
+    added: readonly AddedToken[],
     specials: SpecialTokens,
     private readonly where: string,
   ) {
@@ -98,15 +112,32 @@ class LoadedTokenizer implements TokenizerSeam {
     this.eosId = specials.eos?.id
     this.padId = specials.pad?.id
     this.leading = leadingSpecials(engine)
+    this.singleWords = added.filter((token) => token.single_word).map(({ content }) => content)
+    this.isSpecial = new Set([
+      ...added.filter(({ special }) => special).map(({ id }) => id),
+      ...Object.values(specials as Readonly<Record<string, { readonly id: number } | undefined>>).flatMap((token) => token?.id ?? []),
+    ])
     const template = files.chatTemplate ?? namedTemplate(files.tokenizerConfig?.chat_template)
-    if (template !== undefined) this.renderChat = (messages) => renderChat(template, messages, { specials, where })
+    if (template !== undefined) {
+      const chat = new ChatTemplate(template, specials, where)
+      this.renderChat = (messages, options) => chat.render(messages, options)
+    }
+    const { bosId = null, eosId = null, padId = null } = this
     this.fingerprint = createHash('sha256')
-      .update(JSON.stringify([files.tokenizer, this.bosId ?? null, this.eosId ?? null, this.padId ?? null, template ?? null]))
+      .update(JSON.stringify([{ ...files.tokenizer, added_tokens: added }, bosId, eosId, padId, template ?? null]))
       .digest('hex')
   }
 
+  get turnEnd(): TurnEnd | undefined {
+    const { renderChat } = this
+    this.foundTurnEnd ??= { end: renderChat && turnEndOf(renderChat, (text) => this.encode(text), this.isSpecial) }
+    return this.foundTurnEnd.end
+  }
+
   encode(text: string, { addSpecial = false }: { readonly addSpecial?: boolean } = {}): number[] {
-    const { ids } = this.engine.encode(text, { add_special_tokens: addSpecial })
+    checkSingleWords(text, this.singleWords, this.where)
+    // Half of a surrogate pair is no character; everywhere else it becomes U+FFFD.
+    const { ids } = this.engine.encode(text.replace(LONE_SURROGATE, '\ufffd'), { add_special_tokens: addSpecial })
     if (ids.some((id) => id === undefined)) {
       const message = `The tokenizer has no tokens for a part of ${JSON.stringify(text.slice(0, 80))} and no unknown token.`
       throw new PlumbError('PLUMB_TOKENIZER_UNKNOWN_TEXT', message, this.where)
@@ -115,15 +146,24 @@ class LoadedTokenizer implements TokenizerSeam {
   }
 
   /** Never "cleans up" spaces: the text must be the tokens', whatever the tokenizer's config asks for. */
-  decode(ids: readonly number[]): string {
-    if (ids.length === 0) return ''
-    return this.engine.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false })
+  decode(ids: readonly number[], { special = false }: { readonly special?: boolean } = {}): string {
+    const known = ids.filter((id) => this.engine.id_to_token(id) !== undefined)
+    if (known.length === 0) return ''
+    return this.engine.decode(known, { skip_special_tokens: !special, clean_up_tokenization_spaces: false })
   }
 
-  encodePair(prompt: string, completion: string) {
-    return encodePair({ encode: (text) => this.encode(text), decode: (ids) => this.decode(ids), leading: this.leading }, prompt, completion)
+  encodePair(prompt: string, completion: string, { addSpecial = true }: { readonly addSpecial?: boolean } = {}) {
+    const tokenizer = {
+      encode: (text: string) => this.encode(text),
+      decode: (ids: readonly number[]) => this.decode(ids, { special: true }),
+      leading: addSpecial ? this.leading : [],
+      normalise: (text: string) => this.engine.normalizer?.(text) ?? text,
+    }
+    return encodePair(tokenizer, prompt, completion)
   }
 }
+
+const LONE_SURROGATE = /\p{Surrogate}/gu
 
 function leadingSpecials(engine: HuggingFaceTokenizer): readonly number[] {
   const probe = '0'

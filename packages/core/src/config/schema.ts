@@ -122,12 +122,22 @@ export const modelSchema = z.union([
 ])
 
 export const promptSchema = z.strictObject({
-  template: z
-    .string()
-    .includes('{prompt}', { error: 'must contain {prompt}' })
-    .default('{prompt}\n')
-    .describe("How a question becomes the model's prompt: `{prompt}` is replaced. The completion's text is appended as it is."),
-  chat: z.boolean().default(false).describe("Put the rendered prompt through the tokenizer's chat template, as one user message."),
+  template: z.string().includes('{prompt}', { error: 'must contain {prompt}' }).optional().meta({
+    description:
+      "How a question becomes the model's prompt, or, with a chat template, the user's message: `{prompt}` is replaced. The completion's text is appended as it is. Conversations of the data are not put into it.",
+    whenAbsent:
+      '`"{prompt}\\n"` for questions; `"{prompt}"` for prompts that are the very text to continue (TRL\'s standard types), and with a chat template',
+  }),
+  chat: z
+    .literal(['auto', true, false])
+    .default('auto')
+    .describe(
+      "What goes through the model's chat template. `auto`: the data's conversations (message lists), and nothing else. `true`: plain questions too, as one user message. `false`: nothing; a conversation of one user message is then its plain text, and a longer one an error.",
+    ),
+  date: z.iso
+    .date()
+    .default('2024-07-26')
+    .describe("The day that chat templates which ask for today's date are told: prompts never depend on the clock."),
 })
 
 export const dataSectionSchema = z.strictObject({

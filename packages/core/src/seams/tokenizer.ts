@@ -6,8 +6,11 @@ export interface Tokenizer {
   readonly padId?: number
   /** Token ids; with `addSpecial` also what the tokenizer's post-processor adds (BOS, …). */
   encode(text: string, options?: { readonly addSpecial?: boolean }): number[]
-  /** Text without special tokens. */
-  decode(ids: readonly number[]): string
+  /**
+   * Text without special tokens; with `special`, they are shown too. Ids that the tokenizer has no text for (rows that a model is
+   * padded with) give none.
+   */
+  decode(ids: readonly number[], options?: { readonly special?: boolean }): string
   /** Identifies the tokenizer by content; part of artifact keys. */
   readonly fingerprint: string
   /**
@@ -23,19 +26,47 @@ export interface Tokenizer {
    * (the completion encoded without special tokens and without the prefix that a text's beginning gets). `where` then shows the
    * text around the boundary.
    *
-   * The completion ends without EOS: the caller appends it. `prompt` has at least one token. An empty completion gives an
-   * empty list. Deterministic.
+   * Texts are equal where the tokenizer's own normalisation makes them so. Nothing is appended: an end of sequence is part of the
+   * completion, as text, or is the caller's. `prompt` has at least one token. An empty completion gives an empty list.
+   * Deterministic.
    *
-   * Core falls back to `encode(prompt, { addSpecial: true })` and `encode(completion)`, with the same comparison, where a
+   * With `addSpecial: false` the texts are those of a chat template, which has written its special tokens: `encode` above is then
+   * without them. Default true.
+   *
+   * Core falls back to `encode(prompt, { addSpecial })` and `encode(completion)`, with the same comparison, where a
    * tokenizer lacks this method.
    * @throws PlumbError PLUMB_TOKEN_BOUNDARY with the text around the boundary, when no tokens continue the prompt to that text.
    */
-  encodePair?(prompt: string, completion: string): TokenPair
+  encodePair?(prompt: string, completion: string, options?: { readonly addSpecial?: boolean }): TokenPair
   /**
-   * The messages through the model's chat template, as text, ending where the assistant's answer starts. The text holds the
-   * template's special tokens, so it is encoded without `addSpecial`. Absent where the model has no chat template.
+   * The messages through the model's chat template, as text, ending where the assistant's answer starts, or, without the
+   * generation prompt, behind the last message. The text holds the template's special tokens, so it is encoded without
+   * `addSpecial`. It holds what every message says (without the generation prompt: what the last one says), white space at their
+   * ends aside. Equal arguments give equal text: a template that asks for the date gets `options.date`. Absent where the model has
+   * no chat template.
+   * @throws PlumbError PLUMB_CHAT_TEMPLATE when the template refuses the messages, PLUMB_CHAT_TEMPLATE_DROPS when it leaves
+   *   one out.
    */
-  renderChat?(messages: readonly ChatMessage[]): string
+  renderChat?(messages: readonly ChatMessage[], options?: RenderChatOptions): string
+  /**
+   * How the chat template ends an assistant's turn. Absent where there is no chat template, or where it ends the turn by no special
+   * token.
+   */
+  readonly turnEnd?: TurnEnd
+}
+
+export interface RenderChatOptions {
+  /** End where the assistant's answer starts. Default true. */
+  readonly addGenerationPrompt?: boolean
+  /** The day that the template is told, `YYYY-MM-DD`. */
+  readonly date?: string
+}
+
+export interface TurnEnd {
+  /** The special token that follows an answer, e.g. `<|im_end|>`: a sampled answer ends with it. */
+  readonly token: number
+  /** What the template writes behind that token before anything else begins, e.g. a newline; often nothing. */
+  readonly tail: readonly number[]
 }
 
 export interface ChatMessage {
@@ -46,7 +77,6 @@ export interface ChatMessage {
 /** A prompt and its completion as token ids, with the boundary recorded. Never tokenise them again. */
 export interface TokenPair {
   readonly prompt: readonly number[]
-  /** Without EOS. */
   readonly completion: readonly number[]
   /** Whether prompt and completion together are the tokens of the whole text. */
   readonly exact: boolean

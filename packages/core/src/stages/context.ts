@@ -133,7 +133,7 @@ export class StageContext {
   /** Turns this run's questions and chains into the model's tokens. */
   encoder(model: ModelFacts | Policy): Encoder {
     const facts = 'info' in model ? factsOf(model) : model
-    return new Encoder(facts, (question, tokenizer) => renderPrompt(question, this.config.prompt, tokenizer), this.encodings)
+    return new Encoder(facts, (record, tokenizer) => renderPrompt(record, this.config.prompt, tokenizer), this.encodings)
   }
 
   /** Opens a model, lends it, and disposes it whatever happens. */

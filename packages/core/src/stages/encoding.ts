@@ -1,24 +1,47 @@
 import { originOf } from '../data/origin'
-import type { GroupRecord } from '../seams/records'
 import { isPlumbError, PlumbError } from '../errors'
-import type { RenderedPrompt } from '../prompt/render'
-import type { ModelFacts } from '../seams/policy'
+import { continuationOf, tokenPair } from '../prompt/continuation'
+import type { PromptSource, RenderedPrompt } from '../prompt/render'
+import type { Generation, ModelFacts, Sampling } from '../seams/policy'
+import type { GroupRecord } from '../seams/records'
 import type { Tokenizer, TokenPair } from '../seams/tokenizer'
 
-/** The model's prompt for a question. */
-export type RenderPrompt = (question: string, tokenizer: Tokenizer) => RenderedPrompt
+/** The model's prompt for a record. */
+export type RenderPrompt = (record: PromptSource, tokenizer: Tokenizer) => RenderedPrompt
 
-/** What was tokenised before in this process: every stage needs the same prompts again. */
+/** Characters of text that are remembered with their tokens. */
+const REMEMBERED = 32_000_000
+
+/** What was tokenised before in this process: every stage needs the same prompts again. The oldest is forgotten first. */
 export class EncodingCache {
   private readonly known = new Map<string, TokenPair>()
+  private size = 0
 
-  get(tokenizer: Tokenizer, prompt: string, chain: string | undefined, encode: () => TokenPair): TokenPair {
-    const key = JSON.stringify([tokenizer.fingerprint, prompt, chain])
-    const pair = this.known.get(key) ?? encode()
+  get(tokenizer: Tokenizer, { text, addSpecial }: RenderedPrompt, continuation: string, encode: () => TokenPair): TokenPair {
+    const key = JSON.stringify([tokenizer.fingerprint, addSpecial, text, continuation])
+    const found = this.known.get(key)
+    if (found !== undefined) return found
+    const pair = encode()
     this.known.set(key, pair)
+    this.size += key.length
+    for (const oldest of this.known.keys()) {
+      if (this.size <= REMEMBERED) break
+      this.known.delete(oldest)
+      this.size -= oldest.length
+    }
     return pair
   }
 }
+
+/** A prompt with one of its chains, as it is trained on. */
+export interface Example {
+  readonly prompt: readonly number[]
+  /** With the end of the text, or of the turn and what the template writes behind it. */
+  readonly completion: readonly number[]
+}
+
+/** How a completion ends, in the model's tokens. */
+export type Ending = Required<Pick<Sampling, 'stop' | 'endTokens'>>
 
 /** Questions and chains as the model's tokens. Tokenised here and nowhere else. */
 export class Encoder {
@@ -28,6 +51,12 @@ export class Encoder {
   repaired = 0
   /** The text around the first repair. */
   firstRepair: string | undefined
+  /** Chains that the chat template writes behind another text than it writes as the prompt; see `continuationOf`. */
+  reshaped = 0
+  /** Chains of conversations that the chat template does not end by a special token. */
+  unended = 0
+  /** Plain chains of a model that has a chat template. */
+  untemplated = 0
 
   constructor(
     readonly model: ModelFacts,
@@ -36,58 +65,122 @@ export class Encoder {
   ) {}
 
   /**
-   * The prompt that generation starts from.
-   * @throws PlumbError PLUMB_PROMPT_TOO_LONG when it leaves no room for a token.
+   * The prompt that generation starts from: the same tokens as an example's.
+   * @throws PlumbError PLUMB_PROMPT_TOO_LONG when it leaves no room for a token; PLUMB_TOKENIZER_NO_EOS; what rendering throws.
    */
   question(record: GroupRecord): readonly number[] {
-    const { tokenizer } = this.model
-    const { text, addSpecial } = this.prompt(record.prompt, tokenizer)
-    const encode = () => ({ prompt: tokenizer.encode(text, { addSpecial }), completion: [], exact: true })
-    return this.fitting(this.cache.get(tokenizer, text, undefined, encode).prompt, record)
+    const rendered = this.rendered(record)
+    return this.fitting(this.pair(record, rendered, '').prompt, record)
   }
 
   /**
-   * A question with one of its chains, EOS included; undefined (and counted) when the chain does not fit into the context.
-   * @throws PlumbError PLUMB_PROMPT_TOO_LONG, PLUMB_TOKEN_BOUNDARY
+   * A question with one of its chains, its end included; undefined (and counted) when it does not fit into the context.
+   * @throws PlumbError PLUMB_PROMPT_TOO_LONG, PLUMB_TOKEN_BOUNDARY, PLUMB_TOKENIZER_NO_EOS; what rendering throws.
    */
-  example(record: GroupRecord, chain: string): { prompt: readonly number[]; completion: readonly number[] } | undefined {
-    const pair = this.pair(record, chain)
+  example(record: GroupRecord, chain: string): Example | undefined {
+    const { tokenizer } = this.model
+    const rendered = this.rendered(record)
+    const isChat = rendered.answered !== undefined
+    const end = isChat ? '' : this.endText()
+    const { text, exact } = this.located(record, () => continuationOf(rendered, chain, end))
+    const { eosId } = tokenizer
+    const whole = this.pair(record, rendered, text)
+    const isEnded = isChat || eosId === undefined || whole.completion.at(-1) === eosId
+    // An end that is no text of its own, or is not taken for the token beside other text, is appended as a token.
+    const pair = isEnded || text === chain ? whole : this.pair(record, rendered, chain)
+    const completion = isEnded ? pair.completion : [...pair.completion, eosId]
     this.fitting(pair.prompt, record)
-    const { eosId } = this.model.tokenizer
-    const completion = eosId === undefined ? pair.completion : [...pair.completion, eosId]
     if (pair.prompt.length + completion.length > this.model.contextLength || completion.length === 0) {
       this.tooLong++
       return undefined
     }
-    if (!pair.exact) {
-      this.repaired++
-      this.firstRepair ??= pair.where
-    }
+    if (!exact) this.reshaped++
+    else if (!pair.exact) this.repaired++
+    if (exact && !pair.exact) this.firstRepair ??= pair.where
+    if (isChat && tokenizer.turnEnd === undefined) this.unended++
+    if (!isChat && tokenizer.renderChat !== undefined) this.untemplated++
     return { prompt: pair.prompt, completion }
   }
 
-  private pair(record: GroupRecord, chain: string): TokenPair {
+  /**
+   * How the completions of these records end: by the chat template's end of a turn where a record goes through one, by stop strings,
+   * and by those of them that are special tokens, which no text ever holds.
+   * @throws PlumbError PLUMB_STOP_NEVER for a stop string that holds a special token among other text.
+   */
+  ending(records: readonly GroupRecord[], stop: readonly string[]): Ending {
     const { tokenizer } = this.model
-    const { text, addSpecial } = this.prompt(record.prompt, tokenizer)
-    return this.cache.get(tokenizer, text, chain, () => this.encodePair(record, text, addSpecial, chain))
+    const special = stop.map((text) => specialIn(tokenizer, text))
+    const { turnEnd } = tokenizer
+    const isChat = turnEnd !== undefined && records.some((record) => this.rendered(record).answered !== undefined)
+    return {
+      stop: stop.filter((_, i) => special[i] === undefined),
+      endTokens: [...new Set([...(isChat ? [turnEnd.token] : []), ...special.filter((id) => id !== undefined)])],
+    }
   }
 
-  private encodePair(record: GroupRecord, text: string, addSpecial: boolean, chain: string): TokenPair {
+  /**
+   * A sampled completion as it is trained and scored beside the references, in which every answer ends as the model's answers end:
+   * behind the end of a turn stands what the template writes there; a stop string is replaced by the end, so that nobody learns to
+   * write it. Where the stop string begins inside of a token, the text before it is tokenised anew. A completion that was cut off
+   * has no end.
+   */
+  sampled(record: GroupRecord, generation: Generation): Generation {
+    const { tokens, finish, text } = generation
     const { tokenizer } = this.model
-    if (addSpecial && tokenizer.encodePair) {
-      try {
-        return tokenizer.encodePair(text, chain)
-      } catch (error) {
-        if (!isPlumbError(error)) throw error
-        const where = [originOf(record) ?? `question "${record.id}"`, error.where].filter(Boolean).join('  ')
-        throw new PlumbError(error.code, error.message, where, { cause: error })
-      }
+    const isChat = this.rendered(record).answered !== undefined
+    const { turnEnd, eosId } = tokenizer
+    if (finish === 'eos') {
+      const isTurn = isChat && turnEnd !== undefined && tokens.at(-1) === turnEnd.token
+      return isTurn && turnEnd.tail.length > 0 ? { ...generation, tokens: [...tokens, ...turnEnd.tail] } : generation
     }
-    // A chat template ends with special tokens, across which nothing merges.
-    const prompt = tokenizer.encode(text, { addSpecial })
-    const whole = tokenizer.encode(text + chain, { addSpecial })
-    if (prompt.every((id, i) => id === whole[i])) return { prompt, completion: whole.slice(prompt.length), exact: true }
-    return { prompt, completion: tokenizer.encode(chain), exact: false, where: `${text.slice(-24)}|${chain.slice(0, 24)}` }
+    if (finish !== 'stop') return generation
+    const end = isChat && turnEnd ? [turnEnd.token, ...turnEnd.tail] : eosId === undefined ? [] : [eosId]
+    for (let length = tokens.length - 1; length >= 0; length--) {
+      const decoded = tokenizer.decode(tokens.slice(0, length))
+      if (decoded === text) return { ...generation, tokens: [...tokens.slice(0, length), ...end] }
+      if (decoded.length < text.length && !decoded.endsWith('\ufffd')) break
+    }
+    // Some decoders show the space before a text only where something stands before it.
+    const prompt = this.question(record)
+    const behind = tokenizer.decode([...prompt, ...tokens]).slice(tokenizer.decode(prompt).length)
+    const continuation = behind.slice(0, Math.max(0, behind.indexOf(text)) + text.length)
+    return { ...generation, tokens: [...tokenPair(tokenizer, this.rendered(record), continuation).completion, ...end] }
+  }
+
+  private rendered(record: GroupRecord): RenderedPrompt {
+    const rendered = this.located(record, () => this.prompt(record, this.model.tokenizer))
+    if (rendered.answered === undefined && this.model.tokenizer.eosId === undefined) {
+      throw new PlumbError(
+        'PLUMB_TOKENIZER_NO_EOS',
+        "The model names no end-of-sequence token, so no answer could end; write eos_token into the model's tokenizer_config.json (or eos_token_id into its config.json).",
+      )
+    }
+    return rendered
+  }
+
+  private pair(record: GroupRecord, rendered: RenderedPrompt, continuation: string): TokenPair {
+    const { tokenizer } = this.model
+    return this.cache.get(tokenizer, rendered, continuation, () => this.located(record, () => tokenPair(tokenizer, rendered, continuation)))
+  }
+
+  /** The end-of-sequence token as text, where that text is taken for the token. */
+  private endText(): string {
+    const { tokenizer } = this.model
+    const { eosId } = tokenizer
+    this.end ??= eosId === undefined ? '' : textOfToken(tokenizer, eosId)
+    return this.end
+  }
+  private end: string | undefined
+
+  /** Errors about one record say which. */
+  private located<T>(record: GroupRecord, work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (!isPlumbError(error)) throw error
+      const where = [originOf(record) ?? `question "${record.id}"`, error.where].filter(Boolean).join('  ')
+      throw new PlumbError(error.code, error.message, where, { cause: error })
+    }
   }
 
   private fitting(prompt: readonly number[], record: GroupRecord): readonly number[] {
@@ -99,4 +192,25 @@ export class Encoder {
       originOf(record),
     )
   }
+}
+
+/** The token's text, where the tokenizer makes that one token of it; else nothing. */
+function textOfToken(tokenizer: Tokenizer, id: number): string {
+  const text = tokenizer.decode([id], { special: true })
+  const [only, ...others] = text === '' ? [] : tokenizer.encode(text)
+  return only === id && others.length === 0 ? text : ''
+}
+
+/** The token that a stop string is, where it is exactly one that texts do not show. */
+function specialIn(tokenizer: Tokenizer, stop: string): number | undefined {
+  const ids = tokenizer.encode(stop)
+  const hidden = ids.filter((id) => tokenizer.decode([id]) === '' && tokenizer.decode([id], { special: true }) !== '')
+  if (hidden.length === 0) return undefined
+  if (ids.length === 1) return hidden[0]
+  const [first] = hidden
+  const shown = first === undefined ? '' : tokenizer.decode([first], { special: true })
+  throw new PlumbError(
+    'PLUMB_STOP_NEVER',
+    `The stop string ${JSON.stringify(stop)} holds the special token ${JSON.stringify(shown)}, which no text shows, so it would never match; give the token alone, or other text.`,
+  )
 }

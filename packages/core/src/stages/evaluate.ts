@@ -83,6 +83,8 @@ export async function testCandidates(context: StageContext, data: RunData, model
   return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: true }, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       const prompts = encodePrompts(context, data.test.records, policy)
+      const encoder = context.encoder(policy)
+      const ending = encoder.ending(data.test.records, config.sample.stop)
       const completions = await collect({
         name: 'completions.jsonl',
         desk,
@@ -92,15 +94,16 @@ export async function testCandidates(context: StageContext, data: RunData, model
         produce: (missing) =>
           policy.generate(
             [...missing].map(([id, candidates]) => ({ id, prompt: prompts.get(id)!, candidates })),
-            sampling,
+            { ...sampling, ...ending },
             { signal },
           ),
       })
       const lines: TestQuestion[] = []
-      for (const { id, prompt, answer } of data.test.records) {
-        const candidates = distinct(completions.get(id)!)
+      for (const record of data.test.records) {
+        const { id, prompt, messages, answer } = record
+        const candidates = distinct(completions.get(id)!.map((completion) => encoder.sampled(record, completion)))
         const texts = candidates.map(({ text, finish }) => ({ text, complete: finish !== 'length' }))
-        const labels = await checkedLabels(labeler.made, { id, prompt, answer }, texts)
+        const labels = await checkedLabels(labeler.made, { id, prompt, messages, answer }, texts)
         const labelled = candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, labels[c]))
         lines.push({ id, promptTokens: prompts.get(id)!, candidates: labelled })
       }
@@ -209,6 +212,7 @@ async function greedyAnswers(context: StageContext, desk: StageDesk, records: re
   const { config, signal } = context
   const { maxNewTokens, stop } = config.evaluate
   const prompts = encodePrompts(context, records, policy)
+  const ending = context.encoder(policy).ending(records, stop)
   const completions = await collect({
     name: 'answers.jsonl',
     desk,
@@ -218,7 +222,7 @@ async function greedyAnswers(context: StageContext, desk: StageDesk, records: re
     produce: (missing) =>
       policy.generate(
         [...missing].map(([id, candidates]) => ({ id, prompt: prompts.get(id)!, candidates })),
-        { seed: config.seed, temperature: 0, maxNewTokens, stop },
+        { seed: config.seed, temperature: 0, maxNewTokens, ...ending },
         { signal },
       ),
   })

@@ -21,12 +21,12 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
   if (isGiven(sampler)) return givenStage(context, data, model)
   const { k } = config.sample
   const { records, title } = data.questions
-  const sampling = samplingOf(config.sample, config.seed)
   const section = { ...config.sample, sampler: identity }
   const determinedBy = { model: model.hash, sample: section, prompt: config.prompt, questions: data.questions.hash }
   return context.run({ stage: 'sample', determinedBy, code: [code], backend: true, seed: config.seed }, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       const encoder = context.encoder(policy)
+      const sampling = { ...samplingOf(config.sample, config.seed), ...encoder.ending(records, config.sample.stop) }
       const questions = records.map((record) => ({
         record,
         promptTokens: encoder.question(record),
@@ -43,15 +43,16 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
         produce: (missing) => {
           const requests = [...missing].map(([id, candidates]) => {
             const { record, promptTokens } = byId.get(id)!
-            return { question: { id, prompt: record.prompt, answer: record.answer }, promptTokens, candidates }
+            return { question: { id, prompt: record.prompt, messages: record.messages, answer: record.answer }, promptTokens, candidates }
           })
           return sampler.sample(requests, { policy, sampling, signal })
         },
       })
 
       const counts = { questions: records.length, sampled: 0, duplicate: 0, truncated: 0, empty: 0 }
-      const lines = questions.map(({ record: { id }, promptTokens, references }): SampledQuestion => {
-        const all = completions.get(id)!
+      const lines = questions.map(({ record, promptTokens, references }): SampledQuestion => {
+        const { id } = record
+        const all = completions.get(id)!.map((completion) => encoder.sampled(record, completion))
         counts.sampled += all.length
         counts.truncated += all.filter(({ finish }) => finish === 'length').length
         const candidates = distinct(all)

@@ -7,6 +7,7 @@ import { trainingStep, type TrainingGroup } from '../train/step'
 import type { Finished, Model, StageContext, StageDesk } from './context'
 import type { DataSet, RunData } from './data'
 import type { Encoder } from './encoding'
+import { encodingNotices } from './encoding-notices'
 import { freezingOf } from './freezing'
 import { inSlices } from './slices'
 import { noteOtherValidation, trainingSection, trainModel } from './train-model'
@@ -23,7 +24,9 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
   const finished = await context.run({ stage: 'sft', determinedBy, backend: true, seed: trains ? seed : undefined }, (desk) => {
     const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
       const references = new ReferenceEncoding(context, desk, model, signal)
-      await checkPrompts(context.encoder(model), [...data.questions.records, ...data.test.records], signal)
+      const encoder = context.encoder(model)
+      encoder.ending([], [...context.config.sample.stop, ...context.config.evaluate.stop])
+      await checkPrompts(encoder, [...data.questions.records, ...data.test.records], signal)
       return {
         examples: !trains ? [] : await references.of(data.train),
         validation: data.validation ? await references.of(data.validation) : [],
@@ -98,23 +101,14 @@ export function referenceGroup(id: string, prompt: readonly number[], completion
   }
 }
 
-/** Says what encoding left out or repaired. */
+/** Says what encoding left out, repaired or may have got otherwise than meant. */
 export function noteEncoding(
-  { tooLong, repaired, firstRepair }: Encoder,
+  encoder: Encoder,
   desk: StageDesk,
   title: string,
   what: 'reference chain' | 'candidate' = 'reference chain',
 ): void {
-  const counted = (count: number) => `${count} ${what}${count === 1 ? '' : 's'}`
-  if (tooLong > 0) {
-    desk.notice('warning', `${counted(tooLong)} of ${title} left out: longer than the model's context.`)
-  }
-  if (repaired > 0) {
-    desk.notice(
-      'info',
-      `In ${counted(repaired)} of ${title} a token would cross the boundary to the prompt (first: ${firstRepair}); the text is tokenised as a continuation.`,
-    )
-  }
+  for (const { level, message } of encodingNotices(encoder, title, what)) desk.notice(level, message)
 }
 
 /** Every prompt must leave room for an answer; better known before training than after. */

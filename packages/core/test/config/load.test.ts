@@ -19,7 +19,7 @@ describe('a good config', () => {
       sft: { steps: 10, batchSize: 16, betas: [0.9, 0.999], schedule: 'cosine' },
       sample: { k: 6, temperature: 1, sampler: 'policy' },
       label: { name: 'answer' },
-      prompt: { template: '{prompt}\n', chat: false },
+      prompt: { chat: 'auto', date: '2024-07-26' },
       align: [
         {
           name: 'ca-boundary',

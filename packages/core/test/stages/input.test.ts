@@ -1,8 +1,6 @@
 import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { runConfig, type Labeler, type Tokenizer } from '../../src'
-import { Encoder, EncodingCache } from '../../src/stages/encoding'
-import { WordTokenizer } from '../support/word-tokenizer'
+import { runConfig, type Labeler } from '../../src'
 import { lastWord, question, world } from '../support/world'
 
 const short = {
@@ -62,45 +60,5 @@ describe('bad input', () => {
     const bare = await world({ config: short })
     await rm(path.join(bare.folder, 'tokenizer'), { recursive: true })
     await expect(runConfig(bare)).rejects.toMatchObject({ code: 'PLUMB_TOKENIZER_MISSING' })
-  })
-})
-
-describe('Encoder', () => {
-  const tokenizer = new WordTokenizer(['q', 'a', 'b'])
-  const encoder = (over: Partial<Tokenizer>, addSpecial = true) => {
-    const methods = { encode: tokenizer.encode.bind(tokenizer), decode: tokenizer.decode.bind(tokenizer) }
-    const all: Tokenizer = { ...methods, eosId: 1, vocabularySize: 6, fingerprint: 'x', ...over }
-    return new Encoder({ tokenizer: all, contextLength: 16 }, (text) => ({ text: `${text} `, addSpecial }), new EncodingCache())
-  }
-  const record = { id: 'r', prompt: 'q', candidates: [] }
-
-  it('ends the chain with EOS, and starts generation from the same prompt', () => {
-    expect(encoder({}).example(record, 'a b')).toEqual({ prompt: [0, 3], completion: [4, 5, 1] })
-    expect(encoder({}).question(record)).toEqual([0, 3])
-    expect(encoder({ eosId: undefined }).example(record, 'a b')?.completion).toEqual([4, 5])
-  })
-
-  it('adds no special tokens to a prompt that has them, as a chat template writes it', () => {
-    expect(encoder({ encodePair: undefined }, false).example(record, 'a')).toEqual({ prompt: [3], completion: [4, 1] })
-    expect(encoder({}, false).question(record)).toEqual([3])
-  })
-
-  it('takes the tokenizer’s own boundary, and counts repairs', () => {
-    const repairing = encoder({ encodePair: () => ({ prompt: [0, 3], completion: [5], exact: false, where: 'q |a' }) })
-    expect(repairing.example(record, 'a')).toEqual({ prompt: [0, 3], completion: [5, 1] })
-    expect([repairing.repaired, repairing.firstRepair]).toEqual([1, 'q |a'])
-  })
-
-  it('tokenises a text once', () => {
-    let calls = 0
-    const counting = encoder({
-      encode: (text, options) => {
-        calls++
-        return tokenizer.encode(text, options)
-      },
-    })
-    counting.question(record)
-    counting.question(record)
-    expect(calls).toBe(1)
   })
 })

@@ -195,7 +195,7 @@ export class BigramPolicy implements Policy {
   }
 
   private complete(prompt: readonly number[], sampling: Sampling, uniform: () => number): Pick<Generation, 'tokens' | 'text' | 'finish'> {
-    const { temperature, maxNewTokens, stop = [] } = sampling
+    const { temperature, maxNewTokens, stop = [], endTokens = [] } = sampling
     const room = Math.min(maxNewTokens, this.options.contextLength - prompt.length)
     const tokens: number[] = []
     let previous = prompt[prompt.length - 1]
@@ -204,7 +204,9 @@ export class BigramPolicy implements Policy {
       previous = temperature === 0 ? p.indexOf(Math.max(...p)) : draw(p, uniform())
       tokens.push(previous)
       const text = this.tokenizer.decode(tokens)
-      if (previous === this.tokenizer.eosId) return { tokens, text, finish: 'eos' }
+      if (previous === this.tokenizer.eosId || endTokens.includes(previous)) {
+        return { tokens, text: this.tokenizer.decode(tokens.slice(0, -1)), finish: 'eos' }
+      }
       const cut = stop.map((s) => text.indexOf(s)).filter((at) => at >= 0)
       if (cut.length > 0) return { tokens, text: text.slice(0, Math.min(...cut)), finish: 'stop' }
     }

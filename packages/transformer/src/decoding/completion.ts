@@ -16,6 +16,8 @@ export class CompletionRules {
   readonly chooser: TokenChooser
   readonly streams: ReturnType<typeof randomStreams>
   readonly stop: readonly string[]
+  /** The model's and those of this run. */
+  readonly endTokens: ReadonlySet<number>
 
   constructor(
     readonly sampling: Sampling,
@@ -24,6 +26,7 @@ export class CompletionRules {
   ) {
     this.chooser = new TokenChooser(limits.vocabularySize, sampling)
     this.streams = randomStreams(sampling.seed)
+    this.endTokens = new Set([...limits.endTokens, ...(sampling.endTokens ?? [])])
     this.stop = (sampling.stop ?? []).filter((text) => text.length > 0)
   }
 }
@@ -70,7 +73,7 @@ export class Completion {
    */
   take(token: number): Generation | undefined {
     this.tokens.push(token)
-    if (this.rules.limits.endTokens.includes(token)) return this.finish('eos')
+    if (this.rules.endTokens.has(token)) return this.finish('eos')
     if (this.watcher.push(token)) return this.finish('stop')
     return this.tokens.length >= this.limit ? this.finish('length') : undefined
   }
@@ -89,7 +92,9 @@ export class Completion {
   }
 
   private finish(reason: Generation['finish']): Generation {
-    const { text, stopped } = cutAtStop(this.rules.tokenizer.decode(this.tokens), this.rules.stop)
+    // The end is not part of the text, whether or not the tokenizer counts it as a special token.
+    const shown = reason === 'eos' ? this.tokens.slice(0, -1) : this.tokens
+    const { text, stopped } = cutAtStop(this.rules.tokenizer.decode(shown), this.rules.stop)
     return { id: this.id, candidate: this.candidate, tokens: this.tokens, text, finish: stopped ? 'stop' : reason }
   }
 }
