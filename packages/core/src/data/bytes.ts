@@ -22,7 +22,7 @@ export async function* readBytes(file: string): AsyncGenerator<Buffer> {
     yield* text(packed, file)
     return
   }
-  await packed.close()
+  await packed.rest.return(undefined)
   const unpacked = await headOf(unzipped(file))
   if (isGzip(unpacked.head))
     throw new PlumbError('PLUMB_DATA_FORMAT', 'This file is packed with gzip twice; unpack it once.', shownPath(file))
@@ -32,16 +32,15 @@ export async function* readBytes(file: string): AsyncGenerator<Buffer> {
 interface Opened {
   readonly head: Buffer
   readonly rest: AsyncGenerator<Buffer>
-  close(): Promise<void>
 }
 
-async function* text({ head, rest, close }: Opened, file: string): AsyncGenerator<Buffer> {
+async function* text({ head, rest }: Opened, file: string): AsyncGenerator<Buffer> {
   try {
     refuseForeign(head, shownPath(file))
     yield head.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? head.subarray(3) : head
     yield* rest
   } finally {
-    await close()
+    await rest.return(undefined)
   }
 }
 
@@ -55,7 +54,7 @@ async function headOf(bytes: AsyncGenerator<Buffer>): Promise<Opened> {
     pieces.push(next.value)
     size += next.value.length
   }
-  return { head: Buffer.concat(pieces), rest: bytes, close: async () => void (await bytes.return(undefined)) }
+  return { head: Buffer.concat(pieces), rest: bytes }
 }
 
 async function* plain(file: string): AsyncGenerator<Buffer> {

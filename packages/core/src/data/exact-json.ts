@@ -20,7 +20,9 @@ export function exactJson(text: string, on: { number(digits: string): unknown; d
   const object = (): unknown => {
     const found: [string, unknown][] = []
     const keys = new Set<string>()
-    for (at++, skipBlank(); text[at] !== '}'; skipBlank()) {
+    at++
+    skipBlank()
+    while (text[at] !== '}') {
       if (text[at] === ',') at++
       skipBlank()
       const key = string()
@@ -29,15 +31,19 @@ export function exactJson(text: string, on: { number(digits: string): unknown; d
       skipBlank()
       at++ // the colon
       found.push([key, value()])
+      skipBlank()
     }
     at++
     return Object.fromEntries(found)
   }
   const list = (): unknown[] => {
     const found: unknown[] = []
-    for (at++, skipBlank(); text[at] !== ']'; skipBlank()) {
+    at++
+    skipBlank()
+    while (text[at] !== ']') {
       if (text[at] === ',') at++
       found.push(value())
+      skipBlank()
     }
     at++
     return found

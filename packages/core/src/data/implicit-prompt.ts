@@ -19,5 +19,5 @@ export function commonPrompt(chosen: string, rejected: string): number {
 const isHigh = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
 function lastCharacter(text: string): number {
-  return [...text.slice(-2)].at(-1)?.length ?? 0
+  return text.length > 1 && isHigh(text.charCodeAt(text.length - 2)) ? 2 : 1
 }
