@@ -24,7 +24,9 @@ export const answerOptions = z.strictObject({
   patterns: z
     .array(patternSchema)
     .default([])
-    .describe('Regular expressions (without look-ahead and back-references) tried before the markers; the last match counts, and its first group (or the whole) is the answer.'),
+    .describe(
+      'Regular expressions (without look-ahead and back-references) tried before the markers; the last match counts, and its first group (or the whole) is the answer.',
+    ),
   markers: z
     .array(z.enum(MARKERS))
     .default([...MARKERS])
