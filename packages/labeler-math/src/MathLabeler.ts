@@ -22,9 +22,13 @@ export class MathLabeler implements Labeler {
   }
 }
 
+/** `72 km/h`: letters behind a number that are its unit rather than unknowns. */
+const WITH_UNIT = /^\W{0,4}[\d.,]+\s?(?![xyznkiabcpqrtm]\b)[a-zA-Z]{1,3}(?:[/^*·][a-zA-Z\d]{1,4}){0,3}\W{0,2}$/
+
 /** Where a sentence holds one formula, and no other digits, that is the answer. */
 function compareMarked(expected: string, given: string): Verdict {
-  return compareAnswers(formulaOf(expected), formulaOf(given))
+  const verdict = compareAnswers(formulaOf(expected), formulaOf(given))
+  return verdict === 'different' && (WITH_UNIT.test(expected) || WITH_UNIT.test(given)) ? 'unread' : verdict
 }
 
 function formulaOf(text: string): string {

@@ -3,9 +3,10 @@ import { Unreadable, type Node } from './node'
 import { parseAnswer, type Reading } from './parse'
 import { agree, quotient, valuesAt } from './value'
 
-export type Verdict = 'equal' | 'different' | 'unclear'
+/** `unclear`: in one reading equal, in another not. `unread`: not mathematics as it is read here. */
+export type Verdict = 'equal' | 'different' | 'unclear' | 'unread'
 
-/** Whether two answers are the same mathematically; `unclear` where one cannot be read, or in two ways. {@link ready} must have been awaited. */
+/** Whether two answers are the same mathematically. {@link ready} must have been awaited. */
 export function compareAnswers(expected: string, given: string): Verdict {
   if (canonicalText(expected) === canonicalText(given)) return 'equal'
   const [a, b] = [words(expected), words(given)]
@@ -13,7 +14,7 @@ export function compareAnswers(expected: string, given: string): Verdict {
   try {
     return compareReadings(parseAnswer(expected), parseAnswer(given))
   } catch (error) {
-    if (error instanceof Unreadable) return 'unclear'
+    if (error instanceof Unreadable) return 'unread'
     throw error
   }
 }
@@ -22,7 +23,8 @@ export function compareAnswers(expected: string, given: string): Verdict {
 function canonicalText(text: string): string {
   return text
     .slice(0, 2_000)
-    .replace(/\\left|\\right|\\[!,;: ]|\$|\s/g, '')
+    .replace(/\\left|\\right|\\[!,;:]|\$/g, '')
+    .replace(/(?<!\d)\s+|\s+(?!\d)/g, '')
     .replace(/\\[dtc]frac/g, '\\frac')
     .replace(/\{(\w)\}/g, '$1')
     .replace(/\.$/, '')
@@ -31,7 +33,7 @@ function canonicalText(text: string): string {
 /** An answer in words: `\text{Monday}`, `Monday`. */
 function words(text: string): string | undefined {
   const plain = text.replace(/\\(?:text|textbf|textit|mathrm|mbox)\s?\{([^{}]*)\}/g, '$1').replace(/[$.]/g, ' ')
-  const isWords = /^[\p{L}\s,'-]+$/u.test(plain) && /\p{L}{3}/u.test(plain)
+  const isWords = /^[\p{L}\s,'-]+$/u.test(plain) && (/\p{L}{3}/u.test(plain) || /^\s*no\s*$/i.test(plain))
   return isWords ? plain.toLowerCase().replace(/\s+/g, ' ').trim() : undefined
 }
 
@@ -42,7 +44,8 @@ function compareReadings(expected: Reading, given: Reading): Verdict {
   const isOtherName = a.name !== undefined && b.name !== undefined && a.name !== b.name
   const isOtherUnit = expected.unit !== given.unit && expected.unit !== '' && given.unit !== ''
   if (isOtherName || isOtherUnit) return verdict === 'equal' ? 'unclear' : verdict
-  if (verdict === 'different' && (expected.unit === '%') !== (given.unit === '%')) return arePerHundred(expected, given) ? 'unclear' : verdict
+  if (verdict === 'different' && (expected.unit === '%') !== (given.unit === '%'))
+    return arePerHundred(expected, given) ? 'unclear' : verdict
   return verdict
 }
 
@@ -71,6 +74,8 @@ function compareKinds(a: Form, b: Form): Verdict {
   if (kinds.has('tuple') && (kinds.has('values') || kinds.has('matrix'))) return 'unclear'
   const many = a.kind === 'values' ? a : b.kind === 'values' ? b : undefined
   if (many !== undefined && kinds.has('value') && many.items.length === 1) return 'unclear'
+  // Several answers of which one is right: "2 or 3".
+  if (b.kind === 'values' && b.items.some((item) => compareForms(a, item) === 'equal')) return 'unclear'
   if (kinds.has('union') && kinds.has('tuple')) return 'unclear'
   return 'different'
 }
@@ -114,7 +119,10 @@ function compareUnordered(a: readonly Form[], b: readonly Form[]): Verdict {
 }
 
 function withoutRepeats(items: readonly Form[]): readonly Form[] {
-  return items.reduce<readonly Form[]>((kept, item) => (kept.some((other) => compareForms(item, other) === 'equal') ? kept : [...kept, item]), [])
+  return items.reduce<readonly Form[]>(
+    (kept, item) => (kept.some((other) => compareForms(item, other) === 'equal') ? kept : [...kept, item]),
+    [],
+  )
 }
 
 /** Equal where all unknowns are tried with the same values, of which three at least must be allowed. */

@@ -63,7 +63,8 @@ function listed(items: readonly Named[]): Named {
   const names = new Set(items.map(({ name }) => name))
   const forms = items.map(({ form }) => form)
   const [name] = names
-  if (forms.every(({ kind }) => kind === 'tuple') && names.size === 1 && name !== undefined) return { form: { kind: 'union', items: forms }, name }
+  if (forms.every(({ kind }) => kind === 'tuple') && names.size === 1 && name !== undefined)
+    return { form: { kind: 'union', items: forms }, name }
   if (names.size === 1 || (names.size === 2 && items[0]?.name !== undefined && items.slice(1).every((item) => item.name === undefined))) {
     return { form: { kind: 'values', items: forms.flatMap(spread) }, ...(items[0]?.name !== undefined && { name: items[0].name }) }
   }
@@ -84,6 +85,7 @@ function equated(left: Node, right: Node, sides: readonly Node[]): Named {
   if (left.kind === 'symbol' && !mentions(right, left.name)) return { ...formOf(right), name: left.name }
   if (right.kind === 'symbol' && sides.length === 2 && !mentions(left, right.name)) return { ...formOf(left), name: right.name }
   if (sides.length > 2) throw new Unreadable('a chain of equations')
+  if (!hasUnknown(left) && !hasUnknown(right)) throw new Unreadable('a calculation')
   return { form: { kind: 'equation', left, right } }
 }
 
@@ -98,7 +100,8 @@ function bounded({ operators, sides }: { readonly operators: readonly string[]; 
   const [ordered, signs] = isDown ? [sides, operators] : [sides.toReversed(), operators.toReversed()]
   const at = ordered.findIndex(({ kind }) => kind === 'symbol')
   const unknown = ordered[at]
-  if (unknown?.kind !== 'symbol' || ordered.length > 3 || (ordered.length === 3 && at !== 1)) throw new Unreadable('an inequality that is not solved')
+  if (unknown?.kind !== 'symbol' || ordered.length > 3 || (ordered.length === 3 && at !== 1))
+    throw new Unreadable('an inequality that is not solved')
   const [low, high] = [ordered[at - 1] ?? MINUS_INFINITY, ordered[at + 1] ?? INFINITY]
   if (mentions(low, unknown.name) || mentions(high, unknown.name)) throw new Unreadable('an inequality that is not solved')
   const isClosed = (sign: string | undefined) => sign === '≤' || sign === '≥'
@@ -106,20 +109,25 @@ function bounded({ operators, sides }: { readonly operators: readonly string[]; 
   return { form: { ...tuple, items: [innerForm(low), innerForm(high)] }, name: unknown.name }
 }
 
-export function mentions(node: Node, name: string): boolean {
+function mentions(node: Node, name: string): boolean {
+  return hasUnknown(node, (found) => found === name)
+}
+
+function hasUnknown(node: Node, isMeant: (name: string) => boolean = () => true): boolean {
+  const mentions = (inner: Node) => hasUnknown(inner, isMeant)
   switch (node.kind) {
     case 'symbol':
-      return node.name === name
+      return isMeant(node.name)
     case 'operation':
     case 'plusMinus':
-      return mentions(node.left, name) || mentions(node.right, name)
+      return mentions(node.left) || mentions(node.right)
     case 'call':
-      return node.of.some((inner) => mentions(inner, name))
+      return node.of.some(mentions)
     case 'tuple':
     case 'set':
     case 'list':
     case 'union':
-      return node.items.some((inner) => mentions(inner, name))
+      return node.items.some(mentions)
     default:
       return false
   }

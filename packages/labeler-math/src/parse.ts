@@ -10,7 +10,8 @@ export interface Reading {
 const DEEPEST = 40
 const RELATIONS: Readonly<Record<string, Relation>> = { '=': '=', '<': '<', '>': '>', '≤': '≤', '≥': '≥', '≠': '≠', '∈': '∈' }
 const FUNCTIONS = new Set(['sin', 'cos', 'tan', 'cot', 'sec', 'csc', 'ln', 'log', 'exp', 'arcsin', 'arccos', 'arctan'])
-const GREEK = /^(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Sigma|Phi|Psi|Omega|ell)$/
+const GREEK =
+  /^(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Sigma|Phi|Psi|Omega|ell)$/
 
 /**
  * Reads an answer: LaTeX or plain. Work is linear in its length.
@@ -120,7 +121,8 @@ class Parser {
     if (right.kind === 'number') throw new Unreadable('two numbers side by side')
     const isMixed = left.kind === 'number' && token?.kind === 'command' && token.text.endsWith('frac')
     if (isMixed && right.kind === 'operation' && right.left.kind === 'number' && right.right.kind === 'number') {
-      if (left.text.includes('.') || Number(right.left.text) >= Number(right.right.text)) throw new Unreadable('a mixed number that is none')
+      if (left.text.includes('.') || Number(right.left.text) >= Number(right.right.text))
+        throw new Unreadable('a mixed number that is none')
       return { kind: 'operation', operator: '+', left, right }
     }
     return { kind: 'operation', operator: '*', left, right }

@@ -20,10 +20,10 @@ const REPLACED: readonly (readonly [RegExp, string])[] = [
   [/π/g, '\\pi '],
   [/∞/g, '\\infty '],
   [/√/g, '\\sqrt '],
-  [/\\[$£€]|\\(?:left|right|displaystyle|textstyle|limits|big|Big|bigl|bigr|Bigl|Bigr)(?![a-zA-Z])|\\[!,;: ]|~/g, ' '],
+  [/\\[$£€]|\\(?:left|right|displaystyle|textstyle|limits|big|Big|bigl|bigr|Bigl|Bigr)(?![a-zA-Z])|(?<!\\)\\[!,;: ]|~/g, ' '],
   [/(\d)\{,\}(?=\d{3})/g, '$1,'],
   [/\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|º/g, '°'],
-  [/\\[()[\]]|\$/g, ' '],
+  [/(?<!\\)\\[()[\]]|\$/g, ' '],
   [/\\(?:quad|qquad)(?![a-zA-Z])/g, ' '],
   [/\\lvert|\\rvert|\\vert|\\mid/g, '|'],
   [/\\lbrace/g, '\\{'],
@@ -40,7 +40,24 @@ const REPLACED: readonly (readonly [RegExp, string])[] = [
   [/\\div(?![a-zA-Z])/g, '/'],
   [/\\%/g, '%'],
 ]
-const KNOWN_WORDS = new Set(['pi', 'sqrt', 'sin', 'cos', 'tan', 'cot', 'sec', 'csc', 'ln', 'log', 'exp', 'or', 'and', 'infinity', 'inf', 'oo'])
+const KNOWN_WORDS = new Set([
+  'pi',
+  'sqrt',
+  'sin',
+  'cos',
+  'tan',
+  'cot',
+  'sec',
+  'csc',
+  'ln',
+  'log',
+  'exp',
+  'or',
+  'and',
+  'infinity',
+  'inf',
+  'oo',
+])
 
 /** @throws Unreadable for what is too long, or has signs that no answer here is made of. */
 export function tokenize(written: string): Token[] {
@@ -59,11 +76,15 @@ export function tokenize(written: string): Token[] {
 
 function tokensOf(source: string, found: Readonly<Record<string, string | undefined>>, isApart: boolean): Token[] {
   if (found.number !== undefined) return [{ kind: 'number', text: source, isApart }]
-  if (found.words !== undefined) return found.words.trim() === '' ? [] : [{ kind: 'words', text: found.words.trim().toLowerCase(), isApart }]
+  if (found.words !== undefined)
+    return found.words.trim() === '' ? [] : [{ kind: 'words', text: found.words.trim().toLowerCase(), isApart }]
   if (found.command !== undefined) return [{ kind: 'command', text: source.slice(1), isApart }]
   if (found.word !== undefined) {
     const word = source.toLowerCase()
-    if (KNOWN_WORDS.has(word)) return [word === 'or' || word === 'and' ? { kind: 'words', text: word, isApart } : { kind: 'command', text: SAME[word] ?? word, isApart }]
+    if (KNOWN_WORDS.has(word))
+      return [
+        word === 'or' || word === 'and' ? { kind: 'words', text: word, isApart } : { kind: 'command', text: SAME[word] ?? word, isApart },
+      ]
     // xy is a product, a longer word is a word.
     return source.length > 2 ? [{ kind: 'words', text: word, isApart }] : [...source].map((text) => ({ kind: 'letter', text, isApart }))
   }

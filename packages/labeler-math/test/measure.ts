@@ -4,7 +4,7 @@ import { answerOptions, AnswerLabeler, type Label, type Labeler } from '@plumbli
 import { MathLabeler } from '../src'
 
 export interface Pair {
-  readonly half: 'tuning' | 'heldout'
+  readonly half: 'tuning' | 'heldout' | 'later'
   readonly kind: string
   readonly expected: string
   readonly given: string
@@ -20,7 +20,9 @@ export const labelers = {
 }
 
 export async function labelPair({ expected, given }: Pick<Pair, 'expected' | 'given'>, labeler: Labeler = labelers.math): Promise<Label> {
-  const [label] = await labeler.label({ id: 'q', prompt: '?', answer: expected }, [{ text: `So it is $\\boxed{${given}}$.`, complete: true }])
+  const [label] = await labeler.label({ id: 'q', prompt: '?', answer: expected }, [
+    { text: `So it is $\\boxed{${given}}$.`, complete: true },
+  ])
   if (label === undefined) throw new Error('no label')
   return label
 }

@@ -24,7 +24,9 @@ export const answerOptions = z.strictObject({
   patterns: z
     .array(patternSchema)
     .default([])
-    .describe('Regular expressions tried before the markers; the last match counts, and its first group (or the whole) is the answer.'),
+    .describe(
+      'Regular expressions (without look-ahead and back-references) tried before the markers; the last match counts, and its first group (or the whole) is the answer.',
+    ),
   markers: z
     .array(z.enum(MARKERS))
     .default([...MARKERS])
@@ -39,6 +41,8 @@ export const answerOptions = z.strictObject({
 
 export type AnswerOptions = z.output<typeof answerOptions>
 
+export type Equivalence = (expected: string, given: string) => 'equal' | 'different' | 'unclear' | 'unread'
+
 /** Right or wrong by the final answer; docs/labels.md says what is read and how it is compared. */
 export class AnswerLabeler implements Labeler {
   readonly name = 'answer'
@@ -46,8 +50,8 @@ export class AnswerLabeler implements Labeler {
 
   constructor(
     private readonly options: AnswerOptions,
-    /** What decides where the answers are not the same as numbers, letters or texts. */
-    private readonly equivalence?: (expected: string, given: string) => 'equal' | 'different' | 'unclear',
+    /** Another comparison beside that of numbers, letters and texts; `unread` where it cannot read one of the two. */
+    private readonly equivalence?: Equivalence,
   ) {}
 
   /** @throws PlumbError PLUMB_DATA_NO_ANSWER when the question has none to compare with. */
@@ -76,10 +80,12 @@ export class AnswerLabeler implements Labeler {
   /** Whether the answers are the same; undefined where it cannot be told. */
   private compared(text: string, given: Answer, written: string, expected: Answer): boolean | undefined {
     const isSame = sameAnswer(given, expected)
-    if (this.equivalence === undefined || isSame === true || expected.kind === 'choice') return isSame
+    if (this.equivalence === undefined || expected.kind === 'choice') return isSame
     const verdict = this.equivalence(written, text)
-    if (verdict !== 'unclear') return verdict === 'equal'
-    return given.kind === 'number' && expected.kind === 'number' ? isSame : undefined
+    if (verdict === 'unclear') return undefined
+    if (verdict === 'unread') return isSame === true || (given.kind === expected.kind && given.kind === 'number') ? isSame : undefined
+    // Where the two comparisons disagree on what they read, nobody knows.
+    return isSame === true && verdict === 'different' ? undefined : verdict === 'equal'
   }
 
   private fallback(text: string, expected: Answer): Mark | undefined {

@@ -22,9 +22,10 @@ export type Options = ReadonlyMap<string, string>
 
 /** The expected answer: a number (with currency and unit), a letter of a multiple choice, or a text. */
 export function readExpected(written: string, options: Options = new Map<string, string>()): Answer {
-  const choice = /^\s*(?:\(([A-Za-z])\)|([A-Z])[.):]?|([a-z])[.)]?)\s*$/.exec(written)
+  const choice = /^\s*(?:\(([A-Za-z])\)|([A-Z])[.):]?|([a-z])[.)]?)\s*$/.exec(plainText(written).replaceAll('$', ''))
   const letter = (choice?.[1] ?? choice?.[2] ?? choice?.[3])?.toUpperCase()
-  if (letter !== undefined) return withText(letter, options.get(letter))
+  // A small letter by itself may be a variable.
+  if (letter !== undefined && (choice?.[3] === undefined || options.has(letter))) return withText(letter, options.get(letter))
   const option = /^\s*\(?([A-Z])\)\s+(\S.*)$/s.exec(written)
   if (option?.[1] !== undefined && option[2] !== undefined) return withText(option[1], option[2])
   const reading = readNumber(written)

@@ -17,9 +17,9 @@ const REASON = /[\s,;(]+(?:because|since|as|given that|due to|where|considering|
 const BARE = String.raw`[B-HJ-Z](?![\w'’]|-\w)|A(?=[).:,;*]|\s*$|\s+[^a-z\s]|\s+(?:because|since|as|which|is|for|and|or|not|but|so|nor)\b)|I(?=[).:]|\s*$)`
 const MENTION = new RegExp(
   [
-    String.raw`\((?<enclosed>[A-Za-z])\)|\[(?<bracketed>[A-Z])\]`,
+    String.raw`(?<![\w/^)])\((?<enclosed>[A-Za-z])\)|\[(?<bracketed>[A-Z])\]`,
     String.raw`|(?<![\p{L}\d'’-])(?:[Oo]ption|[Cc]hoice|[Ll]etter)\s+\(?(?<named>[A-Z]|[b-z]|a(?=\W*$|[).,:]))(?![\p{L}\d])\)?`,
-    String.raw`|(?<![\p{L}\d'’\-\\.])(?:(?<bare>${BARE})|(?<lower>[a-z])(?=\)|\.?\s*$))`,
+    String.raw`|(?<![\p{L}\d'’\-\\.])(?<![\p{L}\d]\()(?:(?<bare>${BARE})|(?<lower>[a-z])(?=\)|\.?\s*$))`,
   ].join(''),
   'gu',
 )

@@ -137,7 +137,9 @@ export function normalText(written: string): string {
     .replaceAll(',', ', ')
     .replace(/(\\[a-z]+) (?=[^a-z])/g, '$1')
   let [start, end] = [0, text.length]
-  const isOuter = (at: number) => TRIMMED.has(text.charAt(at))
+  // The sign of a factorial or a derivative is none of punctuation: n!, f'.
+  const isOuter = (at: number) =>
+    TRIMMED.has(text.charAt(at)) && !(/[!']/.test(text.charAt(at)) && /(?:^|[^\p{L}])[\p{L}\d]$/u.test(text.slice(Math.max(0, at - 2), at)))
   while (start < end && isOuter(start)) start++
   while (end > start && isOuter(end - 1)) end--
   const inner = text.slice(start, end)
