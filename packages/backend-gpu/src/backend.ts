@@ -8,7 +8,7 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core'
-import { inspectModel, loadModel } from '@plumbline/transformer'
+import { inspectModel, loadModel, sourceFiles } from '@plumbline/transformer'
 import { Engine } from './engine'
 import { loadLibrary, type Device } from './library'
 import { GpuPolicy } from './policy'
@@ -36,6 +36,10 @@ export class GpuBackend implements Backend {
     const { device: wanted, microBatchTokens = MICRO_BATCH_TOKENS } = { ...this.options, ...options }
     const { backend, device } = loadLibrary(toDevice(wanted))
     return new GpuPolicy(new Engine(backend), await loadModel(model), device, microBatchTokens)
+  }
+
+  modelFiles(model: ModelSource): Promise<readonly string[]> {
+    return sourceFiles(model)
   }
 
   inspect(model: ModelSource): Promise<ModelFacts> {

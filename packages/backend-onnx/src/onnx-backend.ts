@@ -8,7 +8,7 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core/base'
-import { inspectModel, loadModelConfig, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
+import { inspectModel, loadModelConfig, parameterCount, parameterShapes, sourceFiles, type ModelConfig } from '@plumbline/transformer'
 import { isSoftware } from './device/adapter'
 import { openDevice, requestedAdapter } from './device/open'
 import { OnnxPolicy } from './onnx-policy'
@@ -71,6 +71,10 @@ export class OnnxBackend implements Backend {
   inspect(source: ModelSource): Promise<ModelFacts> {
     this.inspected = { source, facts: inspectModel(source) }
     return this.inspected.facts
+  }
+
+  modelFiles(source: ModelSource): Promise<readonly string[]> {
+    return sourceFiles(source)
   }
 
   private probeCpu(): BackendProbe {

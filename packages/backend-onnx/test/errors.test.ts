@@ -1,4 +1,5 @@
 import { PlumbError, type Generation, type Policy } from '@plumbline/core'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readModelFolder, writeSafetensors } from '@plumbline/transformer'
 import { OnnxBackend, onnxOptions } from '../src'
@@ -119,6 +120,26 @@ describe('two engines', () => {
     expect(await read(policy.generate([prompt('good', 1, 5)], sampling))).toHaveLength(2)
   })
 
+  it('a score that is not finite names its group and completion, and training such a model is refused by the tensor', async () => {
+    const groups = [
+      { id: 'good', prompt: [1, 5], completions: [[6, 2]] },
+      { id: 'bad', prompt: [1, 5], completions: [[6, 2], [9, 9, 2]] },
+    ] // prettier-ignore
+    await expect(policy.logProbs(groups)).rejects.toMatchObject({
+      code: 'PLUMB_NON_FINITE_LOGITS',
+      where: 'group bad',
+      message: "A log-probability of completion 1 is not finite; expected finite numbers from the model's logits.",
+    })
+    const snapshot = await policy.snapshot()
+    await expect(snapshot.logProbs(groups)).rejects.toMatchObject({ code: 'PLUMB_NON_FINITE_LOGITS', where: 'group bad' })
+    const [[scored]] = (await policy.logProbs([{ ...groups[1]!, needed: [true, false] }])) as [[Float32Array]]
+    expect(scored.every(Number.isFinite)).toBe(true)
+    await expect(policy.prepareTraining?.({})).rejects.toMatchObject({
+      code: 'PLUMB_NON_FINITE_WEIGHTS',
+      message: 'Tensor model.embed_tokens.weight holds numbers that are not finite; training would spread them.',
+    })
+  })
+
   it('the first error in time is told, whatever the order of the engines', async () => {
     const clients = [0, 1].map(
       () => new EngineClient({ listen: () => undefined, post: () => undefined, ref: () => undefined, unref: () => undefined }),
@@ -130,6 +151,34 @@ describe('two engines', () => {
       throw new Error('its consequence')
     })
     await expect(late).rejects.toThrow('the real one')
+  })
+})
+
+describe('a step that leaves numbers which are not finite', () => {
+  it('is told, is not saved, and the checkpoint before it goes on', async () => {
+    const sound = new TinyModel(new OnnxBackend({ threads: 2, engines: 2 }))
+    const policy = await sound.open()
+    const groups = [{ id: 'a', prompt: [1, 5], completions: [[6, 7, 2]] }]
+    const adamW = { learningRate: 1e-3, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 } as const
+    const gradients = () => policy.forwardBackward(groups, (batch) => ({ loss: 0, cotangents: batch.map(() => [-1]) }))
+    const state = join(sound.folder, 'state')
+    await gradients()
+    await policy.optimStep(adamW)
+    await policy.saveState(state)
+    const before = await policy.logProbs(groups)
+    await gradients()
+    await expect(policy.optimStep({ ...adamW, learningRate: 1e39 })).rejects.toMatchObject({
+      code: 'PLUMB_NON_FINITE_WEIGHTS',
+      message: expect.stringMatching(/^Optimizer step 2 with the learning rate 1e\+39 made weights or moments of model\.\S+/) as unknown,
+    })
+    const refused = { code: 'PLUMB_NON_FINITE_WEIGHTS' }
+    await expect(policy.saveWeights(join(sound.folder, 'saved'))).rejects.toMatchObject(refused)
+    await expect(policy.saveState(state)).rejects.toMatchObject(refused)
+    expect(existsSync(join(sound.folder, 'saved'))).toBe(false)
+    await expect(policy.logProbs(groups)).rejects.toMatchObject({ code: 'PLUMB_NON_FINITE_LOGITS', where: 'group a' })
+    await policy.loadState(state)
+    expect(await policy.logProbs(groups)).toEqual(before)
+    await sound.dispose()
   })
 })
 

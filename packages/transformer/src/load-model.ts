@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { modelFiles, PlumbError, suggestion, tokenizerFiles, type ModelFacts, type ModelSource, type Tokenizer } from '@plumbline/core/base'
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { initialWeights } from './initial-weights'
@@ -54,9 +54,15 @@ export async function inspectModel(source: ModelSource): Promise<ModelFacts> {
   return { tokenizer, contextLength: config.maxPositions, parameterNames: [...parameterShapes(config).keys()] }
 }
 
+/** `Backend.modelFiles` for every backend whose models are loaded here: the files that opening one reads, absolute. */
+export async function sourceFiles(source: ModelSource): Promise<readonly string[]> {
+  if (source.kind === 'scratch') return (await tokenizerFiles(source.tokenizer)).map((file) => resolve(file))
+  return (await modelFiles(source.path)).map((name) => resolve(source.path, name))
+}
+
 /** Whatever is going to be read is a file: a pipe among them would be waited for. */
 async function loadSourceTokenizer(source: ModelSource): Promise<Tokenizer> {
-  await (source.kind === 'folder' ? modelFiles(source.path) : tokenizerFiles(source.tokenizer))
+  await sourceFiles(source)
   return loadTokenizer(tokenizerPath(source))
 }
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ModelSource } from '@plumbline/core'
-import { loadModel, readModelFolder, wordLevelTokenizerConfig, wordLevelTokenizerJson, writeModelFolder } from '../src'
+import { loadModel, readModelFolder, sourceFiles, wordLevelTokenizerConfig, wordLevelTokenizerJson, writeModelFolder } from '../src'
 import { inFreshFolder } from './support/folders'
 import { TINY_CONFIG, tinyModel } from './support/tiny-model'
 
@@ -154,6 +154,23 @@ describe('loadModel from a folder', () => {
       await writeModelFolder(path, { ...tinyModel({ eos_token_id: 3 }), files: new Map(bytes) })
       expect((await loadModel({ kind: 'folder', path })).eosIds).toEqual([2, 3, 7])
       expect((await readModelFolder(path)).files.size).toBe(3)
+    })
+  })
+})
+
+describe('the files that a model is read from', () => {
+  it('are those of the tokenizer, the config and the weights, and no others', async () => {
+    await fromScratch(async (source, parent) => {
+      const folder = join(parent, 'saved')
+      await writeModelFolder(folder, await loadModel(source))
+      for (const stray of ['README.md', 'optimizer.pt', 'model.bin']) await writeFile(join(folder, stray), 'x')
+      const names = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
+      expect(await sourceFiles({ kind: 'folder', path: folder })).toEqual(names.map((name) => join(folder, name)))
+      const own = ['tokenizer.json', 'tokenizer_config.json'].map((name) => join(source.tokenizer, name))
+      expect(await sourceFiles(source)).toEqual(own)
+      const lone = join(source.tokenizer, 'my-tokenizer.json')
+      await writeFile(lone, JSON.stringify(wordLevelTokenizerJson(['x'])))
+      expect(await sourceFiles({ ...source, tokenizer: lone })).toEqual([lone])
     })
   })
 })

@@ -25,8 +25,6 @@ export interface GeneratorOptions {
   readonly threads: number
   /** Most completions decoded at once; by the model's size when absent. */
   readonly rows?: number
-  /** Most prompt tokens, padding included, that one prefill computes (a longer prompt is computed alone). */
-  readonly prefillTokens?: number
   /** Whether the decoding graph holds the weights (see `storedWeights`); when absent, if they are small enough for it. */
   readonly storeWeights?: boolean
 }
@@ -52,7 +50,8 @@ export interface RunReport {
  * continuous: a fixed number of rows, each holding one completion, and when one ends the next takes its row.
  *
  * A completion is the same whatever else is in the batch: rows do not mix, padding adds exact zeros, each candidate draws from
- * its own random stream.
+ * its own random stream, and every prompt is computed by itself: on several threads the runtime groups the sums of a product by how
+ * many rows it has, so that a prompt among others would have other last bits.
  */
 export class Generator {
   /** Absent while a run has it. */
@@ -62,7 +61,7 @@ export class Generator {
     private readonly model: GeneratorModel,
     private readonly prefillSession: Session,
     private readonly stepSession: Session,
-    private readonly sizes: { readonly rows?: number; readonly prefillTokens: number },
+    private readonly mostRows: number | undefined,
     private readonly tables: RopeTables,
     private readonly fed: Readonly<Record<string, HostTensor>>,
   ) {}
@@ -77,12 +76,11 @@ export class Generator {
     const stepSession = await Session.create(stepModel, settings)
     const prompt = new Graph()
     const prefillSession = await Session.create(prefillGraph(prompt, config, fedWeights(prompt)), settings)
-    const { rows, prefillTokens = 256 } = options
     return new Generator(
       model,
       prefillSession,
       stepSession,
-      { rows, prefillTokens },
+      options.rows,
       new RopeTables(config),
       stored ? {} : Object.fromEntries(weights),
     )
@@ -101,7 +99,7 @@ export class Generator {
     const queue = requests.filter(({ candidates }) => candidates.length > 0).sort((a, b) => b.prompt.length - a.prompt.length)
     const counts = queue.map(({ candidates }) => candidates.length)
     const total = counts.reduce((sum, count) => sum + count, 0)
-    const maxRows = Math.min(this.sizes.rows ?? rowsFor(config, sampling.maxNewTokens), total)
+    const maxRows = Math.min(this.mostRows ?? rowsFor(config, sampling.maxNewTokens), total)
     const cells = Math.max(FEWEST_ROWS, Math.min(maxRows, Math.max(0, ...counts)))
     const maxPrompts = 2 * Math.ceil(maxRows / cells)
     const memory = this.memory ?? { own: new Scratch(), prompts: new PromptCache(config), prefilled: new Scratch() }
@@ -125,10 +123,10 @@ export class Generator {
           for (let i = open.length - 1; i >= 0; i--) if (open[i].waiting.length === 0 && batch.active(open[i]) === 0) open.splice(i, 1)
           if (open.length >= maxPrompts) return undefined
           if (ready.length === 0) {
-            const next = this.takePrefill(queue)
-            if (next.length === 0) return undefined
-            ready.push(...(await prefill(this.prefillSession, config, weights, constants, next, memory.prefilled)))
-            promptTokens += next.reduce((sum, one) => sum + one.prompt.length, 0)
+            const next = queue.shift()
+            if (!next) return undefined
+            ready.push(...(await prefill(this.prefillSession, config, weights, constants, [next], memory.prefilled)))
+            promptTokens += next.prompt.length
           }
           prompt = ready.shift()!
           open.push(prompt)
@@ -182,13 +180,6 @@ export class Generator {
   async dispose(): Promise<void> {
     await this.stepSession.release()
     await this.prefillSession.release()
-  }
-
-  /** Takes prompts from the queue up to the token budget, at least one. */
-  private takePrefill(queue: GenerationPrompt[]): GenerationPrompt[] {
-    if (queue.length === 0) return []
-    const width = padded(queue[0].prompt.length)
-    return queue.splice(0, Math.max(1, Math.floor(this.sizes.prefillTokens / width)))
   }
 }
 

@@ -103,10 +103,31 @@ describe('Generator', () => {
     }
   })
 
-  it('does not depend on the number of rows, the prefill budget, or where the weights are', async () => {
+  it.each([2, 4])(
+    'samples a question alone as among others where products are large enough to be shared by %i threads',
+    async (threads) => {
+      // The key heads are narrower than prompts are long, and the sums longer than one block of the runtime's.
+      const config = tinyConfig({ hiddenSize: 320, heads: 6, kvHeads: 2, headDim: 64, intermediateSize: 384, layers: 1, maxPositions: 512 })
+      const { generator } = await make(config, { threads, rows: 24 })
+      const requests = prompts([16, 64, 64, 16, 120, 16, 64, 16, 16, 16, 16, 300, 310], [2, 1])
+      const logitsOf = async (some: readonly GenerationPrompt[]) => {
+        const rows = new Map<string, number[]>()
+        await run(generator, some, { maxNewTokens: 6 }, {
+        onLogits: ({ id, candidate }, logits) => rows.set(`${id}/${candidate}`, [...(rows.get(`${id}/${candidate}`) ?? []), ...logits]),
+      }) // prettier-ignore
+        return rows
+      }
+      const together = await logitsOf(requests)
+      for (const index of [0, 1, 4, 11]) {
+        for (const [key, alone] of await logitsOf([requests[index]!])) expect([key, alone]).toEqual([key, together.get(key)])
+      }
+    },
+  )
+
+  it('does not depend on the number of rows or where the weights are', async () => {
     const requests = prompts([9, 30, 17, 3], [5, 2])
     const results = []
-    for (const options of [{}, { rows: 3 }, { rows: 16, prefillTokens: 16 }, { storeWeights: false }, { threads: 2 }]) {
+    for (const options of [{}, { rows: 3 }, { rows: 16 }, { storeWeights: false }, { threads: 2 }]) {
       results.push((await run((await make(tinyConfig(), options)).generator, requests)).found)
     }
     for (const result of results) expect(result).toEqual(results[0])
