@@ -2,11 +2,12 @@
 // a model folder's files, configurations and --set, chat templates, texts to label, RFT's equations.
 //
 //   node scripts/fuzz.mjs                      1,000,000 inputs
-//   node scripts/fuzz.mjs --short              20,000, for CI (under 60 s)
+//   node scripts/fuzz.mjs --short              20,000 at most, and no new ones after 40 s: for CI
 //   node scripts/fuzz.mjs --only labels,data/qa --inputs 50000 --seed 7
 //   node scripts/fuzz.mjs --seed 7 --index 1234 [--only …, as it was]     one input again, shown
 //
 //   --inputs N   how many     --seed N   printed     --only A,B   targets whose name holds one of these     --workers N
+//   --seconds N  no new inputs after so long; the number that was tried is printed
 //
 // An input ends in a success or in a PlumbError. Anything else is a finding: another exception, more than 1 s of processor time,
 // no end, the death of the process, more than 900 MiB, and memory that grows with the number of inputs. Each finding is made smaller
@@ -30,11 +31,13 @@ const { values: given } = parseArgs({
     only: { type: 'string' },
     index: { type: 'string' },
     workers: { type: 'string', default: '2' },
+    seconds: { type: 'string' },
     short: { type: 'boolean', default: false },
   },
 })
 const seed = Number(given.seed)
 const inputs = Number(given.inputs ?? (given.short ? 20_000 : 1_000_000))
+const longest = Number(given.seconds ?? (given.short ? 40 : Infinity))
 const only = given.only?.split(',')
 const targets = [...TARGETS.values()].filter(({ name }) => !only || only.some((part) => name.includes(part)))
 if (targets.length === 0 || ![seed, inputs].every(Number.isInteger)) {
@@ -86,7 +89,10 @@ function note({ index, target, tag, bad, ms }) {
   const key = `${target}  ${bad === 'slow' || bad === 'hang' ? `${bad}: ${tag}` : bad}`
   const known = found.get(key)
   if (known) known.times++
-  else found.set(key, { index, target, tag, bad, ms, times: 1 })
+  else {
+    found.set(key, { index, target, tag, bad, ms, times: 1 })
+    console.error(`found: ${key}, --index ${index}`)
+  }
   const takesLong = bad === 'slow' || bad === 'hang' || bad === 'memory' || bad.startsWith('death')
   if (!takesLong) return
   if (isNarrow(tag) || found.get(key).times >= 6) skip.push(`${target} ${tag}`)
@@ -98,7 +104,7 @@ function note({ index, target, tag, bad, ms }) {
 async function lane(number) {
   const worker = new Watched(work, `w${number}`)
   const memory = []
-  for (let blocks = 0; next < inputs && found.size < MOST_FINDINGS; blocks++) {
+  for (let blocks = 0; next < inputs && found.size < MOST_FINDINGS && seconds() < longest; blocks++) {
     let from = next
     const to = Math.min(inputs, (next += BLOCK))
     while (from < to) {
@@ -128,6 +134,11 @@ async function lane(number) {
   // the first blocks fill caches of compiled code
   const early = Math.max(...memory.slice(0, Math.ceil(memory.length / 4)))
   return memory.length < 4 ? undefined : { early, late: Math.min(...memory.slice(-2)) }
+}
+
+function asItWas({ index }) {
+  const { body, meta } = inputOf(index)
+  return { again: true, least: body, meta }
 }
 
 /** A finding again alone, then as small as it goes. */
@@ -174,11 +185,14 @@ for (const { early, late } of growth) {
   }
 }
 let number = 0
+const EXPLAINED = 12 // of those that take seconds at every try
+let long = 0
 for (const [key, finding] of found) {
-  const { again, least, meta } = await explain(finding)
+  const unexplained = /hang|slow|memory|death/.test(finding.bad) && ++long > EXPLAINED
+  const { again, least, meta } = unexplained ? asItWas(finding) : await explain(finding)
   console.log(`\n${++number}. ${key}${finding.ms > 500 ? `, ${Math.round(finding.ms)} ms` : ''}, ${finding.times} times`)
   console.log(
-    `   ${again ? 'smallest' : 'NOT AGAIN ALONE; the input'}: ${shown(least)}${Object.keys(meta).length > 0 ? `, ${JSON.stringify(meta).slice(0, 200)}` : ''}`,
+    `   ${unexplained ? 'as it was found' : again ? 'smallest' : 'NOT AGAIN ALONE; the input'}: ${shown(least)}${Object.keys(meta).length > 0 ? `, ${JSON.stringify(meta).slice(0, 200)}` : ''}`,
   )
   console.log(`   node scripts/fuzz.mjs --seed ${seed} --index ${finding.index}${only ? ` --only ${given.only}` : ''}`)
 }

@@ -2,7 +2,7 @@
 // that was left alone.
 //
 //   node scripts/kill.mjs                         200 kills over every stage and loss (about 20 minutes)
-//   node scripts/kill.mjs --short                 a dozen, for CI (under 90 s)
+//   node scripts/kill.mjs --short                 eight, for CI (about a minute)
 //   node scripts/kill.mjs --self-test             whether it would see a difference
 //   node scripts/kill.mjs --only scratch-1 --at 'appendFile .*align-reference.*logprobs' --when after --clock 1000 --kills 1
 //
@@ -40,7 +40,7 @@ const { values: given } = parseArgs({
     clock: { type: 'string' },
   },
 })
-const kills = Number(given.kills ?? (given.short ? 12 : 200))
+const kills = Number(given.kills ?? (given.short ? 8 : 200))
 const names = given.only?.split(',') ?? (given.short ? ['pairs', 'scratch-2'] : Object.keys(SCENARIOS))
 const unknown = names.find((name) => !(name in SCENARIOS))
 if (unknown !== undefined || !Number.isInteger(kills)) {
@@ -50,7 +50,7 @@ if (unknown !== undefined || !Number.isInteger(kills)) {
   process.exit(2)
 }
 /** Kills in one chain of restarts; then the run may finish. */
-const PER_CHAIN = given.short ? 6 : 10
+const PER_CHAIN = given.short ? 4 : 10
 
 const work = mkdtempSync(join(tmpdir(), 'plumb-kill-'))
 const started = performance.now()

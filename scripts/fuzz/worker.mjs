@@ -94,4 +94,5 @@ let queue = Promise.resolve()
 process.on('message', ({ kind, ...rest }) => {
   queue = queue.then(async () => process.send(await handlers[kind](rest)))
 })
+process.on('disconnect', () => process.exit()) // nobody watches any more
 process.send({ ready: true })
