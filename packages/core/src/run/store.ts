@@ -89,9 +89,9 @@ export class RunStore {
   ) {}
 
   /** @throws PlumbError PLUMB_RUN_LOCKED */
-  static async open(folder: string): Promise<RunStore> {
+  static async open(folder: string, say?: (message: string) => void): Promise<RunStore> {
     await makeFolder(folder)
-    return new RunStore(folder, await lockFolder(folder))
+    return new RunStore(folder, await lockFolder(folder, { say }))
   }
 
   async close(): Promise<void> {

@@ -48,7 +48,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
   const base = await baseModel(config)
   await checkFreezing(config, dependencies.backend, base.source)
   const data = await readData(config, dependencies)
-  const store = await RunStore.open(config.run)
+  const store = await RunStore.open(config.run, (message) => onEvent({ type: 'notice', level: 'info', message }))
   const backend = { name: dependencies.backend.name, device, ...dependencies.openOptions }
   const context = new StageContext(config, dependencies, store, backend, signal, onEvent)
   try {
