@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { Config, Errors, run, settings } from '@oclif/core'
+import { printable } from '@plumbline/core/base'
 import { describeFailure, EXIT_USER, failureJson, formatFailure } from './errors/failure'
 import { systemRefusal } from './errors/system'
 
@@ -10,10 +11,12 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
   // What is installed is compiled; oclif would look for TypeScript sources when NODE_ENV is `test` or a plugin is linked.
   settings.enableAutoTranspile = false
   guardOutput()
+  wordWarnings()
   let config: Config | undefined
   // What no one awaits, an unhandled rejection included, is a bug like any other. Further ones say nothing new.
   let isLeaving = false
   process.on('uncaughtException', (error) => {
+    if (error === unwritten) return
     if (!isLeaving) void leave(reportFailure(error, argv, config))
     isLeaving = true
   })
@@ -29,6 +32,7 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
 /** Exits when everything is written. A backend that failed half-way may have left a worker thread behind, which must not keep the process. */
 async function leave(exitCode: typeof process.exitCode): Promise<never> {
   await drained(process.stdout)
+  await new Promise(setImmediate) // an error of the stream is told later than its last write
   if (unwritten !== undefined) {
     const { message } = systemRefusal(unwritten) ?? unwritten
     write(process.stderr, `PLUMB_SYSTEM  stdout  ${message}\n`)
@@ -45,9 +49,21 @@ let unwritten: Error | undefined
  * a closed terminal, a full disk behind a redirection. The exit code remains, and for the results on stdout a line on stderr.
  */
 function guardOutput(): void {
-  process.stderr.on('error', () => undefined)
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.stderr.prependListener('error', () => undefined)
+  // before oclif's listener, which throws: that comes back as an uncaught exception
+  process.stdout.prependListener('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') unwritten ??= error
+  })
+}
+
+/** Warnings in one line each, as errors are; Node's own way is a stack and a hint for programmers. */
+function wordWarnings(): void {
+  if (process.listenerCount('warning') === 0) return // NODE_NO_WARNINGS
+  process.removeAllListeners('warning')
+  process.on('warning', (warning) => {
+    const { where, message } = systemRefusal(warning) ?? { message: `${warning.name}: ${warning.message}` }
+    const text = process.env.DEBUG ? (warning.stack ?? message) : [where, message].filter(Boolean).join('  ')
+    write(process.stderr, `warning: ${printable(text)}\n`)
   })
 }
 

@@ -1,6 +1,7 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { plumb, TINY_CONFIG, tinyProject } from './cli'
+import { BIN, plumb, TINY_CONFIG, tinyProject } from './cli'
 
 /** Runs the tiny project with a change and expects one sentence, exit code 2, and no run begun. */
 async function refused(change: { config?: string; file?: readonly [name: string, text: string | undefined] }): Promise<string> {
@@ -50,4 +51,31 @@ it.each([
   ],
 ])('%s: one sentence and exit code 2', async (_, change, sentence) => {
   expect(await refused(change)).toMatch(sentence)
+})
+
+describe('a run folder that cannot be one', () => {
+  const onLinux = process.platform === 'linux' ? it : it.skip
+
+  onLinux.each([
+    ['afile', 'Expected a folder, but this is a file.'],
+    ['afile/x', 'is a file.'],
+    ['dangling', 'Expected a folder, but this is a link that leads to no folder.'],
+    ['/dev/null', 'Expected a folder, but this is something else.'],
+    ['/dev/null/x', '/dev/null is something else.'],
+    ['/proc/x', '(ENOENT).'],
+    ['n'.repeat(300), 'The name is longer than the file system allows (ENAMETOOLONG).'],
+  ])('%.20s: one sentence and exit code 2', async (run, end) => {
+    const cwd = tinyProject()
+    writeFileSync(join(cwd, 'afile'), '')
+    symlinkSync('/nowhere/at/all', join(cwd, 'dangling'))
+    const { code, stderr } = await plumb(['run', '--quiet', '--set', `run=${run}`], { cwd })
+    expect([code, stderr.split('  ')[0]]).toEqual([2, 'PLUMB_SYSTEM'])
+    expect(stderr.trimEnd().endsWith(end)).toBe(true)
+  })
+
+  onLinux('or standard output that cannot be written: a sentence on stderr, no stack, exit code 2', () => {
+    const cwd = tinyProject()
+    const { status, stderr } = spawnSync('sh', ['-c', `"${process.execPath}" "${BIN}" run --quiet > /dev/full`], { cwd, encoding: 'utf8' })
+    expect([status, stderr]).toEqual([2, 'PLUMB_SYSTEM  stdout  The disk is full (ENOSPC, at "write").\n'])
+  })
 })

@@ -48,7 +48,8 @@ it('suggests the command that was meant, and none where nothing is near', () => 
 })
 
 describe('what the system refuses is never a bug', () => {
-  const codes = 'ENOSPC EDQUOT EFBIG EROFS EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENOTEMPTY ENAMETOOLONG ELOOP EXDEV EIO EBUSY ESTALE EMFILE ENFILE EAGAIN ENOMEM'
+  const codes =
+    'ENOSPC EDQUOT EFBIG EROFS EACCES EPERM ENOENT EEXIST ENOTDIR EISDIR ENOTEMPTY ENAMETOOLONG ELOOP EXDEV EIO EBUSY ESTALE EMFILE ENFILE EAGAIN ENOMEM'
 
   it.each(codes.split(' '))('%s: one sentence with the file, and exit code 2', (code) => {
     const error = Object.assign(new Error(`${code}: …`), { code, errno: -1, syscall: 'open', path: '/else/where' })

@@ -123,3 +123,18 @@ describe('silent progress', () => {
     expect(draw('silent', [...RUN, [70_000, 'Stopping.']])).toBe('Stopping.\n')
   })
 })
+
+it.each(['live', 'plain', 'silent'] as const)('sends nothing of a data set or model to the terminal as a command (%s)', (mode) => {
+  let written = ''
+  const output = { columns: 200, write: (text: string) => (written += text) }
+  const renderer = createRenderer(mode, output)
+  const evil = 'a\u001b]52;c;aGk=\u0007\u202eb\u009b2J'
+  renderer.handle({ type: 'notice', level: 'warning', message: evil })
+  renderer.handle({ type: 'stage-end', stage: 'align', variant: evil, seconds: 1, path: '/nowhere', summary: evil })
+  renderer.handle({ type: 'progress', stage: 'align', variant: evil, done: 1, total: 2, unit: 'steps' })
+  renderer.say(evil)
+  renderer.close()
+  const text = written.replaceAll('\r\u001b[2K', '') // the live line's own
+  expect(text).toContain('a\\x1b]52;c;aGk=\\x07\\u202eb\\x9b2J')
+  expect(text).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u)
+})

@@ -84,9 +84,9 @@ export class StageFolder {
   }
 
   /** Keeps other processes out of the stage. @throws PlumbError PLUMB_RUN_LOCKED */
-  async lock(): Promise<() => Promise<void>> {
+  async lock(say?: (message: string) => void): Promise<() => Promise<void>> {
     await makeFolder(this.path)
-    return lockFolder(this.path)
+    return lockFolder(this.path, { say })
   }
 
   /** Whether a process that was killed left something behind that its next user has to clear away: a lock, finished work. */

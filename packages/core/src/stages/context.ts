@@ -205,7 +205,7 @@ export class StageContext {
   private async lock(folder: StageFolder, title: string): Promise<() => Promise<void>> {
     for (let said = false; ; said = true) {
       try {
-        return await folder.lock()
+        return await folder.lock((message) => this.emit({ type: 'notice', level: 'info', message }))
       } catch (error) {
         if (!isPlumbError(error) || error.code !== 'PLUMB_RUN_LOCKED') throw error
         const message = `${title} is being made by another run; waiting for it. (${error.where ?? folder.path}: ${error.message})`

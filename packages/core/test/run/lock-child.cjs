@@ -21,7 +21,7 @@ async function contend(folder, milliseconds, ignored) {
       continue
     }
     closeSync(openSync(join(folder, own), 'wx'))
-    await new Promise(setImmediate)
+    await new Promise((resolve) => setTimeout(resolve, 0))
     const others = readdirSync(folder).filter((name) => name.startsWith('inside-') && name !== own && name !== `inside-${ignored}`)
     if (others.length > 0) return 'TWO'
     unlinkSync(join(folder, own))

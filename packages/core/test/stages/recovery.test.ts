@@ -1,3 +1,4 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { runConfig, type RunEvent } from '../../src'
@@ -63,6 +64,31 @@ describe('a run that was killed', () => {
     const folder = path.join(cut.config.run, sample)
     await appendFile(path.join(folder, 'work', 'completions.jsonl'), '{"id":"train-3","cand')
     await writeFile(path.join(folder, '.samples.jsonl.4711.tmp'), 'half')
+    await runConfig(cut)
+    await expectSameFiles(cut, whole)
+  })
+
+  it.each([
+    ['align-reference-', 'logprobs.jsonl', '{"id":"train-0","logProbs":[-999,-999]}\n'],
+    ['evaluate-VFT-', 'scores.jsonl', '{"id":"test-0","scores":[-999,-999]}\n'],
+  ])('scores a chunk again of which only a part was written (%s)', async (stage, journal, line) => {
+    const whole = await world(small)
+    await runConfig(whole)
+    let run = ''
+    let isToDie = true
+    const folderOf = () => readdirSync(run).find((name) => name.startsWith(stage))
+    const cut = await world({
+      ...small,
+      onCall: (what) => {
+        if (isToDie && what === 'logProbs' && folderOf() !== undefined) throw new Error('killed')
+      },
+    })
+    run = cut.config.run
+    mkdirSync(run, { recursive: true })
+    await expect(runConfig(cut)).rejects.toThrow('killed')
+    isToDie = false
+    // its numbers are no one's, so the artifact shows whether the part was kept
+    writeFileSync(path.join(run, folderOf() ?? '', 'work', journal), line)
     await runConfig(cut)
     await expectSameFiles(cut, whole)
   })
