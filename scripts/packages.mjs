@@ -1,7 +1,9 @@
 // Tries the packages as a stranger gets them: packs all, looks at what is in the tarballs, installs them in an empty folder, and uses every
 // package from CommonJS, from an ES module and from TypeScript under node16 and bundler resolution.
 //
-//   node scripts/packages.mjs [--npm 10 --npm 11]    # needs a build; the versions of npm to install with, this machine's when absent
+//   node scripts/packages.mjs [--npm 10 --npm 11] [--nodes]    # needs a build
+//
+// --npm: the versions of npm to install with, this machine's when absent. --nodes: use them on the other supported versions of Node as well.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -11,14 +13,22 @@ import { parseArgs } from 'node:util'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { checkPackage } from './package-contents.mjs'
+import { nodeOf, OTHERS } from './nodes.mjs'
 import { install, packAll, root, run, say } from './packing.mjs'
 
 const require = createRequire(import.meta.url)
-const { values } = parseArgs({ options: { npm: { type: 'string', multiple: true } } })
+const { values } = parseArgs({ options: { npm: { type: 'string', multiple: true }, nodes: { type: 'boolean' } } })
+const nodes = [[process.versions.node, process.execPath], ...(values.nodes ? others() : [])]
 const work = mkdtempSync(join(tmpdir(), 'plumbline-packages-'))
 
 /** What a process may hold once only: two of them do not know each other's plugins, tensors or schemas. */
 const SHARED = ['@plumbline/core', '@tensorflow/tfjs-core', 'zod']
+
+function others() {
+  const found = OTHERS.map((major) => [String(major), nodeOf(major)])
+  for (const [major, node] of found) if (node === undefined) console.error(`SKIPPED: Node ${major} could not be had from the npm registry.`)
+  return found.filter(([, node]) => node !== undefined)
+}
 
 async function checkContents(packed) {
   const problems = []
@@ -117,9 +127,10 @@ export { wrong }
 function use(folder, packed) {
   const names = packed.map(({ name }) => name)
   const plugins = names.filter((name) => /\/(plugin|backend)-/.test(name))
-  for (const system of ['cjs', 'mjs']) {
-    writeFileSync(join(folder, `consumer.${system}`), consumer(names, plugins, system))
-    run(`use them from ${system === 'cjs' ? 'CommonJS' : 'an ES module'}`, process.execPath, [`consumer.${system}`], folder)
+  for (const system of ['cjs', 'mjs']) writeFileSync(join(folder, `consumer.${system}`), consumer(names, plugins, system))
+  for (const [version, node] of nodes) {
+    run(`use them from CommonJS, Node ${version}`, node, ['consumer.cjs'], folder)
+    run(`use them from an ES module, Node ${version}`, node, ['consumer.mjs'], folder)
   }
   for (const system of ['cts', 'mts', 'ts']) writeFileSync(join(folder, `typed.${system}`), typedConsumer(plugins, system))
   const common = { strict: true, noEmit: true, target: 'es2023', types: [], skipLibCheck: false }
