@@ -67,8 +67,10 @@ function differentiate(loss: AlignmentLoss, input: GroupNumbers): LossAndGradien
     pairs: pairs ?? pairsOf(labels, loss.manifest.feedback),
   }
   const { value, grads } = tf.engine().gradients(() => scalar(loss, group), [scores, sums], undefined, true)
-  const byScore = grads[0]?.dataSync()
-  const bySum = grads[1]?.dataSync()
+  // A gradient is null, whatever its type says, where the loss does not read the tensor.
+  const found: readonly (tf.Tensor | null | undefined)[] = grads
+  const byScore = found[0]?.dataSync()
+  const bySum = found[1]?.dataSync()
   return {
     loss: value.dataSync()[0],
     gradient: lengths.map((n, c) => (byScore ? byScore[c] / n : 0) + (bySum ? bySum[c] : 0)),
@@ -77,8 +79,9 @@ function differentiate(loss: AlignmentLoss, input: GroupNumbers): LossAndGradien
 
 function scalar(loss: AlignmentLoss, group: ScoredGroup): tf.Scalar {
   const value: unknown = loss.loss(group)
-  if (value instanceof tf.Tensor && value.rank === 0) return value as tf.Scalar
-  const got = value instanceof tf.Tensor ? `a tensor of shape [${value.shape.join(', ')}]` : typeof value
+  const tensor = value instanceof tf.Tensor ? (value as tf.Tensor) : undefined
+  if (tensor?.rank === 0) return tensor as tf.Scalar
+  const got = tensor ? `a tensor of shape [${tensor.shape.join(', ')}]` : typeof value
   throw new PlumbError('PLUMB_LOSS_RESULT', `The loss "${loss.manifest.name}" returned ${got}; a scalar tensor was expected.`)
 }
 
