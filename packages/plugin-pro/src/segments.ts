@@ -28,7 +28,7 @@ export function sumOfLogOnePlusSumExp(segment: readonly number[], ...exponents: 
         tf.tensor1d(Float32Array.from(data, (e, n) => scale * Math.exp(e - peak.get(segment[n])! - rest.get(segment[n])!))),
       )
     }
-    return { value: tf.scalar(value), gradFunc: gradFunc as (dy: tf.Scalar) => tf.Tensor[] }
+    return { value: tf.scalar(value), gradFunc: gradFunc }
   })
   return operation(...exponents)
 }

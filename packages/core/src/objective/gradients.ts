@@ -23,7 +23,7 @@ function register(kernelName: string, { inputs, allInputs, output }: Saved, grad
     inputsToSave: inputs ? [...inputs] : undefined,
     saveAllInputs: allInputs,
     outputsToSave: output ? [true] : undefined,
-    gradFunc: (dy, saved, attributes) => gradient(dy as tf.Tensor, saved, attributes as Attributes),
+    gradFunc: (dy, saved, attributes) => gradient(dy as tf.Tensor, saved, attributes),
   })
 }
 

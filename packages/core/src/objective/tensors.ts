@@ -4,7 +4,7 @@ import { held } from './held'
 
 /** Stop-gradient, D(·) in the formulas: the same values, and a zero gradient. tfjs has none of its own. */
 export function detach<T extends tf.Tensor>(t: T): T {
-  const stop = tf.customGrad((x) => ({ value: constant(x as tf.Tensor), gradFunc: (dy) => tf.zerosLike(dy as tf.Tensor) }))
+  const stop = tf.customGrad((x) => ({ value: constant(x as tf.Tensor), gradFunc: (dy) => tf.zerosLike(dy) }))
   return stop(t) as T
 }
 
@@ -35,7 +35,7 @@ export function logOnePlusSumExp(...exponents: readonly tf.Tensor1D[]): tf.Scala
       const scale = dy.dataSync()[0]
       return values.map((data) => tf.tensor1d(Float32Array.from(data, (e) => scale * Math.exp(e - peak - rest))))
     }
-    return { value: tf.scalar(peak + rest), gradFunc: gradFunc as (dy: tf.Scalar) => tf.Tensor[] }
+    return { value: tf.scalar(peak + rest), gradFunc: gradFunc }
   })
   return operation(...(exponents as tf.Tensor1D[]))
 }
