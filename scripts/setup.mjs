@@ -1,7 +1,7 @@
 // Installs what is missing and builds, so that `npm test` and `npm run quickstart` are all the set-up on a fresh clone.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -28,4 +28,17 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lockHash) {
   run('npm', ['ci', '--no-audit', '--no-fund'])
   writeFileSync(stamp, lockHash)
 }
+removeOrphans()
 run('npx', ['tsc', '-b'])
+
+/** Deletes what a source that is gone had been built to: the compiler leaves it, and it would be packed and found by require. */
+function removeOrphans() {
+  for (const name of readdirSync(join(root, 'packages'))) {
+    const [src, dist] = [join(root, 'packages', name, 'src'), join(root, 'packages', name, 'dist')]
+    if (!existsSync(dist)) continue
+    for (const file of readdirSync(dist, { recursive: true }).map(String)) {
+      const built = /^(.*?)(\.d\.ts|\.js)(\.map)?$/.exec(file)
+      if (built && !existsSync(join(src, `${built[1]}.ts`))) rmSync(join(dist, file))
+    }
+  }
+}

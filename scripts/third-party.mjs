@@ -1,22 +1,11 @@
 // Does what someone outside the project does: packs the packages, installs them beside examples/third-party-loss in a fresh folder,
 // builds that package, runs its test, then aligns a toy model with its loss through the packed command line.
-import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { install, packAll, root, run, say } from './packing.mjs'
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const work = mkdtempSync(join(tmpdir(), 'plumbline-third-party-'))
-const started = Date.now()
-
-function run(title, command, args, cwd) {
-  console.error(`[${((Date.now() - started) / 1000).toFixed(0)} s] ${title}`)
-  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', shell: process.platform === 'win32' })
-  if (error) throw error
-  if (status !== 0) throw new Error(`${[command, ...args].join(' ')} ended with ${status}\n${stdout}\n${stderr}`)
-  return stdout
-}
 
 /** The package is CommonJS; this is the other way to use it and the suite. */
 const ESM_TEST = `
@@ -27,14 +16,7 @@ import { MarginLoss } from './dist/index.js'
 testAlignmentLoss({ factory: () => new MarginLoss({ margin: 0.1 }), describe, it })
 `
 
-/** npm pack of every package, by name. */
-function packAll(destination) {
-  mkdirSync(destination)
-  const packed = JSON.parse(run('pack the packages', 'npm', ['pack', '--workspaces', '--json', '--pack-destination', destination], root))
-  return Object.fromEntries(packed.map(({ name, filename }) => [name, `file:${join(destination, filename)}`]))
-}
-
-/** The manifest with everything of ours taken from a tarball: nothing of it is on the registry's shelf of this version. */
+/** The manifest with everything of ours taken from a tarball, not from the registry. A peer stays the range that it is. */
 function fromTarballs(manifest, tarballs, also = []) {
   const take = (dependencies = {}) =>
     Object.fromEntries(Object.entries(dependencies).map(([name, range]) => [name, tarballs[name] ?? range]))
@@ -42,15 +24,8 @@ function fromTarballs(manifest, tarballs, also = []) {
   return { ...manifest, dependencies: { ...take(manifest.dependencies), ...extra }, devDependencies: take(manifest.devDependencies) }
 }
 
-function install(folder, manifest) {
-  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest, null, 2))
-  // the README tells users of this line too: onnxruntime-node would fetch its CUDA library otherwise
-  writeFileSync(join(folder, '.npmrc'), 'onnxruntime-node-install=skip\n')
-  run(`install ${manifest.name}`, 'npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], folder)
-}
-
 try {
-  const tarballs = packAll(join(work, 'tarballs'))
+  const tarballs = Object.fromEntries(packAll(join(work, 'tarballs')).map(({ name, tarball }) => [name, `file:${tarball}`]))
 
   const example = join(root, 'examples', 'third-party-loss')
   const author = join(work, 'author')
@@ -80,7 +55,7 @@ try {
   if (rows.join() !== 'VFT,margin') throw new Error(`The report has the rows ${rows.join(', ')}; VFT and margin were expected.`)
   const variant = join(user, 'runs', 'margin')
   if (!existsSync(variant) || readdirSync(variant).length === 0) throw new Error(`There is nothing in ${variant}.`)
-  console.error(`[${((Date.now() - started) / 1000).toFixed(0)} s] done: a stranger's loss was tested, installed and trained with`)
+  say(`done: a stranger's loss was tested, installed and trained with`)
 } finally {
   rmSync(work, { recursive: true, force: true })
 }

@@ -14,11 +14,16 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const lines = (name: string) =>
+interface Line {
+  readonly prompt: string
+  readonly candidates: readonly { readonly text: string }[]
+}
+
+const lines = (name: string): Line[] =>
   readFileSync(join(folder, 'a', name), 'utf8')
     .trimEnd()
     .split('\n')
-    .map((text) => JSON.parse(text))
+    .map((text) => JSON.parse(text) as Line)
 
 describe('the data folder', () => {
   it('holds the same bytes for a seed, and nothing half-written', () => {
@@ -50,7 +55,7 @@ describe('the data folder', () => {
   it('goes through the tokenizer and back unchanged, one token a word', async () => {
     const tokenizer = await loadTokenizer(join(folder, 'a', 'tokenizer'))
     for (const { prompt, candidates } of lines('train.jsonl')) {
-      for (const text of [prompt, candidates[0].text]) {
+      for (const text of [prompt, candidates[0]?.text ?? 'no candidate']) {
         const ids = tokenizer.encode(text)
         expect(ids).toHaveLength(text.split(' ').length)
         expect(tokenizer.decode(ids)).toBe(text)

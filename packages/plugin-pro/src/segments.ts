@@ -27,7 +27,7 @@ export function sumOfLogOnePlusSumExp(segment: readonly number[], ...exponents: 
       const scale = valuesOf(dy)[0]
       return values.map((data) => doubles(data.map((e, n) => scale * Math.exp(e - peak.get(segment[n])! - rest.get(segment[n])!))))
     }
-    return { value: tf.scalar(value), gradFunc: gradFunc as (dy: tf.Scalar) => tf.Tensor[] }
+    return { value: tf.scalar(value), gradFunc: gradFunc }
   })
   return operation(...exponents)
 }

@@ -45,6 +45,6 @@ describe('length normalization', () => {
     const between = (loss: Rrhf, group: typeof two) => lossAndGradient(loss, wrongWay(group)).gradient.slice(0, 2)
     expect(between(new Rrhf(), padded)).toEqual(between(new Rrhf(), two))
     const reference = new Rrhf({ lengthNormalization: 'reference-code' })
-    expect(between(reference, padded)).toEqual(between(reference, two).map((g) => expect.closeTo(g / 10, 7)))
+    expect(between(reference, padded)).toEqual(between(reference, two).map((g): unknown => expect.closeTo(g / 10, 7)))
   })
 })

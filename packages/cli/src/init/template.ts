@@ -33,7 +33,7 @@ export function configTemplate({ model, train, test, format, loss }: ConfigChoic
 # A Hugging Face model folder (config.json, *.safetensors, tokenizer.json).
 model: ${scalar(model)}
 
-# auto takes a GPU where one works and else the CPU. By name: onnx, or { name: onnx, threads: 4 }.
+# auto takes an NVIDIA GPU where tfjs-node-gpu works, else the CPU. By name: onnx, or { name: onnx, threads: 4 }, { name: onnx, device: webgpu }.
 backend: auto
 
 # Everything random comes from this one number.

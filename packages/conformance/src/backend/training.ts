@@ -164,12 +164,13 @@ export const trainingChecks = [
     async ({ policy, groups, folder }) => {
       const before = await allLogProbs(policy, groups)
       await policy.forwardBackward(groups, weightedSum(mixed))
-      for await (const { tokens } of policy.generate([{ id: 'p', prompt: groups[0].prompt, candidates: [0] }], {
+      const completions = policy.generate([{ id: 'p', prompt: groups[0].prompt, candidates: [0] }], {
         seed: 1,
         temperature: 1,
         maxNewTokens: 3,
-      }))
-        void tokens
+      })
+      const iterator = completions[Symbol.asyncIterator]()
+      while ((await iterator.next()).done !== true) continue
       await policy.saveState(await folder())
       const found = differ(before, await allLogProbs(policy, groups), 0)
       return found && `Afterwards ${found}.`

@@ -28,7 +28,7 @@ function overriding(sound: Policy, broken: (sound: Policy) => Partial<Policy>): 
   return new Proxy(sound, {
     get(target, key) {
       const value: unknown = Reflect.get(key in replaced ? replaced : target, key)
-      return typeof value === 'function' ? value.bind(target) : value
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
     },
   })
 }

@@ -57,7 +57,7 @@ function planted(
 
 /** The gradient of x, changed by `wrong`; the value stays. */
 function withGradient(x: tf.Tensor1D, wrong: (dy: tf.Tensor) => tf.Tensor): tf.Tensor1D {
-  return tf.customGrad((t) => ({ value: tf.clone(t as tf.Tensor), gradFunc: (dy) => wrong(dy as tf.Tensor) }))(x) as tf.Tensor1D
+  return tf.customGrad((t) => ({ value: tf.clone(t as tf.Tensor), gradFunc: (dy) => wrong(dy) }))(x) as tf.Tensor1D
 }
 
 const gradient = 'loss/gradient-matches-finite-differences'

@@ -16,13 +16,14 @@ type Attributes = Record<string, unknown>
 type Gradient = (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => Record<string, () => tf.Tensor>
 
 function register(kernelName: string, { inputs, allInputs, output }: Saved, gradient: Gradient): void {
-  if (tf.getGradient(kernelName)) return
+  const known: unknown = tf.getGradient(kernelName) // undefined where there is none, whatever its type says
+  if (known !== undefined) return
   tf.registerGradient({
     kernelName,
     inputsToSave: inputs ? [...inputs] : undefined,
     saveAllInputs: allInputs,
     outputsToSave: output ? [true] : undefined,
-    gradFunc: (dy, saved, attributes) => gradient(dy as tf.Tensor, saved, attributes as Attributes),
+    gradFunc: (dy, saved, attributes) => gradient(dy as tf.Tensor, saved, attributes),
   })
 }
 

@@ -90,8 +90,9 @@ function differentiate(loss: AlignmentLoss, input: GroupNumbers): LossAndGradien
 
 function scalar(loss: AlignmentLoss, group: ScoredGroup): tf.Scalar {
   const value: unknown = loss.loss(group)
-  if (value instanceof tf.Tensor && value.rank === 0) return value as tf.Scalar
-  const got = value instanceof tf.Tensor ? `a tensor of shape [${value.shape.join(', ')}]` : typeof value
+  const tensor = value instanceof tf.Tensor ? (value as tf.Tensor) : undefined
+  if (tensor?.rank === 0) return tensor as tf.Scalar
+  const got = tensor ? `a tensor of shape [${tensor.shape.join(', ')}]` : typeof value
   throw new PlumbError('PLUMB_LOSS_RESULT', `The loss "${loss.manifest.name}" returned ${got}; a scalar tensor was expected.`)
 }
 

@@ -5,7 +5,7 @@ import { held } from './held'
 
 /** Stop-gradient, D(·) in the formulas: the same values, and a zero gradient. tfjs has none of its own. */
 export function detach<T extends tf.Tensor>(t: T): T {
-  const stop = tf.customGrad((x) => ({ value: constant(x as tf.Tensor), gradFunc: (dy) => tf.zerosLike(dy as tf.Tensor) }))
+  const stop = tf.customGrad((x) => ({ value: constant(x as tf.Tensor), gradFunc: (dy) => tf.zerosLike(dy) }))
   return stop(t) as T
 }
 

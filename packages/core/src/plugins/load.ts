@@ -7,6 +7,7 @@ import { codeIdentity } from './code-identity'
 import { importModule } from './import-module'
 import { packageVersion } from './package-manifest'
 import { packageFolder, resolveModule } from './resolve-module'
+import { isPlugin, unwrapped, type PluginModule } from './unwrap'
 
 export interface LoadPluginsOptions {
   /** The folder that paths and packages are resolved from: the config file's. */
@@ -14,7 +15,7 @@ export interface LoadPluginsOptions {
   /** Folders to resolve a package from where `from` does not have it, e.g. the command line's own. */
   readonly fallback?: readonly string[]
   /** Plugins that are used without being listed: loaded ones (built-ins), or folders of installed packages. */
-  readonly extra?: readonly (Plugin | string)[]
+  readonly extra?: readonly (PluginModule | string)[]
 }
 
 /**
@@ -28,7 +29,8 @@ export interface LoadPluginsOptions {
 export async function loadPlugins(specifiers: readonly string[], options: LoadPluginsOptions): Promise<Plugin[]> {
   const plugins: Plugin[] = []
   for (const specifier of specifiers) plugins.push(await loadPlugin(specifier, [options.from, ...(options.fallback ?? [])]))
-  for (const extra of options.extra ?? []) plugins.push(typeof extra === 'string' ? await loadPlugin(extra, [options.from]) : extra)
+  for (const extra of options.extra ?? [])
+    plugins.push(typeof extra === 'string' ? await loadPlugin(extra, [options.from]) : unwrapped(extra))
   return plugins
 }
 
@@ -106,23 +108,13 @@ async function findModule(specifier: string, folders: readonly string[]): Promis
 
 /** The default export, however the module system wrapped it. */
 function pluginOf(loaded: unknown, specifier: string, file: string): Plugin {
-  let candidate = loaded
-  for (let depth = 0; depth < 3; depth++) {
-    if (isPlugin(candidate)) return candidate
-    if (typeof candidate !== 'object' || candidate === null || !('default' in candidate)) break
-    candidate = candidate.default
-  }
+  const candidate = unwrapped(loaded)
+  if (isPlugin(candidate)) return candidate
   throw new PlumbError(
     'PLUMB_PLUGIN_INVALID',
     `The default export of "${specifier}" must be a plugin, definePlugin({ name, apiVersion, register }), but ${describe(loaded)}.`,
     file,
   )
-}
-
-function isPlugin(value: unknown): value is Plugin {
-  if (typeof value !== 'object' || value === null) return false
-  const { name, apiVersion, register } = value as Partial<Record<keyof Plugin, unknown>>
-  return typeof name === 'string' && typeof apiVersion === 'number' && typeof register === 'function'
 }
 
 function describe(loaded: unknown): string {

@@ -8,6 +8,7 @@ import { corePlugin } from './core-plugin'
 import { randomStreams } from '../util/random'
 import { suggestion } from '../util/suggest'
 import { TOKENS, type Logger, type RunInfo } from './tokens'
+import { isPlugin, unwrapped, type PluginModule } from './unwrap'
 
 /** A factory as it lies in the registry: which plugin brought it, under which name. */
 export interface Registered<K extends PluginKind = PluginKind> {
@@ -50,10 +51,22 @@ export interface PluginRegistry extends Registry {
   openRun(services: RunServices): RunContext
 }
 
-/** A registry holding core's own things and then `plugins`, in order. */
-export function createRegistry(plugins: readonly Plugin[] = []): PluginRegistry {
+/**
+ * A registry holding core's own things and then `plugins`, in order: each a plugin, or a module that has one as its default export.
+ * @throws PlumbError PLUMB_PLUGIN_INVALID (neither of the two), and what {@link PluginRegistry.use} throws.
+ */
+export function createRegistry(plugins: readonly PluginModule[] = []): PluginRegistry {
   const registry = new ContainerRegistry()
-  for (const plugin of [corePlugin, ...plugins]) registry.use(plugin)
+  for (const [index, given] of [corePlugin, ...plugins].entries()) {
+    const plugin: unknown = unwrapped(given)
+    if (!isPlugin(plugin)) {
+      throw new PlumbError(
+        'PLUMB_PLUGIN_INVALID',
+        `Plugin ${index} of createRegistry must be a plugin, definePlugin({ name, apiVersion, register }), or a module with one as its default export.`,
+      )
+    }
+    registry.use(plugin)
+  }
   return registry
 }
 

@@ -60,6 +60,14 @@ test('listed plugins come first, then the extra ones, loaded or as folders', asy
   expect(await names(['./local.cjs'], { extra: [builtIn, path.join(folder, 'package')] })).toEqual(['local', 'built-in', 'package'])
 })
 
+test('an extra plugin may be the module it is the default export of', async () => {
+  const builtIn = { name: 'built-in', apiVersion: 1, register: () => undefined }
+  expect(await names([], { extra: [{ default: builtIn }, { default: { default: { ...builtIn, name: 'other' } } }] })).toEqual([
+    'built-in',
+    'other',
+  ])
+})
+
 test.each([
   ['absent', 'PLUMB_PLUGIN_NOT_FOUND', /"absent" is not installed\. .*npm install absent.*plumb plugins install absent/],
   ['./absent.cjs', 'PLUMB_PLUGIN_NOT_FOUND', /"\.\/absent\.cjs" does not exist/],

@@ -32,6 +32,18 @@ test('what a plugin registers is found by kind and name', () => {
   expect(registry.plugins).toEqual(['@plumbline/core', 'a'])
 })
 
+test('a module whose default export is the plugin is taken for the plugin, however often it is wrapped', () => {
+  const exact = withLabeler('a', 'exact')
+  const wrapped = [{ default: exact }, { default: { default: exact } }]
+  for (const module of wrapped) expect(createRegistry([module]).plugins).toEqual(['@plumbline/core', 'a'])
+})
+
+test.each([[{}], [{ default: {} }], [undefined], [() => undefined]])('what is no plugin, %p, is an error that says so', (value) => {
+  expect(() => createRegistry([withLabeler('a', 'exact'), value as Plugin])).toThrow(
+    expect.objectContaining({ code: 'PLUMB_PLUGIN_INVALID', message: expect.stringMatching(/^Plugin 2 of createRegistry must be/) }),
+  )
+})
+
 test('two registries share nothing', () => {
   createRegistry([withLabeler('a', 'exact')])
   expect(createRegistry().names('labeler')).toEqual(['answer', 'dataset'])

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** One question with PyTorch's float64 losses and gradients; made by the project's `make_vectors.py`. */
+/** One question with PyTorch's float64 losses and gradients; made by `make_vectors.py` of @plumbline/conformance, where the file lies. */
 export interface VectorCase {
   lengths: number[]
   logProbs: number[]
@@ -13,5 +13,5 @@ export interface VectorCase {
   expected: Record<string, { loss: number; grad: number[] }>
 }
 
-const file = join(__dirname, '..', 'fixtures', 'losses.json')
+const file = join(__dirname, '../../../conformance/fixtures/losses.json')
 export const vectorCases = (JSON.parse(readFileSync(file, 'utf8')) as { cases: VectorCase[] }).cases
