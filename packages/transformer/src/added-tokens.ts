@@ -1,5 +1,4 @@
 import { PlumbError } from '@plumbline/core/base'
-import type { TokenizerFiles } from './tokenizer'
 
 /** A token that is found in a text as a whole, before anything else is tokenised. */
 export interface AddedToken {
@@ -10,8 +9,16 @@ export interface AddedToken {
   readonly single_word?: boolean
 }
 
+type Json = Readonly<Record<string, unknown>>
+
 /** The added tokens of `tokenizer.json`, and those that only `tokenizer_config.json` holds, which transformers adds to them. */
-export function addedTokens({ tokenizer, tokenizerConfig }: TokenizerFiles): readonly AddedToken[] {
+export function addedTokens({
+  tokenizer,
+  tokenizerConfig,
+}: {
+  readonly tokenizer: Json
+  readonly tokenizerConfig?: Json
+}): readonly AddedToken[] {
   const own = (tokenizer.added_tokens ?? []) as readonly AddedToken[]
   const known = new Set(own.map(({ content }) => content))
   const further = Object.entries((tokenizerConfig?.added_tokens_decoder ?? {}) as Readonly<Record<string, Omit<AddedToken, 'id'>>>)

@@ -113,10 +113,9 @@ class LoadedTokenizer implements TokenizerSeam {
     this.padId = specials.pad?.id
     this.leading = leadingSpecials(engine)
     this.singleWords = added.filter((token) => token.single_word).map(({ content }) => content)
-    this.isSpecial = new Set([
-      ...added.filter(({ special }) => special).map(({ id }) => id),
-      ...Object.values(specials as Readonly<Record<string, { readonly id: number } | undefined>>).flatMap((token) => token?.id ?? []),
-    ])
+    const { bos, eos, pad, unk } = specials
+    const named = [bos, eos, pad].flatMap((token) => token?.id ?? [])
+    this.isSpecial = new Set([...added.filter(({ special, id }) => special && id !== unk?.id).map(({ id }) => id), ...named])
     const template = files.chatTemplate ?? namedTemplate(files.tokenizerConfig?.chat_template)
     if (template !== undefined) {
       const chat = new ChatTemplate(template, specials, where)

@@ -88,6 +88,21 @@ describe('encodePair', () => {
     expect([...prompt, ...completion]).toEqual([1, ...tokenizer.encode('Tom has')])
   })
 
+  it('takes texts for the same that the tokenizer normalises to the same', () => {
+    const { tokenizer: json } = JSON.parse(readFileSync(join(__dirname, 'fixtures/tokenizer-byte-level.json'), 'utf8')) as {
+      tokenizer: Record<string, unknown>
+    }
+    const tokenizer = createTokenizer({ tokenizer: { ...json, normalizer: { type: 'NFC' } } }, 'fixture')
+    for (const [prompt, completion] of [
+      ['gre', 'en cafe\u0301'],
+      ['cafe', '\u0301 au lait'],
+    ]) {
+      const found = pair(tokenizer, prompt, completion)
+      expect(tokenizer.decode([...found.prompt, ...found.completion]).normalize('NFC')).toBe((prompt + completion).normalize('NFC'))
+      expect(found.prompt).toEqual(tokenizer.encode(prompt, { addSpecial: true }))
+    }
+  })
+
   it('needs a prompt', () => {
     const { tokenizer: json } = JSON.parse(readFileSync(join(__dirname, 'fixtures/tokenizer-byte-level.json'), 'utf8')) as {
       tokenizer: Record<string, unknown>

@@ -45,7 +45,8 @@ run: runs/default
 # Packages beside Plumbline's own whose losses, labelers, samplers, backends or dataset formats this file uses.
 plugins: []
 
-# How a question becomes the model's prompt. chat: true renders it through the tokenizer's chat template instead.
+# How a question becomes the model's prompt. Conversations go through the model's chat template; chat: true puts questions
+# through it, too, as the user's message. plumb inspect data shows the tokens.
 prompt:
   template: ${JSON.stringify('Question: {prompt}\nAnswer:\n')}
 

@@ -134,6 +134,24 @@ export const samplingChecks = [
   ),
 
   backendCheck(
+    'backend/stops-at-an-end-token',
+    'A completion ends with the first of the run’s own end tokens, as with the model’s: it is the last token, not part of the text, and the finish is "eos".',
+    async ({ policy, groups }) => {
+      const prompts = [{ id: 'p', prompt: groups[0].prompt, candidates: [0, 1, 2, 3] }]
+      for (const { candidate, tokens } of await generate(policy, prompts, { maxNewTokens: 8 })) {
+        const end = tokens[Math.floor(tokens.length / 2)]
+        const alone = [{ ...prompts[0], candidates: [candidate] }]
+        const [ended] = await generate(policy, alone, { maxNewTokens: 8, endTokens: [end] })
+        const expected = tokens.slice(0, tokens.indexOf(end) + 1)
+        const text = policy.tokenizer.decode(expected.slice(0, -1))
+        if (!isDeepStrictEqual(ended.tokens, expected) || ended.finish !== 'eos' || ended.text !== text)
+          return `Of ${tokens.join(', ')} with the end token ${end} it made ${ended.tokens.join(', ')} (${JSON.stringify(ended.text)}), finished by "${ended.finish}".`
+      }
+      return undefined
+    },
+  ),
+
+  backendCheck(
     'backend/stops-at-a-stop-string',
     'A completion ends once its text contains a stop string, and the text is cut before it.',
     async ({ policy, groups }) => {

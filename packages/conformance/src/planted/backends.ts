@@ -239,6 +239,9 @@ export const plantedBackends: readonly PlantedBackend[] = [
   planted('ignores-top-k', 'backend/top-k-keeps-the-likeliest', (sound) => ({
     generate: (prompts, sampling, options) => sound.generate(prompts, { ...sampling, topK: 0 }, options),
   })),
+  planted('ignores-the-end-tokens', 'backend/stops-at-an-end-token', (sound) => ({
+    generate: (prompts, sampling, options) => sound.generate(prompts, { ...sampling, endTokens: [] }, options),
+  })),
   planted('keeps-the-stop-string', 'backend/stops-at-a-stop-string', (sound) => ({
     generate: (prompts, sampling, options) => sound.generate(prompts, { ...sampling, stop: [] }, options),
   })),

@@ -125,26 +125,31 @@ export class Encoder {
    * has no end.
    */
   sampled(record: GroupRecord, generation: Generation): Generation {
-    const { tokens, finish, text } = generation
+    const prompt = this.question(record)
+    const tokens = this.endedTokens(record, prompt, generation)
+    // what the template writes behind an end may be more than the context has room for
+    return tokens === undefined || prompt.length + tokens.length > this.model.contextLength ? generation : { ...generation, tokens }
+  }
+
+  /** Undefined where they stay as they were sampled. */
+  private endedTokens(record: GroupRecord, prompt: readonly number[], { tokens, finish, text }: Generation): readonly number[] | undefined {
     const { tokenizer } = this.model
-    const isChat = this.rendered(record).answered !== undefined
     const { turnEnd, eosId } = tokenizer
-    if (finish === 'eos') {
-      const isTurn = isChat && turnEnd !== undefined && tokens.at(-1) === turnEnd.token
-      return isTurn && turnEnd.tail.length > 0 ? { ...generation, tokens: [...tokens, ...turnEnd.tail] } : generation
-    }
-    if (finish !== 'stop') return generation
+    const rendered = this.rendered(record)
+    const isChat = rendered.answered !== undefined
+    if (finish === 'eos')
+      return isChat && turnEnd !== undefined && tokens.at(-1) === turnEnd.token ? [...tokens, ...turnEnd.tail] : undefined
+    if (finish !== 'stop') return undefined
     const end = isChat && turnEnd ? [turnEnd.token, ...turnEnd.tail] : eosId === undefined ? [] : [eosId]
     for (let length = tokens.length - 1; length >= 0; length--) {
       const decoded = tokenizer.decode(tokens.slice(0, length))
-      if (decoded === text) return { ...generation, tokens: [...tokens.slice(0, length), ...end] }
+      if (decoded === text) return [...tokens.slice(0, length), ...end]
       if (decoded.length < text.length && !decoded.endsWith('\ufffd')) break
     }
     // Some decoders show the space before a text only where something stands before it.
-    const prompt = this.question(record)
     const behind = tokenizer.decode([...prompt, ...tokens]).slice(tokenizer.decode(prompt).length)
     const continuation = behind.slice(0, Math.max(0, behind.indexOf(text)) + text.length)
-    return { ...generation, tokens: [...tokenPair(tokenizer, this.rendered(record), continuation).completion, ...end] }
+    return [...tokenPair(tokenizer, rendered, continuation).completion, ...end]
   }
 
   private rendered(record: GroupRecord): RenderedPrompt {
@@ -204,7 +209,10 @@ function textOfToken(tokenizer: Tokenizer, id: number): string {
 /** The token that a stop string is, where it is exactly one that texts do not show. */
 function specialIn(tokenizer: Tokenizer, stop: string): number | undefined {
   const ids = tokenizer.encode(stop)
-  const hidden = ids.filter((id) => tokenizer.decode([id]) === '' && tokenizer.decode([id], { special: true }) !== '')
+  const hidden = ids.filter((id) => {
+    const shown = tokenizer.decode([id], { special: true })
+    return shown !== '' && tokenizer.decode([id]) === '' && stop.includes(shown) // an unknown word is no special token
+  })
   if (hidden.length === 0) return undefined
   if (ids.length === 1) return hidden[0]
   const [first] = hidden

@@ -174,6 +174,12 @@ describe('a sampled completion is trained as references are', () => {
   ])('%s', (_, of, sampled, tokens) => {
     expect(encoder.sampled(of, sampled)).toEqual({ ...sampled, tokens })
   })
+
+  it('but not beyond the context', () => {
+    const sampled = generation([8, 3], 'eos', 'a')
+    expect(encoderOf(new ChatWords(), {}, 7).sampled(asked, sampled)).toEqual(sampled)
+    expect(encoderOf(new ChatWords(), {}, 8).sampled(asked, sampled).tokens).toEqual([8, 3, 4])
+  })
 })
 
 it('stages sample up to the stop string and train on the end instead', async () => {

@@ -1,6 +1,6 @@
 import { jinja, type JinjaEnvironment, type JinjaNode, type JinjaValue } from '../huggingface'
 import { FILTERS, items, notIterable, pairs } from './filters'
-import { Budget } from './budget'
+import type { Budget } from './budget'
 import { codePoints, STRING_METHODS } from './strings'
 import * as v from './values'
 

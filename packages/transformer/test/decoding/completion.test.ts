@@ -31,6 +31,11 @@ describe('Completion', () => {
     expect(feed('ab\0cd')).toEqual({ id: 'q', candidate: 0, tokens: [97, 98, 0], text: 'ab', finish: 'eos' })
   })
 
+  it('ends at the end tokens of the run as well, special tokens or not', () => {
+    expect(feed('ab#cd', { endTokens: [35] })).toEqual({ id: 'q', candidate: 0, tokens: [97, 98, 35], text: 'ab', finish: 'eos' })
+    expect(feed('ab\0cd', { endTokens: [35] })).toMatchObject({ text: 'ab', finish: 'eos' })
+  })
+
   it('ends at the length limit and at the end of the context', () => {
     expect(feed('abcdefgh', { maxNewTokens: 3 })).toMatchObject({ text: 'abc', finish: 'length' })
     expect(feed('abcdefgh', {}, 62)).toMatchObject({ text: 'ab', finish: 'length' })

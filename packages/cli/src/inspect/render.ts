@@ -1,0 +1,64 @@
+import type { InspectedCompletion, InspectedRecord, InspectedSource, InspectedSpan } from './sources'
+
+/** One source for people: its records' tokens, then what there is of what in the file. */
+export function renderSource({ source, path, format, records, counts, notices }: InspectedSource): string {
+  const figures = [
+    counted(counts.records, 'record'),
+    `(${[counted(counts.conversations, 'conversation'), `${counts.plain} plain`, `${counts.literal} literal`].join(', ')}),`,
+    `${counted(counts.chains, 'chain')} (${counted(counts.references, 'reference')}):`,
+    [
+      `${counts.dropped} too long and left out`,
+      `${counts.promptsTooLong} with too long a prompt`,
+      `${counts.truncated} truncated`,
+      `${counts.empty} empty`,
+      `${counts.repaired} repaired at the boundary`,
+      `${counts.reshaped} behind another text than the prompt`,
+      `${counts.unended} without an end`,
+    ].join(', '),
+  ].join(' ')
+  return [
+    `data.${source}  ${visible(path)} as ${format}`,
+    ...records.map(renderRecord),
+    `  ${figures}`,
+    ...notices.map((notice) => `  ${visible(notice)}`),
+  ].join('\n')
+}
+
+function renderRecord({ id, where, kind, rendered, prompt, completions }: InspectedRecord): string {
+  const title = ['', visible(id), ...(where === undefined ? [] : [visible(where)]), kind].join('  ')
+  const lines = [title, `    text    ${visible(rendered)}`]
+  if (prompt === undefined) return [...lines, '    The prompt fills the context; a run stops here.'].join('\n')
+  return [...lines, `    prompt  ${spanLine(prompt)}`, ...completions.map(completionLine)].join('\n')
+}
+
+function completionLine(completion: InspectedCompletion): string {
+  const { tooLong, trained, reference, positive, reward } = completion
+  const labels = [
+    ...(reference ? ['reference'] : []),
+    ...(positive === undefined ? [] : [positive ? 'right' : 'wrong']),
+    ...(reward === undefined ? [] : [`reward ${reward}`]),
+    ...(trained ? [] : ['not trained']),
+  ].join(', ')
+  const { tokens = [], ids = [] } = completion
+  const span = tooLong
+    ? 'too long for the context, left out'
+    : trained
+      ? `⟦${spanText(tokens)}⟧  ${counted(ids.length, 'token')}`
+      : spanLine({ text: '', tokens, ids })
+  return `    +       ${span}${labels === '' ? '' : `  ${labels}`}`
+}
+
+const spanLine = ({ tokens, ids }: InspectedSpan) => `${spanText(tokens)}  ${counted(ids.length, 'token')}`
+const spanText = (tokens: readonly string[]) => tokens.map(visible).join('·')
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`
+
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/** Nothing that moves a terminal's cursor, colours it or turns its text around: such characters are written as escapes. */
+export function visible(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029]/gu,
+    (char) => SHORT[char] ?? `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`,
+  )
+}

@@ -1,0 +1,153 @@
+import {
+  Encoder,
+  encodingNotices,
+  EncodingCache,
+  isPlumbError,
+  originOf,
+  type GroupRecord,
+  type ModelFacts,
+  type ResolvedConfig,
+  type RunDependencies,
+  type Tokenizer,
+} from '@plumbline/core'
+import { shownPath } from '../paths'
+
+/** A span of tokens: its text with special tokens, its ids, and each token by itself. */
+export interface InspectedSpan {
+  readonly text: string
+  readonly ids: readonly number[]
+  readonly tokens: readonly string[]
+}
+
+export interface InspectedCompletion extends Partial<InspectedSpan> {
+  /** Whether a stage trains on it: not where it is left out, and never in `validation` and `test`. */
+  readonly trained: boolean
+  /** True where prompt and completion are longer than the context, so that it is left out and has no tokens. */
+  readonly tooLong?: true
+  readonly reference?: boolean
+  readonly positive?: boolean
+  readonly reward?: number
+}
+
+export interface InspectedRecord {
+  readonly source: string
+  readonly id: string
+  /** `file:line` */
+  readonly where?: string
+  readonly kind: 'conversation' | 'literal' | 'plain'
+  /** The prompt as the template, or the chat template, writes it. */
+  readonly rendered: string
+  /** Absent where the prompt alone fills the context. */
+  readonly prompt?: InspectedSpan
+  readonly completions: readonly InspectedCompletion[]
+}
+
+export interface InspectedSource {
+  readonly source: string
+  readonly path: string
+  readonly format: string
+  readonly records: readonly InspectedRecord[]
+  /** Over the whole file (up to `limit`). */
+  readonly counts: {
+    readonly records: number
+    readonly conversations: number
+    readonly literal: number
+    readonly plain: number
+    /** Chains and candidates of the file. */
+    readonly chains: number
+    readonly references: number
+    /** Chains without text. */
+    readonly empty: number
+    /** Prompts that leave no room for an answer: a run stops at them. */
+    readonly promptsTooLong: number
+    /** Chains that are left out: longer than the context. */
+    readonly dropped: number
+    /** Always 0: what does not fit is left out whole. */
+    readonly truncated: 0
+    /** Chains whose tokens next to the prompt were repaired. */
+    readonly repaired: number
+    /** Chains that the chat template writes behind another text than the prompt. */
+    readonly reshaped: number
+    /** Chains that end with no special token. */
+    readonly unended: number
+  }
+  /** What a run would say of the file. */
+  readonly notices: readonly string[]
+}
+
+export interface InspectSourceOptions {
+  readonly source: ResolvedConfig['data']['train']
+  readonly model: ModelFacts
+  readonly dependencies: Pick<RunDependencies, 'prompt' | 'sampler'>
+  /** How many records to show. */
+  readonly records: number
+}
+
+export async function inspectSource({ source, model, dependencies, records }: InspectSourceOptions): Promise<InspectedSource> {
+  const { name, path, reader, limit = Infinity, settings } = source
+  const encoder = new Encoder(model, (record, tokenizer) => dependencies.prompt(record, tokenizer), new EncodingCache())
+  const isGiven = dependencies.sampler.name === 'dataset'
+  const shown: InspectedRecord[] = []
+  const counts = { records: 0, conversations: 0, literal: 0, plain: 0, chains: 0, references: 0, empty: 0, promptsTooLong: 0 }
+  for await (const record of reader.read(path)) {
+    const kind = record.messages ? 'conversation' : record.literal ? 'literal' : 'plain'
+    counts.records++
+    counts[kind === 'conversation' ? 'conversations' : kind]++
+    counts.chains += record.candidates.length
+    counts.references += record.candidates.filter(({ reference }) => reference).length
+    counts.empty += record.candidates.filter(({ text }) => text === '').length
+    const prompt = promptOf(encoder, record)
+    if (prompt === undefined) counts.promptsTooLong++
+    const isTrained = ({ reference }: GroupRecord['candidates'][number]) =>
+      name === 'train' ? reference === true : name === 'questions' && (isGiven || reference === true)
+    const completions = record.candidates.map((candidate): InspectedCompletion => {
+      const { reference, positive, reward } = candidate
+      const example = prompt && encoder.example(record, candidate.text)
+      return {
+        ...(example ? spanOf(model.tokenizer, example.completion) : { tooLong: true as const }),
+        trained: example !== undefined && isTrained(candidate),
+        ...(reference === undefined ? {} : { reference }),
+        ...(positive === undefined ? {} : { positive }),
+        ...(reward === undefined ? {} : { reward }),
+      }
+    })
+    if (shown.length < records) {
+      shown.push({
+        source: name,
+        id: record.id,
+        where: originOf(record),
+        kind,
+        rendered: dependencies.prompt(record, model.tokenizer).text,
+        ...(prompt ? { prompt: spanOf(model.tokenizer, prompt) } : {}),
+        completions,
+      })
+    }
+    if (counts.records >= limit) break
+  }
+  const { tooLong: dropped, repaired, reshaped, unended } = encoder
+  return {
+    source: name,
+    path: shownPath(path),
+    format: String(settings.format ?? reader.name),
+    records: shown,
+    counts: { ...counts, dropped, truncated: 0, repaired, reshaped, unended },
+    notices: encodingNotices(encoder, `data.${name}`, isGiven ? 'candidate' : 'reference chain').map(({ message }) => message),
+  }
+}
+
+function promptOf(encoder: Encoder, record: GroupRecord): readonly number[] | undefined {
+  try {
+    return encoder.question(record)
+  } catch (error) {
+    if (isPlumbError(error) && error.code === 'PLUMB_PROMPT_TOO_LONG') return undefined
+    throw error
+  }
+}
+
+function spanOf(tokenizer: Tokenizer, ids: readonly number[]): InspectedSpan {
+  return {
+    text: tokenizer.decode(ids, { special: true }),
+    ids,
+    tokens: ids.map((id) => tokenizer.decode([id], { special: true })),
+  }
+}
