@@ -8,7 +8,7 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core'
-import { inspectModel, loadModel } from '@plumbline/transformer'
+import { inspectModel, loadModel, modelFiles } from '@plumbline/transformer'
 import { Engine } from './engine'
 import { loadLibrary, type Device } from './library'
 import { GpuPolicy } from './policy'
@@ -24,8 +24,10 @@ export class GpuBackend implements Backend {
 
   async probe(): Promise<BackendProbe> {
     try {
-      const { device } = loadLibrary(toDevice(this.options.device))
-      return { usable: true, device, detail: `TensorFlow.js on ${device}.`, accelerated: device.startsWith('CUDA') }
+      const wanted = toDevice(this.options.device)
+      const { device, accelerated } = loadLibrary(wanted)
+      const kind = wanted === 'javascript' ? wanted : accelerated ? 'cuda' : 'cpu'
+      return { usable: true, device, kind, detail: `TensorFlow.js on ${device}.`, accelerated }
     } catch (error) {
       if (!isPlumbError(error)) throw error
       return { usable: false, device: 'none', detail: error.message }
@@ -40,6 +42,10 @@ export class GpuBackend implements Backend {
 
   inspect(model: ModelSource): Promise<ModelFacts> {
     return inspectModel(model)
+  }
+
+  modelFiles(model: ModelSource): Promise<readonly string[]> {
+    return modelFiles(model)
   }
 }
 

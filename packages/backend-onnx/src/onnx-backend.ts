@@ -8,7 +8,7 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core/base'
-import { inspectModel, loadModelConfig, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
+import { inspectModel, loadModelConfig, modelFiles, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
 import { isSoftware } from './device/adapter'
 import { openDevice, requestedAdapter } from './device/open'
 import { OnnxPolicy } from './onnx-policy'
@@ -71,12 +71,16 @@ export class OnnxBackend implements Backend {
     return this.inspected.facts
   }
 
+  modelFiles(source: ModelSource): Promise<readonly string[]> {
+    return modelFiles(source)
+  }
+
   private async probeCpu(): Promise<BackendProbe> {
     requireCpu(this.defaults.device)
     const device = cpuName(threadCount(this.defaults))
     const { listSupportedBackends } = await import('onnxruntime-node')
     const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
-    return { usable, device, detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
+    return { usable, device, kind: 'cpu', detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
   }
 
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
@@ -106,6 +110,7 @@ async function probeDevice(part: string): Promise<BackendProbe> {
   return {
     usable: true,
     device: `${adapter}, WebGPU`,
+    kind: 'webgpu',
     detail: `onnxruntime-node's WebGPU provider on ${adapter}.`,
     accelerated: !isSoftware(adapter),
   }

@@ -8,7 +8,7 @@ import { writeDurably, writeWholeFolder } from './whole-folder'
 import { readSafetensors, writeSafetensors, type WeightTensor, type Weights } from './safetensors'
 
 /** Carried over unchanged when a model is saved: tokenizer and generation defaults. */
-const COMPANION_FILES = [
+export const COMPANION_FILES: readonly string[] = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
