@@ -5,6 +5,7 @@ import { renderPrompt } from '../prompt/render'
 import type { RunEvent, StageName, StageProgress } from '../run/events'
 import type { Manifest, RunStore, StageExample, StageFolder, StageNotice } from '../run/store'
 import type { BackendProbe, ModelFacts, ModelSource, Policy } from '../seams/policy'
+import { without } from '../util/without'
 import { CORE_VERSION } from '../version'
 import { Encoder, EncodingCache } from './encoding'
 import { prepareTraining, type Freezing } from './freezing'
@@ -260,8 +261,7 @@ function engineOf({ identity, probe }: ChosenEngine): Identity & { readonly devi
   const { device: asked, ...others } = identity.options ?? {}
   // the kind that would be taken without being asked for
   const options = asked === undefined || asked === device ? others : identity.options
-  const { options: _, ...rest } = identity
-  return { ...rest, device, ...(options && Object.keys(options).length > 0 ? { options } : {}) }
+  return { ...without(identity, 'options'), device, ...(options && Object.keys(options).length > 0 ? { options } : {}) }
 }
 
 /** Clears away what a killed process left in a stage that it had finished, unless another one is still at it. */
