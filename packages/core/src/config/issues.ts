@@ -3,6 +3,8 @@ import { closest, suggestion } from '../util/suggest'
 import { droppedKeys, keysOf, schemaAt } from './schema-shape'
 import type { KeyPath, Problem } from './source'
 
+export { keysOf } from './schema-shape'
+
 /** How problems of one schema are worded and placed. */
 export interface Wording {
   /** The path as messages show it, for a path below the validated value. */
