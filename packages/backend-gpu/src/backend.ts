@@ -24,8 +24,10 @@ export class GpuBackend implements Backend {
 
   async probe(): Promise<BackendProbe> {
     try {
-      const { device } = loadLibrary(toDevice(this.options.device))
-      return { usable: true, device, detail: `TensorFlow.js on ${device}.`, accelerated: device.startsWith('CUDA') }
+      const wanted = toDevice(this.options.device)
+      const { device, accelerated } = loadLibrary(wanted)
+      const kind = wanted === 'javascript' ? wanted : accelerated ? 'cuda' : 'cpu'
+      return { usable: true, device, kind, detail: `TensorFlow.js on ${device}.`, accelerated }
     } catch (error) {
       if (!isPlumbError(error)) throw error
       return { usable: false, device: 'none', detail: error.message }

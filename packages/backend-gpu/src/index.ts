@@ -8,8 +8,8 @@ const options = z.strictObject({
   device: z.string().optional(),
   microBatchTokens: z.int().min(1).optional(),
   // Options of every backend that make no difference here.
-  threads: z.int().min(1).optional(),
-  activationMemory: z.enum(['keep', 'recompute']).optional(),
+  threads: z.int().min(1).max(1024).optional().meta({ affectsResults: false }),
+  activationMemory: z.enum(['keep', 'recompute']).optional().meta({ affectsResults: false }),
 })
 
 export default definePlugin({

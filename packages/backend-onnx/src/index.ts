@@ -13,6 +13,7 @@ export const onnxOptions = z.strictObject({
   engines: z
     .int()
     .positive()
+    .max(256)
     .optional()
     .describe(
       'Engines that share the work, each with the whole model and its part of the threads; one per thread for models of up to 2M parameters, else one.',
@@ -24,8 +25,8 @@ export const onnxOptions = z.strictObject({
     .describe('Most tokens of one micro-batch, prompts counted once; as many as keep 288 MiB of activations when absent.'),
   activationMemory: z
     .enum(['keep', 'recompute'])
-    .optional()
-    .describe('Keep the forward pass’s activations for the backward pass (faster, default), or compute them again (less memory).'),
+    .default('keep')
+    .describe('Keep the forward pass’s activations for the backward pass (faster), or compute them again (less memory).'),
 })
 
 export default definePlugin({

@@ -82,7 +82,7 @@ export class OnnxBackend implements Backend {
     const device = cpuName(threadCount(this.defaults))
     const { listSupportedBackends } = loadRuntime()
     const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
-    return { usable, device, detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
+    return { usable, device, kind: 'cpu', detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
   }
 
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
@@ -113,6 +113,7 @@ async function probeDevice(part: string): Promise<BackendProbe> {
   return {
     usable: true,
     device: `${adapter}, WebGPU`,
+    kind: 'webgpu',
     detail: `onnxruntime-node's WebGPU provider on ${adapter}.`,
     accelerated: !isSoftware(adapter),
   }

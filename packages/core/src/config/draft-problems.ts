@@ -3,6 +3,7 @@ import { REFERENCE_LIKELIHOOD } from '../objective/reference-likelihood'
 import type { PluginRegistry } from '../plugins/registry'
 import { Maker, named, type Options } from './made'
 import { VARIANT_KEYS } from './normalize'
+import { without } from '../util/without'
 import { dataSourceSchema } from './schema'
 import type { ConfigDraft, KeyPath, Problem } from './source'
 
@@ -11,7 +12,8 @@ export function draftProblems({ written, source }: ConfigDraft, registry: Plugin
   const maker = new Maker(source, registry)
   const root = section(written)
   for (const [name, value] of Object.entries(section(root.data))) {
-    const { path: _, limit: __, format = 'groups', ...options } = section(value)
+    const { format = 'groups', ...rest } = section(value)
+    const options = without(rest, 'path', 'limit')
     if (!(name in SOURCES) || typeof format !== 'string') continue
     maker.make('dataset', {
       name: format,
@@ -32,7 +34,8 @@ export function draftProblems({ written, source }: ConfigDraft, registry: Plugin
   plugged('backend', root.backend, ['backend'])
   for (const [index, variant] of list(root.align).entries()) {
     for (const [position, entry] of list(section(variant).losses).entries()) {
-      const { loss, weight: _, ...options } = section(entry)
+      const { loss, ...rest } = section(entry)
+      const options = without(rest, 'weight')
       const path = ['align', index, 'losses', position]
       if (loss === REFERENCE_LIKELIHOOD) maker.check(z.strictObject({}), options, path, 'loss "sft"', VARIANT_KEYS)
       else if (typeof loss === 'string')

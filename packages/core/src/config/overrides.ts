@@ -1,6 +1,6 @@
 import { parse } from 'yaml'
 import { PlumbError } from '../errors'
-import { definition, schemaAt } from './issues'
+import { definition, schemaAt } from './schema-shape'
 import { configSchema } from './schema'
 
 /** One `path.to.key=value` given on the command line. */

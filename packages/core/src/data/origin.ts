@@ -1,7 +1,9 @@
 import type { GroupRecord } from '../seams/records'
 
 // Beside the records, not in them: the place of a record in its file must not enter artifacts.
-const origins = new WeakMap<GroupRecord, string>()
+// One for all copies of core in a process: a reader may bring its own.
+const shared = globalThis as { [key: symbol]: WeakMap<GroupRecord, string> | undefined }
+const origins = (shared[Symbol.for('plumbline:origins')] ??= new WeakMap<GroupRecord, string>())
 
 export function noteOrigin(record: GroupRecord, where: string): void {
   origins.set(record, where)

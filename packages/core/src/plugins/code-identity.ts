@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import path from 'node:path'
-import { packageVersion } from './package-manifest'
+import { manifestOf, packageVersion } from './package-manifest'
 import { resolveModule } from './resolve-module'
 
 /**
@@ -12,7 +12,13 @@ import { resolveModule } from './resolve-module'
  */
 export function codeIdentity(entry: string): string | undefined {
   const file = realpathSync(entry)
-  return isInstalled(file) ? packageVersion(file) : `sha256:${hashModules(file)}`
+  return isInstalled(file) || isOwn(file) ? packageVersion(file) : `sha256:${hashModules(file)}`
+}
+
+/** Plumbline's own packages have one version, wherever they lie. */
+function isOwn(file: string): boolean {
+  const name = manifestOf(file)?.name
+  return typeof name === 'string' && name.startsWith('@plumbline/')
 }
 
 const isInstalled = (file: string): boolean => file.split(path.sep).includes('node_modules')
@@ -60,7 +66,7 @@ function reached(file: string, packages: Set<string>): string[] {
     if (hit !== undefined) found.push(realpathSync(hit))
   }
   for (const [, , name = ''] of text.matchAll(IMPORTED)) {
-    // Plumbline's own packages have one version, which is part of every key.
+    // Of Plumbline's own packages the version is part of every key.
     if (isBuiltin(name) || name.startsWith('@plumbline/') || !/^(@[\w.-]+\/)?[\w.-]+/.test(name)) continue
     const target = attempt(() => resolveModule(name, path.dirname(file)))
     if (target === undefined || !path.isAbsolute(target) || !existsSync(target)) continue

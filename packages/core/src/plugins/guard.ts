@@ -31,8 +31,8 @@ export function guardedCall<T>(what: string, work: () => T): T {
 }
 
 function guardedResult(result: unknown, failed: (error: unknown) => unknown): unknown {
-  if (result instanceof Promise) {
-    return result.catch((error: unknown) => {
+  if (isPromise(result)) {
+    return Promise.resolve(result).catch((error: unknown) => {
       throw failed(error)
     })
   }
@@ -46,6 +46,10 @@ async function* guardedIterable<T>(items: AsyncIterable<T>, failed: (error: unkn
   } catch (error) {
     throw failed(error)
   }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

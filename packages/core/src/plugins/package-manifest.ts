@@ -3,6 +3,7 @@ import path from 'node:path'
 
 /** The fields of a package.json that are read here. */
 export interface Manifest {
+  readonly name?: unknown
   readonly type?: unknown
   readonly version?: unknown
   readonly exports?: unknown

@@ -12,6 +12,7 @@ import { freezingOf } from './freezing'
 import type { LabelledQuestion } from './records'
 import { referenceLogProbs } from './reference'
 import { ReferenceEncoding } from './sft'
+import { without } from '../util/without'
 import { noteOtherValidation, trainingSection, trainModel } from './train-model'
 
 /** Stage 4 for one variant: L_VFT and alignment losses over the labelled groups. */
@@ -26,7 +27,8 @@ export async function alignStage(
   const start = models[variant.startFrom]
   const labelHash = labels.manifest.artifacts['groups.jsonl']
   const needsReference = losses.some(({ loss }) => loss.manifest.needsReference)
-  const { name, losses: _, ...section } = variant
+  const { name } = variant
+  const section = without(variant, 'name', 'losses')
   const sftFrom = chainsFrom(variant, losses, data.questions.records)
   const determinedBy = {
     align: { ...trainingSection(section), sftFrom, losses: terms.map(({ identity, weight }) => ({ ...identity, weight })) },

@@ -5,21 +5,8 @@ import { PlumbError } from '../errors'
 import type { ContentHashes } from '../run/content'
 import { contentNames, hashJson, hashOfFiles } from '../run/hash'
 import type { Backend, ModelSource } from '../seams/policy'
+import { tokenizerFiles } from '../util/model-files'
 import type { Model } from './context'
-
-/** What a tokenizer's folder, or a `tokenizer.json`, is read with where the backend does not say: the files of Hugging Face. */
-const TOKENIZER_FILES = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'config.json',
-  'generation_config.json',
-  'chat_template.jinja',
-  'tokenizer.model',
-  'vocab.json',
-  'merges.txt',
-]
 
 /** The model the run starts with, and what identifies it by the content of the files that are read. */
 export async function baseModel({ model }: Config, backend: Backend, hashes: ContentHashes): Promise<Model> {
@@ -50,23 +37,11 @@ async function contentOf(source: ModelSource, backend: Backend, hashes: ContentH
   return hashOfFiles(content)
 }
 
+/** Where the backend does not say what it reads: everything in a model folder, the tokenizer's files of a model from scratch. */
 async function filesOf(source: ModelSource): Promise<readonly string[]> {
-  if (source.kind === 'folder') return within(source.path, await contentNames(source.path))
-  const { tokenizer } = source
-  if (path.basename(tokenizer) === 'tokenizer.json') return within(path.dirname(tokenizer), await tokenizerNames(path.dirname(tokenizer)))
-  const names = await tokenizerNames(tokenizer).catch((error: NodeJS.ErrnoException) => {
-    // a lone file of another name is read alone
-    if (error.code === 'ENOTDIR') return undefined
-    throw error
-  })
-  return names === undefined ? [tokenizer] : within(tokenizer, names)
+  if (source.kind === 'scratch') return tokenizerFiles(source.tokenizer)
+  return (await contentNames(source.path)).map((name) => path.join(source.path, name))
 }
-
-async function tokenizerNames(folder: string): Promise<string[]> {
-  return (await contentNames(folder)).filter((name) => TOKENIZER_FILES.includes(name))
-}
-
-const within = (folder: string, names: readonly string[]): string[] => names.map((name) => path.join(folder, name))
 
 function mustExist(target: string, code: `PLUMB_${string}`, message: string): void {
   if (!existsSync(target)) throw new PlumbError(code, message, target)

@@ -5,6 +5,7 @@ import { renderPrompt } from '../prompt/render'
 import type { RunEvent, StageName, StageProgress } from '../run/events'
 import type { Manifest, RunStore, StageExample, StageFolder, StageNotice } from '../run/store'
 import type { BackendProbe, ModelFacts, ModelSource, Policy } from '../seams/policy'
+import { without } from '../util/without'
 import { CORE_VERSION } from '../version'
 import { Encoder, EncodingCache } from './encoding'
 import { prepareTraining, type Freezing } from './freezing'
@@ -91,8 +92,7 @@ export class StageContext {
     /** Nothing is run, made or written: the first stage that is not done is thrown, as {@link NotDone}. */
     private readonly looks = false,
   ) {
-    const { kind, accelerated } = backend.probe
-    this.engine = { ...backend.identity, device: kind ?? (accelerated ? 'gpu' : 'cpu') }
+    this.engine = engineOf(backend)
   }
 
   get config() {
@@ -256,6 +256,15 @@ export class StageContext {
     this.notices.push(message)
     this.emit({ type: 'notice', level, message })
   }
+}
+
+/** The backend as keys have it: its options, and the kind of its device, but neither the device's name nor what it has of threads. */
+function engineOf({ identity, probe }: ChosenEngine): Identity & { readonly device: string } {
+  const device = probe.kind ?? (probe.accelerated ? 'gpu' : 'cpu')
+  const { device: asked, ...others } = identity.options ?? {}
+  // the kind that would be taken without being asked for
+  const options = asked === undefined || asked === device ? others : identity.options
+  return { ...without(identity, 'options'), device, ...(options && Object.keys(options).length > 0 ? { options } : {}) }
 }
 
 /** Clears away what a killed process left in a stage that it had finished, unless another one is still at it. */

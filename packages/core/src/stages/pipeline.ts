@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import type { Config } from '../config/schema'
 import type { ResolvedConfig } from '../config/resolve'
@@ -52,6 +53,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
   try {
     const engine = `${backend.name} (${backend.probe.device})`
     onEvent({ type: 'run-start', run: config.run, engine, model: modelTitle(config) })
+    noteThreads(backend, onEvent)
     noteData(context, data)
     const content = await runStages(options, context, data, base)
     await writeReport(resolved, content)
@@ -119,6 +121,14 @@ async function writeReport({ config, sampler }: ResolvedConfig, content: ReportC
     await writeJson(path.join(config.run, `${name}.json`), content)
     await writeFileAtomic(path.join(config.run, `${name}.md`), page)
   }
+}
+
+/** Not in the report, which must not depend on the machine. */
+function noteThreads({ open: { threads = 0 } }: ChosenEngine, onEvent: (event: RunEvent) => void): void {
+  const cores = availableParallelism()
+  if (threads <= cores) return
+  const message = `backend.threads is ${threads}, and this machine has ${cores} ${cores === 1 ? 'core' : 'cores'}: more threads than that make a run slower.`
+  onEvent({ type: 'notice', level: 'warning', message })
 }
 
 /** What is true of the data and easily overlooked. */

@@ -39,9 +39,13 @@ export function makeReport({ evaluations, control, data, given = false, samples,
   }
 }
 
-function row({ name, key: _, answers, ...assessment }: Evaluation, control: Evaluation | undefined): ReportRow {
+function row(
+  { name, answers, assessmentAccuracy, positivePerplexity, negativePerplexity }: Evaluation,
+  control: Evaluation | undefined,
+): ReportRow {
   const right = answers.filter((answer) => answer.right).length
   const n = answers.length
+  const assessment = { assessmentAccuracy, positivePerplexity, negativePerplexity }
   if (n === 0) return { name, questions: 0, ...assessment }
   return {
     name,

@@ -6,6 +6,7 @@ import type { Policy } from '../seams/policy'
 import { train, type StepMetrics } from '../train/loop'
 import type { Step, TrainingGroup } from '../train/step'
 import { Pace, type Finished, type StageContext, type StageDesk, type StageOutcome } from './context'
+import { without } from '../util/without'
 import type { DataSet } from './data'
 
 export interface ModelTraining {
@@ -73,8 +74,8 @@ export async function trainModel(context: StageContext, desk: StageDesk, trainin
   }
 }
 
-function withoutValidation({ [VALIDATION]: _, ...line }: StepMetrics): object {
-  return line
+function withoutValidation(line: StepMetrics): object {
+  return without(line, VALIDATION)
 }
 
 /** Says where a model that is finished was watched on other chains than the config names now, or on none. */

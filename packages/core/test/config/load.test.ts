@@ -74,6 +74,28 @@ describe('a good config', () => {
   })
 })
 
+describe('a text given on the command line', () => {
+  const set = (override: string, raw: object = MINIMAL) => parseConfig(raw, { overrides: [override], folder: '/base' }).config
+
+  test.each([
+    ['prompt.template={prompt}', '{prompt}'],
+    ['prompt.template={prompt}\\n', '{prompt}\n'],
+    ['prompt.template=Q: {prompt}\\nA:', 'Q: {prompt}\nA:'],
+    ['prompt.template="{prompt}\\t"', '{prompt}\t'],
+    ["prompt.template='{prompt}\\n'", '{prompt}\\n'],
+    ['prompt.template=say "{prompt}"', 'say "{prompt}"'],
+    ['prompt.template=# {prompt}: [x', '# {prompt}: [x'],
+  ])('stands for itself: %s', (override, expected) => {
+    expect(set(override).prompt.template).toBe(expected)
+  })
+
+  test('is no number and no section', () => {
+    expect(set('run=2024').run).toBe('/base/2024')
+    expect(set('align.0.name=1e3').align[0].name).toBe('1e3')
+    expect(set('run=C:\\new').run).toBe('/base/C:\\new')
+  })
+})
+
 describe('where it is looked for', () => {
   const align = 'align: { loss: ca, steps: 1 }\n'
   const json = JSON.stringify(MINIMAL)

@@ -71,6 +71,35 @@ test.each([
   )
 })
 
+test('a plugin that fails half-way leaves nothing of it', () => {
+  const registry = createRegistry([withLabeler('a', 'exact')])
+  const half = plugin('half', (to) => {
+    to.labeler('first', { options: none, create: () => labeler })
+    to.labeler('exact', { options: none, create: () => labeler })
+  })
+  expect(() => registry.use(half)).toThrow(expect.objectContaining({ code: 'PLUMB_PLUGIN_DUPLICATE' }))
+  expect(registry.names('labeler')).not.toContain('first')
+  expect(registry.plugins).not.toContain('half')
+  expect(registry.use(withLabeler('b', 'first'))).toBe(true)
+})
+
+test('options that no zod 4 made are refused: an unknown key would be dropped without a word', () => {
+  const zod3 = {
+    _def: { typeName: 'ZodObject' },
+    parse: (value: unknown) => value,
+    safeParse: (data: unknown) => ({ success: true, data }),
+  }
+  const old = plugin('old', (to) => {
+    to.labeler('z3', { options: zod3 as unknown as typeof none, create: () => labeler })
+  })
+  expect(() => createRegistry([old])).toThrow(
+    expect.objectContaining({
+      code: 'PLUMB_PLUGIN_INVALID',
+      message: expect.stringMatching(/"old" registers the labeler "z3" .* zod 4; depend on zod \^4/) as string,
+    }),
+  )
+})
+
 test('the same name of two kinds is none', () => {
   const both = plugin('a', (registry) => {
     registry.labeler('x', { options: none, create: () => labeler })
