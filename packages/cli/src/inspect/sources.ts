@@ -2,15 +2,16 @@ import {
   Encoder,
   encodingNotices,
   EncodingCache,
+  isGiven,
   isPlumbError,
   originOf,
+  renderPrompt,
+  shownPath,
   type GroupRecord,
   type ModelFacts,
   type ResolvedConfig,
-  type RunDependencies,
   type Tokenizer,
 } from '@plumbline/core'
-import { shownPath } from '../paths'
 
 /** A span of tokens: its text with special tokens, its ids, and each token by itself. */
 export interface InspectedSpan {
@@ -76,17 +77,19 @@ export interface InspectedSource {
 }
 
 export interface InspectSourceOptions {
+  readonly name: keyof ResolvedConfig['data']
   readonly source: ResolvedConfig['data']['train']
   readonly model: ModelFacts
-  readonly dependencies: Pick<RunDependencies, 'prompt' | 'sampler'>
+  readonly resolved: ResolvedConfig
   /** How many records to show. */
   readonly records: number
 }
 
-export async function inspectSource({ source, model, dependencies, records }: InspectSourceOptions): Promise<InspectedSource> {
-  const { name, path, reader, limit = Infinity, settings } = source
-  const encoder = new Encoder(model, (record, tokenizer) => dependencies.prompt(record, tokenizer), new EncodingCache())
-  const isGiven = dependencies.sampler.name === 'dataset'
+export async function inspectSource({ name, source, model, resolved, records }: InspectSourceOptions): Promise<InspectedSource> {
+  const { path, reader, limit = Infinity, title } = source
+  const { config, sampler } = resolved
+  const encoder = new Encoder(model, (record, tokenizer) => renderPrompt(record, config.prompt, tokenizer), new EncodingCache())
+  const areGiven = isGiven(sampler.made)
   const shown: InspectedRecord[] = []
   const counts = { records: 0, conversations: 0, literal: 0, plain: 0, chains: 0, references: 0, empty: 0, promptsTooLong: 0 }
   for await (const record of reader.read(path)) {
@@ -99,7 +102,7 @@ export async function inspectSource({ source, model, dependencies, records }: In
     const prompt = promptOf(encoder, record)
     if (prompt === undefined) counts.promptsTooLong++
     const isTrained = ({ reference }: GroupRecord['candidates'][number]) =>
-      name === 'train' ? reference === true : name === 'questions' && (isGiven || reference === true)
+      name === 'train' ? reference === true : name === 'questions' && (areGiven || reference === true)
     const completions = record.candidates.map((candidate): InspectedCompletion => {
       const { reference, positive, reward } = candidate
       const example = prompt && encoder.example(record, candidate.text)
@@ -117,7 +120,7 @@ export async function inspectSource({ source, model, dependencies, records }: In
         id: record.id,
         where: originOf(record),
         kind,
-        rendered: dependencies.prompt(record, model.tokenizer).text,
+        rendered: renderPrompt(record, config.prompt, model.tokenizer).text,
         ...(prompt ? { prompt: spanOf(model.tokenizer, prompt) } : {}),
         completions,
       })
@@ -128,10 +131,10 @@ export async function inspectSource({ source, model, dependencies, records }: In
   return {
     source: name,
     path: shownPath(path),
-    format: String(settings.format ?? reader.name),
+    format: config.data[name]?.format ?? reader.name,
     records: shown,
     counts: { ...counts, dropped, truncated: 0, repaired, reshaped, unended },
-    notices: encodingNotices(encoder, `data.${name}`, isGiven ? 'candidate' : 'reference chain').map(({ message }) => message),
+    notices: encodingNotices(encoder, title, areGiven ? 'candidate' : 'reference chain').map(({ message }) => message),
   }
 }
 
