@@ -6,13 +6,13 @@ import { folderWith, plumb } from './cli'
 const words = ['What', 'is', '1', '+', '1?', '2', '3', 'long']
 const template =
   "{{ bos_token }}{% for m in messages %}{{ m['content'] }} {{ eos_token }} {% endfor %}{% if add_generation_prompt %}{% endif %}"
-const group = (id: string, text: string) => ({
+const group = (id: string, text: string, wrong = '3') => ({
   id,
   prompt: 'What is 1 + 1?',
   answer: '2',
   candidates: [
     { text, positive: true, reference: true },
-    { text: '3', positive: false },
+    { text: wrong, positive: false },
   ],
 })
 const jsonl = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
@@ -21,7 +21,7 @@ function folder(prompt = '{}') {
   return folderWith({
     'tokenizer/tokenizer.json': JSON.stringify(wordLevelTokenizerJson(words)),
     'tokenizer/tokenizer_config.json': JSON.stringify({ ...wordLevelTokenizerConfig(), chat_template: template }),
-    'train.jsonl': jsonl([group('a', '2'), group('b', 'long '.repeat(20)), group('c', '')]),
+    'train.jsonl': jsonl([group('a', '2'), group('b', 'long '.repeat(20)), group('c', '2', '')]),
     'test.jsonl': jsonl([
       { ...group('t', '2'), prompt: 'What\u001b[31m is' },
       { ...group('u', '2'), prompt: 'long '.repeat(20) },

@@ -35,19 +35,19 @@ export async function inspectData({ configFile, overrides, only, records, oclif 
   return withConfig(
     options,
     (event) => event.type === 'notice' && warnings.push(event.message),
-    async (resolved, engine) => {
+    async (resolved, engine, { source }) => {
       const { config, data } = resolved
       // questions that are not the config's own are those of train
       const own = SOURCES.filter((name) => config.data[name] !== undefined && (only === undefined || name === only))
       if (own.length === 0) {
         const message = `The configuration has no data.${only ?? ''}${only === 'questions' ? ' of its own: data.train is sampled on' : ''}.`
-        throw new PlumbError('PLUMB_INSPECT_NO_SOURCE', message, shownPath(configFile ?? ''))
+        throw new PlumbError('PLUMB_INSPECT_NO_SOURCE', message, shownPath(source.file ?? ''))
       }
       const sources: InspectedSource[] = []
       await withFacts(config, engine, async (model) => {
         for (const name of own) {
-          const source = data[name]
-          if (source !== undefined) sources.push(await inspectSource({ name, source, model, resolved, records }))
+          const from = data[name]
+          if (from !== undefined) sources.push(await inspectSource({ name, source: from, model, resolved, records }))
         }
       })
       return { sources, warnings }

@@ -53,11 +53,11 @@ export async function runConfig(options: RunConfigOptions): Promise<RunReport> {
   return withConfig(options, onEvent, (resolved, backend) => runPipeline({ resolved, backend, last, variant, onEvent, signal }))
 }
 
-/** Lends a resolved configuration and the backend chosen for it. */
+/** Lends a resolved configuration, the backend chosen for it, and where the configuration came from. */
 export async function withConfig<T>(
   options: ConfigOptions,
   onEvent: (event: RunEvent) => void,
-  use: (resolved: ResolvedConfig, backend: ChosenEngine) => Promise<T>,
+  use: (resolved: ResolvedConfig, backend: ChosenEngine, loaded: LoadedConfig) => Promise<T>,
 ): Promise<T> {
   const say = (message: string): void => onEvent({ type: 'notice', level: 'info', message })
   const { loaded, registry } = await load(options, say)
@@ -72,7 +72,7 @@ export async function withConfig<T>(
     const { backend, probe } = await chooseBackend(candidates.map(({ made }) => made))
     const candidate = candidates.find(({ made }) => made === backend)
     if (candidate === undefined) throw new Error('a backend that is no candidate was chosen')
-    return await use(resolved, { ...candidate, probe })
+    return await use(resolved, { ...candidate, probe }, loaded)
   } finally {
     await resolved.context.dispose()
   }
