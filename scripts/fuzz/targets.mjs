@@ -300,9 +300,9 @@ const chatTemplate = {
     return { body: Buffer.from(text), tag, meta: { conversation: r.below(samples.CONVERSATIONS.length) } }
   },
   run({ body, meta }) {
-    const text = transformer.renderChat(body.toString(), samples.CONVERSATIONS[meta.conversation ?? 0], {
-      specials: { bos: { id: 1, text: '<s>' }, eos: { id: 2, text: '</s>' } },
-    })
+    const [tokenizer, tokenizerConfig] = [MODEL_FILES['tokenizer.json'], MODEL_FILES['tokenizer_config.json']]
+    const made = transformer.createTokenizer({ tokenizer, tokenizerConfig, chatTemplate: body.toString() }, 'template')
+    const text = made.renderChat(samples.CONVERSATIONS[meta.conversation ?? 0])
     return text === '' ? 'ok, empty' : 'ok'
   },
 }
