@@ -8,14 +8,13 @@ export function givenTexts({ candidates }: GroupRecord): CandidateText[] {
   return candidates.map((candidate) => ({ text: candidate.text, complete: true, given: labelsOf(candidate) }))
 }
 
-/** @throws PlumbError PLUMB_DATA_NO_CANDIDATES for the first question without any. */
-export function checkGiven(records: readonly GroupRecord[]): void {
-  const bare = records.find(({ candidates }) => candidates.length === 0)
-  if (bare === undefined) return
+/** @throws PlumbError PLUMB_DATA_NO_CANDIDATES where the question has none. */
+export function checkGiven(record: GroupRecord): void {
+  if (record.candidates.length > 0) return
   throw new PlumbError(
     'PLUMB_DATA_NO_CANDIDATES',
-    `Question "${bare.id}" has no candidates, and sample.sampler "dataset" takes them from this file.`,
-    originOf(bare),
+    `Question "${record.id}" has no candidates, and sample.sampler "dataset" takes them from this file.`,
+    originOf(record),
   )
 }
 

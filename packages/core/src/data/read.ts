@@ -14,15 +14,15 @@ export interface RecordNeeds {
 }
 
 /**
- * The records of a source, at most `limit`.
+ * The records of a source one at a time, at most `limit`.
  * @throws PlumbError PLUMB_DATA_NO_ANSWER, PLUMB_DATA_NO_REFERENCE for the first record that lacks what is needed, and the reader's own.
  */
-export async function readRecords(
+export async function* streamRecords(
   reader: DatasetReader,
   { path, limit = Infinity }: Pick<DataSource, 'path' | 'limit'>,
   needs: RecordNeeds = {},
-): Promise<GroupRecord[]> {
-  const records: GroupRecord[] = []
+): AsyncGenerator<GroupRecord> {
+  let count = 0
   for await (const record of reader.read(path)) {
     const where = originOf(record) ?? shownPath(path)
     if (needs.answer && record.answer === undefined) {
@@ -31,8 +31,14 @@ export async function readRecords(
     if (needs.reference && !record.candidates.some((candidate) => candidate.reference)) {
       throw new PlumbError('PLUMB_DATA_NO_REFERENCE', `Question "${record.id}" has no reference chain, and this file is trained on.`, where)
     }
-    records.push(record)
-    if (records.length >= limit) break
+    yield record
+    if (++count >= limit) break
   }
+}
+
+/** All of {@link streamRecords}, of a source that is known to be small. */
+export async function readRecords(...source: Parameters<typeof streamRecords>): Promise<GroupRecord[]> {
+  const records: GroupRecord[] = []
+  for await (const record of streamRecords(...source)) records.push(record)
   return records
 }

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { KeyTable } from '../util/key-table'
 import { shownPath } from '../util/shown-path'
 import { PlumbError } from '../errors'
 import type { DatasetReader } from '../seams/dataset'
@@ -43,13 +44,13 @@ function recordReader(
         .replace(/\.gz$/i, '')
         .replace(/(?<=.)\.[^.]*$/, '')
       const shown = shownPath(file)
-      const places = new Map<string, number>()
+      const places = new KeyTable()
       for await (const { number, text, element } of texts(file)) {
         // The elements of an array may share a line; their order is as stable as line numbers are.
         const [unit, place] = element === undefined ? (['line', number] as const) : (['element', element] as const)
         const where = `${shown}:${number}${element === undefined ? '' : `  element ${element}`}`
         const { id = `${stem}-${place}`, ...content } = draft(text, where, unit)
-        const earlier = places.get(id)
+        const earlier = places.add(id, place)
         if (earlier !== undefined) {
           throw new PlumbError(
             'PLUMB_DATA_DUPLICATE_ID',
@@ -57,7 +58,6 @@ function recordReader(
             where,
           )
         }
-        places.set(id, place)
         const record: GroupRecord = { id, ...content }
         noteOrigin(record, where)
         yield record

@@ -30,6 +30,13 @@ export function assessmentAccuracy(questions: readonly AssessedQuestion[]): numb
  * Undefined without candidates.
  */
 export function perplexity(scores: readonly number[]): number | undefined {
-  if (scores.length === 0) return undefined
-  return Math.exp(-scores.reduce((sum, s) => sum + s, 0) / scores.length)
+  return perplexityOf(
+    scores.reduce((sum, s) => sum + s, 0),
+    scores.length,
+  )
+}
+
+/** {@link perplexity} by the sum of the scores and their number. */
+export function perplexityOf(sum: number, count: number): number | undefined {
+  return count === 0 ? undefined : Math.exp(-sum / count)
 }

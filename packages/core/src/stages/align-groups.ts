@@ -12,90 +12,89 @@ export interface AlignGroup extends TrainingGroup {
   readonly index: readonly number[]
 }
 
-export interface AlignGroups {
-  /** Where L_VFT's chains come from; undefined when the objective has no L_VFT. */
-  readonly sftFrom?: 'question' | 'train'
-  /** Per question: its candidates, and where it must stand apart, its reference. */
-  readonly questions: readonly (readonly TrainingGroup[])[]
-  readonly aligned: readonly AlignGroup[]
+/** What a variant trains on, of one question. */
+export interface AlignedQuestion {
+  /** Its candidates, and where it must stand apart, its reference. */
+  readonly parts: readonly TrainingGroup[]
+  /** The part that alignment losses compare; undefined where there is none, or no such loss. */
+  readonly aligned?: AlignGroup
   /** Sampled candidates that repeat the reference, which counts instead of them. */
   readonly repeated: number
 }
 
-/** What a variant trains on, from the labelled questions. Log-probs of the reference policy come [question][candidate], where needed. */
-export function alignGroups(
-  variant: AlignVariant,
-  losses: readonly WeightedLoss[],
-  labelled: readonly LabelledQuestion[],
-  sftFrom: AlignGroups['sftFrom'],
-  referenceLogProbs?: readonly (readonly number[])[],
-): AlignGroups {
+/** What determines a variant's groups beside the labelled questions. */
+export interface AlignPlan {
+  readonly variant: Pick<AlignVariant, 'referenceIsCandidate'>
+  readonly losses: readonly WeightedLoss[]
+  /** Where L_VFT's chains come from; undefined when the objective has no L_VFT. */
+  readonly sftFrom: 'question' | 'train' | undefined
+}
+
+/** @param referenceLogProbs of the reference policy, per candidate, where they are needed */
+export function alignQuestion(
+  { variant, losses, sftFrom }: AlignPlan,
+  question: LabelledQuestion,
+  referenceLogProbs?: readonly number[],
+): AlignedQuestion {
   const aligns = losses.some(({ loss }) => !isLikelihood(loss))
+  const { id, candidates, promptTokens } = question
+  const chains = new Set(candidates.filter(({ reference }) => reference).map(({ tokens }) => tokens.join(' ')))
   let repeated = 0
-  const aligned: AlignGroup[] = []
-  const questions = labelled.map((question, q): TrainingGroup[] => {
-    const { id, candidates, promptTokens } = question
-    const chains = new Set(candidates.filter(({ reference }) => reference).map(({ tokens }) => tokens.join(' ')))
-    const index = candidates.flatMap(({ reference, tokens }, c) => {
-      if (reference) return variant.referenceIsCandidate ? [c] : []
-      const repeats = variant.referenceIsCandidate && chains.has(tokens.join(' '))
-      if (repeats) repeated++
-      return repeats ? [] : [c]
-    })
-    const chosen = index.map((c) => candidates[c])
-    const own = variant.referenceIsCandidate && sftFrom === 'question'
-    const group: AlignGroup = {
-      id,
-      index,
-      role: own ? 'both' : 'align',
-      prompt: promptTokens,
-      completions: chosen.map(({ tokens }) => tokens),
-      k: chosen.length,
-      lengths: chosen.map(({ tokens }) => tokens.length),
-      positive: chosen.map(({ positive }) => positive),
-      rewards: chosen.map(({ reward }) => reward),
-      reference: chosen.map(({ reference = false }) => reference),
-      referenceLogProbs: referenceLogProbs && index.map((c) => referenceLogProbs[q][c]),
-    }
-    const parts: TrainingGroup[] = []
-    if (group.k > 0 && (aligns || own)) {
-      const selecting = { ...group, selected: select(losses, question, index) }
-      aligned.push(selecting)
-      parts.push(selecting)
-    }
-    if (sftFrom === 'question' && !own && chains.size > 0) {
-      const references = candidates.filter(({ reference }) => reference).map(({ tokens }) => tokens)
-      parts.push(referenceGroup(id, promptTokens, references))
-    }
-    return parts
+  const index = candidates.flatMap(({ reference, tokens }, c) => {
+    if (reference) return variant.referenceIsCandidate ? [c] : []
+    const repeats = variant.referenceIsCandidate && chains.has(tokens.join(' '))
+    if (repeats) repeated++
+    return repeats ? [] : [c]
   })
-  return { sftFrom, questions, aligned: aligns ? aligned : [], repeated }
+  const chosen = index.map((c) => candidates[c]!)
+  const own = variant.referenceIsCandidate && sftFrom === 'question'
+  const group: AlignGroup = {
+    id,
+    index,
+    role: own ? 'both' : 'align',
+    prompt: promptTokens,
+    completions: chosen.map(({ tokens }) => tokens),
+    k: chosen.length,
+    lengths: chosen.map(({ tokens }) => tokens.length),
+    positive: chosen.map(({ positive }) => positive),
+    rewards: chosen.map(({ reward }) => reward),
+    reference: chosen.map(({ reference = false }) => reference),
+    referenceLogProbs: referenceLogProbs && index.map((c) => referenceLogProbs[c]!),
+  }
+  const parts: TrainingGroup[] = []
+  let aligned: AlignGroup | undefined
+  if (group.k > 0 && (aligns || own)) {
+    const selecting = { ...group, selected: select(losses, question, index) }
+    if (aligns) aligned = selecting
+    parts.push(selecting)
+  }
+  if (sftFrom === 'question' && !own && chains.size > 0) {
+    const references = candidates.filter(({ reference }) => reference).map(({ tokens }) => tokens)
+    parts.push(referenceGroup(id, promptTokens, references))
+  }
+  return { parts, aligned, repeated }
 }
 
 /**
- * Whether a loss has anything to learn from in these groups: a candidate that it asks for, or, if it does not say what it asks for,
+ * Whether a loss has anything to learn from in this group: a candidate that it asks for, or, if it does not say what it asks for,
  * a pair to compare.
  */
-export function hasSignal(loss: AlignmentLoss, groups: readonly TrainingGroup[]): boolean {
-  return groups.some((group) => (loss.needed ? loss.needed(group).includes(true) : !pairsOf(group, loss.manifest.feedback).isEmpty))
+export function hasSignal(loss: AlignmentLoss, group: TrainingGroup): boolean {
+  return loss.needed ? loss.needed(group).includes(true) : !pairsOf(group, loss.manifest.feedback).isEmpty
 }
 
-/** Sums the figures that the losses' selections report, as `<loss>/<figure>`. */
-export function selectionCounts(
+/** Adds the figures that the losses' selections report of one question, by loss. */
+export function countSelections(
+  counts: ReadonlyMap<string, Record<string, number>>,
   losses: readonly WeightedLoss[],
-  labelled: readonly LabelledQuestion[],
-  groups: readonly AlignGroup[],
-): Record<string, number> {
-  const byId = new Map(labelled.map((question) => [question.id, question]))
-  const sums: Record<string, number> = {}
+  question: LabelledQuestion,
+  { index }: AlignGroup,
+): void {
   for (const { name, loss } of losses) {
-    if (!loss.select) continue
-    for (const { id, index } of groups) {
-      const { counts } = loss.select(recordOf(byId.get(id)!, index))
-      for (const [figure, value] of Object.entries(counts)) sums[`${name}/${figure}`] = (sums[`${name}/${figure}`] ?? 0) + value
-    }
+    const sums = counts.get(name)
+    if (!loss.select || sums === undefined) continue
+    for (const [figure, value] of Object.entries(loss.select(recordOf(question, index)).counts)) sums[figure] = (sums[figure] ?? 0) + value
   }
-  return sums
 }
 
 function select(losses: readonly WeightedLoss[], question: LabelledQuestion, index: readonly number[]): TrainingGroup['selected'] {
@@ -111,7 +110,7 @@ function recordOf({ id, prompt, answer, candidates }: LabelledQuestion, index: r
     prompt,
     answer,
     candidates: index.map((c) => {
-      const { text, positive, reward, reference } = candidates[c]
+      const { text, positive, reward, reference } = candidates[c]!
       return { text, positive, reward, reference }
     }),
   }
@@ -121,9 +120,10 @@ function recordOf({ id, prompt, answer, candidates }: LabelledQuestion, index: r
 export function chainsFrom(
   { sftFrom }: AlignVariant,
   losses: readonly WeightedLoss[],
-  questions: readonly GroupRecord[],
-): AlignGroups['sftFrom'] {
+  questions: Iterable<GroupRecord>,
+): AlignPlan['sftFrom'] {
   if (!losses.some(({ loss }) => isLikelihood(loss))) return undefined
   if (sftFrom !== 'auto') return sftFrom
-  return questions.every(({ candidates }) => candidates.some(({ reference }) => reference)) ? 'question' : 'train'
+  for (const { candidates } of questions) if (!candidates.some(({ reference }) => reference)) return 'train'
+  return 'question'
 }

@@ -1,17 +1,19 @@
 import type { ResolvedTerm, ResolvedVariant } from '../config/resolve'
 import { PlumbError } from '../errors'
 import { isLikelihood, type WeightedLoss } from '../objective/groups'
-import { readLines } from '../run/files'
+import { IndexedLines } from '../run/indexed-lines'
 import type { ModelFacts } from '../seams/policy'
 import { EpochOrder, stepsOf } from '../train/order'
-import { trainingStep, type TrainingGroup } from '../train/step'
-import { alignGroups, chainsFrom, hasSignal, selectionCounts, type AlignGroups } from './align-groups'
+import { trainingStep } from '../train/step'
+import { chainsFrom } from './align-groups'
+import { AlignSource } from './align-source'
 import type { Finished, Model, StageContext, StageDesk } from './context'
 import type { RunData } from './data'
 import { freezingOf } from './freezing'
 import type { LabelledQuestion } from './records'
-import { referenceLogProbs } from './reference'
-import { ReferenceEncoding } from './sft'
+import { referenceLogProbs, type ReferenceLine } from './reference'
+import { NONE, ReferenceEncoding } from './sft'
+import { valueAt, type Sequence } from '../util/sequence'
 import { without } from '../util/without'
 import { noteOtherValidation, trainingSection, trainModel } from './train-model'
 
@@ -38,47 +40,49 @@ export async function alignStage(
     ...(needsReference ? { reference: models.sft.hash } : {}),
   }
   const spec = { stage: 'align', variant: name, determinedBy, code: codeOf(terms), backend: true, seed: context.config.seed } as const
-  const read = () => readLines<LabelledQuestion>(labels.folder.file('groups.jsonl'))
-  const reference = async () => {
-    const labelled = await read()
-    return referenceLogProbs(context, labelled, labelHash, models.sft)
-  }
+  const plan = { variant, losses, sftFrom }
   const finished = await context.run(spec, async (desk) => {
-    const labelled = await read()
-    const groups = alignGroups(variant, losses, labelled, sftFrom, needsReference ? await reference() : undefined)
-    const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
-      const references = new ReferenceEncoding(context, desk, model, signal)
-      return {
-        chains: groups.sftFrom === 'train' ? await references.of(data.train) : [],
-        validation: data.validation ? await references.of(data.validation) : [],
+    const labelled = await IndexedLines.open<LabelledQuestion>(labels.folder.file('groups.jsonl'))
+    let reference: IndexedLines<ReferenceLine> | undefined
+    try {
+      if (needsReference) reference = await referenceLogProbs(context, labelled, labelHash, models.sft)
+      const groups = await AlignSource.of(plan, labelled, reference)
+      const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
+        const references = new ReferenceEncoding(context, desk, model, signal)
+        return {
+          chains: sftFrom === 'train' ? await references.of(data.train) : NONE,
+          validation: data.validation ? await references.of(data.validation) : NONE,
+        }
       }
-    }
-    return context.withTrainee(start, freezingOf(variant, `align "${name}"`), encode, async (policy, { chains, validation }) => {
-      const worthwhile = noteSignal(losses, groups, desk, name)
-      const questions = groups.questions.filter((parts) => parts.length > 0)
-      // a control without candidates takes as many steps as the variants it is compared with
-      const size = questions.length || labelled.length
-      const totalSteps = worthwhile ? stepsOf(variant, size, variant.batchSize) : 0
-      const order = new EpochOrder(questions.length, context.config.seed, 'align')
-      const furtherOrder = new EpochOrder(chains.length, context.config.seed, 'align further chains')
-      const outcome = await trainModel(context, desk, {
-        policy,
-        config: variant,
-        totalSteps,
-        step: (step) =>
-          trainingStep(losses, [
-            ...pickAll(order, questions, step, variant.batchSize).flat(),
-            ...pickAll(furtherOrder, chains, step, variant.batchSize),
-          ]),
-        title: `align "${name}"`,
-        validation,
-        validationHash: data.validation?.hash,
+      return await context.withTrainee(start, freezingOf(variant, `align "${name}"`), encode, async (policy, { chains, validation }) => {
+        const worthwhile = noteSignal(groups, desk, name)
+        // a control without candidates takes as many steps as the variants it is compared with
+        const size = groups.length || labelled.length
+        const totalSteps = worthwhile ? stepsOf(variant, size, variant.batchSize) : 0
+        const order = new EpochOrder(groups.length, context.config.seed, 'align')
+        const furtherOrder = new EpochOrder(chains.length, context.config.seed, 'align further chains')
+        const outcome = await trainModel(context, desk, {
+          policy,
+          config: variant,
+          totalSteps,
+          step: (step) =>
+            trainingStep(losses, [
+              ...pickAll(order, groups, step, variant.batchSize).flat(),
+              ...pickAll(furtherOrder, chains, step, variant.batchSize),
+            ]),
+          title: `align "${name}"`,
+          validation,
+          validationHash: data.validation?.hash,
+        })
+        const counts = groups.selectionCounts()
+        noteSelection(losses, counts, desk)
+        const { repeated, aligned: questions } = groups
+        return { ...outcome, figures: { ...outcome.figures, questions, repeated, ...counts } }
       })
-      const counts = selectionCounts(losses, labelled, groups.aligned)
-      noteSelection(losses, counts, desk)
-      const { repeated } = groups
-      return { ...outcome, figures: { ...outcome.figures, questions: groups.aligned.length, repeated, ...counts } }
-    })
+    } finally {
+      await reference?.close()
+      await labelled.close()
+    }
   })
   noteOtherValidation(context, finished, data.validation)
   return finished
@@ -87,8 +91,8 @@ export async function alignStage(
 /** L_VFT is core's own. */
 const codeOf = (terms: readonly ResolvedTerm[]) => terms.map(({ code }) => code)
 
-function pickAll<T>(order: EpochOrder, items: readonly T[], step: number, batchSize: number): T[] {
-  return items.length === 0 ? [] : order.batch(step, batchSize).map((i) => items[i])
+function pickAll<T>(order: EpochOrder, items: Pick<Sequence<T>, 'at' | 'length'>, step: number, batchSize: number): T[] {
+  return items.length === 0 ? [] : order.batch(step, batchSize).map((i) => valueAt(items, i))
 }
 
 /** Figures are logged by name, so a loss that occurs twice gets a number. */
@@ -102,26 +106,17 @@ function named(losses: readonly WeightedLoss[]): readonly WeightedLoss[] {
 }
 
 /** Whether there is anything to train on; says so where a loss has nothing to compare. */
-function noteSignal(
-  losses: readonly WeightedLoss[],
-  { aligned, questions, sftFrom }: AlignGroups,
-  desk: StageDesk,
-  variant: string,
-): boolean {
-  const hasChains = sftFrom === 'train' || (sftFrom === 'question' && hasReferences(questions))
+function noteSignal({ plan: { losses, sftFrom }, hasReferences, signals }: AlignSource, desk: StageDesk, variant: string): boolean {
+  const hasChains = sftFrom === 'train' || (sftFrom === 'question' && hasReferences)
   if (losses.some(({ loss }) => isLikelihood(loss)) && !hasChains) {
     desk.notice('warning', `Variant "${variant}": there are no reference chains for L_VFT among the questions.`)
   }
-  const idle = losses.filter(({ loss }) => !isLikelihood(loss) && !hasSignal(loss, aligned)).map(({ name }) => name)
+  const idle = losses.filter(({ name, loss }) => !isLikelihood(loss) && !signals.has(name)).map(({ name }) => name)
   const alignments = losses.filter(({ loss }) => !isLikelihood(loss)).length
   if (idle.length === 0) return hasChains || alignments > 0
   const rest = idle.length < alignments ? 'the other losses train on' : hasChains ? 'it trains on L_VFT alone' : 'its training is skipped'
   desk.notice('warning', `Variant "${variant}": no question gives ${idle.join(' or ')} anything to compare; ${rest}.`)
   return hasChains || idle.length < alignments
-}
-
-function hasReferences(questions: readonly (readonly TrainingGroup[])[]): boolean {
-  return questions.some((parts) => parts.some(({ reference, role }) => role !== 'align' && reference.includes(true)))
 }
 
 function noteSelection(losses: readonly WeightedLoss[], counts: Readonly<Record<string, number>>, desk: StageDesk): void {

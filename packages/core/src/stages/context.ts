@@ -3,6 +3,7 @@ import type { BackendCandidate, CodeIdentity, Identity, ResolvedConfig } from '.
 import { isPlumbError, PlumbError } from '../errors'
 import { renderPrompt } from '../prompt/render'
 import type { RunEvent, StageName, StageProgress } from '../run/events'
+import { Spools } from '../run/spool'
 import type { Manifest, RunStore, StageExample, StageFolder, StageNotice } from '../run/store'
 import type { BackendProbe, ModelFacts, ModelSource, Policy } from '../seams/policy'
 import { without } from '../util/without'
@@ -49,6 +50,8 @@ export interface StageOutcome {
 /** What a stage works with: tells progress, collects notices, marks its work as begun. */
 export interface StageDesk {
   readonly folder: StageFolder
+  /** For what is needed while the stage works and is too much for the memory. */
+  readonly spools: Spools
   /** To be called once, before the work, when it is known how much there is. */
   start(total: number, resumedAt?: number): void
   progress(report: Omit<StageProgress, 'type' | 'stage' | 'variant'>): void
@@ -226,8 +229,10 @@ export class StageContext {
     if (before) this.emit({ type: 'notice', level: 'info', message: `${title} is done again: ${before.because}.` })
     const started = performance.now()
     const notices: StageNotice[] = []
+    const spools = new Spools(folder.work())
     const desk: StageDesk = {
       folder,
+      spools,
       start: (total, resumedAt) => this.emit({ type: 'stage-start', stage, variant, total, ...(resumedAt ? { resumedAt } : {}) }),
       progress: (report) => this.emit({ type: 'progress', stage, variant, ...report }),
       notice: (level, message) => {
@@ -236,7 +241,7 @@ export class StageContext {
       },
       say: (message) => this.emit({ type: 'notice', level: 'warning', message }),
     }
-    const { artifacts, summary, figures = {}, examples, watched } = await work(desk)
+    const { artifacts, summary, figures = {}, examples, watched } = await work(desk).finally(() => spools.close())
     const seconds = (performance.now() - started) / 1000
     const result = { artifacts, summary, figures, notices, examples, watched }
     const manifest = await folder.finish(result, { stage, variant, seconds, summary })

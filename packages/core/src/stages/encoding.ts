@@ -107,11 +107,11 @@ export class Encoder {
    * and by those of them that are special tokens, which no text ever holds.
    * @throws PlumbError PLUMB_STOP_NEVER for a stop string that holds a special token among other text.
    */
-  ending(records: readonly GroupRecord[], stop: readonly string[]): Ending {
+  ending(records: Iterable<GroupRecord>, stop: readonly string[]): Ending {
     const { tokenizer } = this.model
     const special = stop.map((text) => specialIn(tokenizer, text))
     const { turnEnd } = tokenizer
-    const isChat = turnEnd !== undefined && records.some((record) => this.rendered(record).answered !== undefined)
+    const isChat = turnEnd !== undefined && this.anyChat(records)
     return {
       stop: stop.filter((_, i) => special[i] === undefined),
       endTokens: [...new Set([...(isChat ? [turnEnd.token] : []), ...special.filter((id) => id !== undefined)])],
@@ -161,6 +161,11 @@ export class Encoder {
       )
     }
     return rendered
+  }
+
+  private anyChat(records: Iterable<GroupRecord>): boolean {
+    for (const record of records) if (this.rendered(record).answered !== undefined) return true
+    return false
   }
 
   private pair(record: GroupRecord, rendered: RenderedPrompt, continuation: string): TokenPair {

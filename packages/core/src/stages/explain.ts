@@ -1,5 +1,7 @@
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { StageName } from '../run/events'
+import { Spools } from '../run/spool'
 import { RunStore, type StageFolder } from '../run/store'
 import { chosenVariants } from './align'
 import { NotDone, StageContext } from './context'
@@ -30,13 +32,15 @@ export interface StageExplanation {
  */
 export async function explain(options: ExplainOptions): Promise<readonly StageExplanation[]> {
   const found: StageExplanation[] = []
+  // the run folder is not to be touched
+  const spools = new Spools(tmpdir())
   await withConfig(
     options,
     () => undefined,
     async (resolved, backend) => {
       const { stage: last, variant } = options
       const store = RunStore.look(resolved.config.run)
-      const { data, base } = await read(resolved, backend, store)
+      const { data, base } = await read(resolved, backend, store, spools)
       // Each variant is looked at for itself: that one is missing says nothing of the next.
       const variants = last === 'align' || last === 'evaluate' ? chosenVariants(resolved.variants, variant) : resolved.variants.slice(0, 1)
       for (const { name } of variants) {
@@ -66,7 +70,7 @@ export async function explain(options: ExplainOptions): Promise<readonly StageEx
         }
       }
     },
-  )
+  ).finally(() => spools.close())
   return found
 }
 

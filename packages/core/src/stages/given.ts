@@ -16,11 +16,14 @@ export async function givenStage(context: StageContext, data: RunData, model: Mo
   const determinedBy = { model: model.hash, sample: { sampler: sampler.name }, prompt: config.prompt, questions: hash }
   return context.run({ stage: 'sample', determinedBy, backend: false }, (desk) =>
     context.withFacts(model.source, async (facts) => {
-      const { lines, counts } = await encodeGiven(context, desk, context.encoder(facts), data.questions)
-      if (counts.candidates === 0) {
+      const counts = new GivenCounts()
+      const lines = encodeGiven(context, desk, context.encoder(facts), data.questions, counts)
+      const some = async function* (): AsyncGenerator<SampledQuestion> {
+        yield* lines
+        if (counts.candidates > 0) return
         throw new PlumbError('PLUMB_DATA_EMPTY', `No candidate of ${title} fits into the model's context of ${facts.contextLength} tokens.`)
       }
-      await writeJsonLines(desk.folder.file('samples.jsonl'), lines)
+      await writeJsonLines(desk.folder.file('samples.jsonl'), some())
       return {
         artifacts: ['samples.jsonl'],
         summary: `${counts.given} candidates of ${records.length} questions from the data file, ${counts.duplicate} of them duplicates`,
@@ -30,26 +33,34 @@ export async function givenStage(context: StageContext, data: RunData, model: Mo
   )
 }
 
-interface GivenCounts {
+/** What {@link encodeGiven} has met; whole once its lines are through. */
+export class GivenCounts {
   /** Candidates of the file. */
-  readonly given: number
-  readonly duplicate: number
+  given = 0
   /** Longer than the context, with the prompt. */
-  readonly overlong: number
+  overlong = 0
   /** What is left. */
-  readonly candidates: number
+  candidates = 0
+
+  get duplicate(): number {
+    return this.given - this.overlong - this.candidates
+  }
 }
 
 const TICK_EVERY = 100
 
-/** The records' own candidates as tokens, EOS included, without repetitions and without those that do not fit; says what was left out. */
-export async function encodeGiven(
+/**
+ * The records' own candidates as tokens, EOS included, without repetitions and without those that do not fit, one question at a time;
+ * says at the end what was left out.
+ */
+export async function* encodeGiven(
   context: StageContext,
   desk: StageDesk,
   encoder: Encoder,
   { records, title }: DataSet,
-): Promise<{ lines: SampledQuestion[]; counts: GivenCounts }> {
-  const lines: SampledQuestion[] = []
+  counts: GivenCounts,
+): AsyncGenerator<SampledQuestion> {
+  let done = 0
   let contradicting = 0
   desk.start(records.length)
   for (const record of records) {
@@ -59,11 +70,15 @@ export async function encodeGiven(
     })
     const { candidates, contradicts } = distinctGiven(encoded)
     if (contradicts) contradicting++
-    lines.push({ id: record.id, promptTokens: encoder.question(record), sampled: record.candidates.length, candidates, references: [] })
-    if (lines.length % TICK_EVERY === 0 || lines.length === records.length) {
+    counts.given += record.candidates.length
+    counts.overlong = encoder.tooLong
+    counts.candidates += candidates.length
+    done++
+    yield { id: record.id, promptTokens: encoder.question(record), sampled: record.candidates.length, candidates, references: [] }
+    if (done % TICK_EVERY === 0 || done === records.length) {
       await tick()
       context.signal?.throwIfAborted()
-      desk.progress({ done: lines.length, total: records.length, unit: 'questions' })
+      desk.progress({ done, total: records.length, unit: 'questions' })
     }
   }
   noteEncoding(encoder, desk, title, 'candidate')
@@ -73,9 +88,6 @@ export async function encodeGiven(
       `In ${contradicting} of ${records.length} questions of ${title} the same text stands twice with different labels; the first counts.`,
     )
   }
-  const given = records.reduce((sum, { candidates }) => sum + candidates.length, 0)
-  const left = lines.reduce((sum, { candidates }) => sum + candidates.length, 0)
-  return { lines, counts: { given, overlong: encoder.tooLong, candidates: left, duplicate: given - encoder.tooLong - left } }
 }
 
 /** Token by token; the first of its kind stays, counts the others, and is a reference if one of them is. */

@@ -1,16 +1,18 @@
 import type { GroupRecord } from '../seams/records'
 import { writeJsonLines } from '../data/write'
-import { majorityAtK, passAtK } from '../diagnostics/samples'
-import { readLines } from '../run/files'
-import { Journal } from '../run/journal'
+import { IndexedLines } from '../run/indexed-lines'
 import type { StageExample } from '../run/store'
+import { WindowJournal } from '../run/window-journal'
 import type { Label, Labeler } from '../seams/labeler'
 import { isGiven } from '../seams/sampler'
 import { concurrently } from '../util/concurrently'
+import { valueAt, type Sequence } from '../util/sequence'
 import { checkedLabels } from './checked-labels'
 import { Pace, type Finished, type StageContext, type StageDesk } from './context'
 import type { RunData } from './data'
+import { isUnparsed, LabelCounts, type LabelFigures, type Source } from './label-counts'
 import type { LabelledCandidate, LabelledQuestion, SampledQuestion } from './records'
+import { mapped } from './slices'
 
 /** Questions that a labeler is asked at the same time: one that asks a server waits for it most of the time. */
 const AT_ONCE = 8
@@ -22,46 +24,65 @@ export async function labelStage(context: StageContext, data: RunData, samples: 
   const { hash: questions, records } = data.questions
   const determinedBy = { label: labeler.identity, samples: samples.manifest.artifacts['samples.jsonl'], questions }
   return context.run({ stage: 'label', determinedBy, code: [labeler.code], backend: false }, async (desk) => {
-    const sampled = await readLines<SampledQuestion>(samples.folder.file('samples.jsonl'))
-    const lines = await labelAll(context, desk, labeler.made, records, sampled)
-    await writeJsonLines(desk.folder.file('groups.jsonl'), lines)
-    const figures = count(lines, source)
+    const sampled = await IndexedLines.open<SampledQuestion>(samples.folder.file('samples.jsonl'))
+    const counts = new LabelCounts(source)
+    const file = desk.folder.file('groups.jsonl')
+    try {
+      const lines = labelAll(context, desk, labeler.made, records, sampled)
+      await writeJsonLines(file, mapped(lines, (line) => counts.add(line)))
+    } finally {
+      await sampled.close()
+    }
+    const figures = counts.figures()
     noteLabels(figures, desk, source)
     const { right, wrong, unparsed, ranked, mixed, questions } = figures
     const summary =
       ranked > 0
         ? `${ranked} candidates ranked; ${mixed} of ${questions} questions with different rewards`
         : `${right} right, ${wrong} wrong, ${unparsed} without an answer; ${mixed} of ${questions} questions with both kinds`
-    const examples = unparsed > 0 ? { unparsed: examplesOf(lines) } : undefined
+    const examples = unparsed > 0 ? { unparsed: await examplesOf(file, counts.unparsedLines.values()) } : undefined
     return { artifacts: ['groups.jsonl'], summary, examples, figures: Object.fromEntries(Object.entries(figures).filter(shown)) }
   })
 }
 
-/** Labels every question, several at the same time, and writes each down as it comes: an interrupted stage asks only for the rest. */
-async function labelAll(
+/** Questions whose labels are in memory at once. */
+const WINDOW = 1024
+
+/**
+ * Labels every question, several at the same time, and writes each down as it comes: an interrupted stage asks only for the rest. The
+ * samples stand in the order of the records that they are of.
+ */
+async function* labelAll(
   { signal }: StageContext,
   desk: StageDesk,
   labeler: Labeler,
-  records: readonly GroupRecord[],
-  sampled: readonly SampledQuestion[],
-): Promise<LabelledQuestion[]> {
-  const byId = new Map(records.map((record) => [record.id, record]))
-  const journal = await Journal.open<LabelledQuestion>(desk.folder.work('labels.jsonl'))
+  records: Sequence<GroupRecord>,
+  sampled: IndexedLines<SampledQuestion>,
+): AsyncGenerator<LabelledQuestion> {
+  const journal = await WindowJournal.open<LabelledQuestion>(desk.folder.work('labels.jsonl'), (message) => desk.say(message))
   try {
-    const known = new Map(journal.records.map((line) => [line.id, line]))
-    const pace = new Pace(known.size, sampled.length)
-    desk.start(sampled.length, known.size)
-    const missing = sampled.filter(({ id }) => !known.has(id))
-    await concurrently(missing, AT_ONCE, async (question) => {
-      signal?.throwIfAborted()
-      const line = await labelQuestion(labeler, byId.get(question.id)!, question)
-      known.set(line.id, line)
-      await journal.append(line)
-      if (known.size % 50 === 0 || known.size === sampled.length) {
-        desk.progress({ done: known.size, total: sampled.length, unit: 'questions', ...pace.at(known.size) })
+    const total = sampled.length
+    let done = Math.min(journal.length, total)
+    const pace = new Pace(done, total)
+    desk.start(total, done)
+    for (let from = 0; from < total; from += WINDOW) {
+      const window = await sampled.range(from, from + WINDOW)
+      const ids = new Set(window.map(({ id }) => id))
+      const known = new Map((await journal.take(({ id }) => ids.has(id))).map((line) => [line.id, line]))
+      const missing = [...window.entries()].filter(([, { id }]) => !known.has(id))
+      await concurrently(missing, AT_ONCE, async ([n, question]) => {
+        signal?.throwIfAborted()
+        const line = await labelQuestion(labeler, valueAt(records, from + n), question)
+        known.set(line.id, line)
+        await journal.append(line)
+        done++
+        if (done % 50 === 0 || done === total) desk.progress({ done, total, unit: 'questions', ...pace.at(done) })
+      })
+      for (const { id } of window) {
+        const line = known.get(id)
+        if (line !== undefined) yield line
       }
-    })
-    return sampled.map(({ id }) => known.get(id)!)
+    }
   } finally {
     await journal.close()
   }
@@ -71,16 +92,17 @@ const EXAMPLES = 3
 const SHOWN_CHARACTERS = 240
 
 /** The ends of a few texts in which no answer was found, from questions apart from each other. */
-function examplesOf(lines: readonly LabelledQuestion[]): StageExample[] {
-  const without = lines.flatMap(({ id, candidates }) => {
-    const found = candidates.find(({ status }) => status === 'unparsed')
-    return found ? [{ id, text: found.text }] : []
-  })
+async function examplesOf(file: string, without: Uint32Array): Promise<StageExample[]> {
   const stride = Math.max(1, Math.floor(without.length / EXAMPLES))
-  return without
-    .filter((_, n) => n % stride === 0)
-    .slice(0, EXAMPLES)
-    .map(({ id, text }) => ({ id, text: ending(text) }))
+  const lines = await IndexedLines.open<LabelledQuestion>(file)
+  try {
+    const shown = await Promise.all(
+      [...without.filter((_, n) => n % stride === 0).subarray(0, EXAMPLES)].map(async (index) => lines.get(index)),
+    )
+    return shown.map(({ id, candidates }) => ({ id, text: ending(candidates.find(isUnparsed)?.text ?? '') }))
+  } finally {
+    await lines.close()
+  }
 }
 
 function ending(text: string): string {
@@ -126,48 +148,9 @@ const shown = ([name, value]: [string, number], _: number, all: readonly [string
   return value !== 0 || !(isRanking ? ['right', 'wrong', 'unparsed'] : ['ranked', 'references']).includes(name)
 }
 
-type Source = 'sampled' | 'given'
-
-type Counts = Readonly<Record<'questions' | 'labelled' | 'right' | 'wrong' | 'unparsed' | 'ranked' | 'mixed' | 'references', number>> &
-  Readonly<Record<string, number>>
-
-/** Distinct candidates by label; and, for right and wrong, pass@1, pass@k and majority@k over all that were sampled. */
-function count(lines: readonly LabelledQuestion[], source: Source): Counts {
-  const questions = lines.map(({ sampled, candidates }) => ({ sampled, own: candidates.filter(({ times }) => times !== undefined) }))
-  const all = questions.flatMap(({ own }) => own)
-  const of = (status: Label['status']) => all.filter((candidate) => candidate.status === status).length
-  const counts = {
-    questions: lines.length,
-    labelled: all.length,
-    right: of('right'),
-    wrong: of('wrong'),
-    unparsed: of('unparsed'),
-    ranked: of('ranked'),
-    mixed: questions.filter(({ own }) => new Set(own.map(({ reward }) => reward)).size > 1).length,
-    references: lines.reduce((sum, { candidates }) => sum + candidates.filter(({ reference }) => reference).length, 0),
-  }
-  return counts.ranked > 0 || source === 'given' ? counts : { ...counts, ...successRates(questions) }
-}
-
-function successRates(
-  questions: readonly { readonly sampled: number; readonly own: readonly LabelledCandidate[] }[],
-): Record<string, number> {
-  const k = questions.reduce((least, { sampled }) => Math.min(least, sampled), Infinity)
-  const mean = (rate: (sampled: number, own: readonly LabelledCandidate[]) => number) =>
-    questions.reduce((sum, { sampled, own }) => sum + rate(sampled, own), 0) / questions.length
-  const right = (own: readonly LabelledCandidate[]) => own.reduce((sum, { positive, times = 1 }) => sum + (positive ? times : 0), 0)
-  const votes = (own: readonly LabelledCandidate[]) =>
-    own.flatMap(({ given, positive, times = 1 }) => Array.from({ length: times }, () => ({ answer: given, right: positive })))
-  return {
-    'pass@1': mean((n, own) => passAtK(n, right(own), 1) ?? 0),
-    [`pass@${k}`]: mean((n, own) => passAtK(n, right(own), k) ?? 0),
-    [`majority@${k}`]: mean((_, own) => majorityAtK(votes(own))),
-  }
-}
-
 /** Says plainly when there is little or nothing for a loss to compare. */
 function noteLabels(
-  { questions, labelled: n, right, wrong, unparsed, ranked, mixed, references }: Counts,
+  { questions, labelled: n, right, wrong, unparsed, ranked, mixed, references }: LabelFigures,
   desk: StageDesk,
   source: Source,
 ): void {

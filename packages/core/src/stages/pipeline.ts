@@ -5,6 +5,7 @@ import type { ResolvedConfig } from '../config/resolve'
 import { isPlumbError } from '../errors'
 import { STAGES, type RunEvent, type RunReport, type StageName, type UnparsedAnswers } from '../run/events'
 import { writeFileAtomic, writeJson } from '../run/files'
+import { Spools } from '../run/spool'
 import { RunStore } from '../run/store'
 import { isGiven } from '../seams/sampler'
 import { interrupted } from '../train/loop'
@@ -12,12 +13,13 @@ import { alignStage, chosenVariants } from './align'
 import { baseModel } from './base-model'
 import { StageContext, type ChosenEngine, type Finished, type Model } from './context'
 import { askedOf, leaked, readData, type RunData } from './data'
-import { evaluateStage, testCandidates, type Evaluation } from './evaluate'
+import { evaluateStage, type Evaluation } from './evaluate'
 import { checkFreezing } from './freezing'
 import { labelStage } from './label'
 import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './report'
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
+import { testCandidates } from './test-candidates'
 
 export interface StagesToRun {
   /** The last stage to run; the ones before it run too, or are reused. `evaluate` when absent. */
@@ -48,27 +50,37 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
   const started = performance.now()
   chosenVariants(resolved.variants, variant)
   const store = await RunStore.open(config.run)
-  const { data, base } = await read(resolved, backend, store)
-  const context = new StageContext(resolved, backend, store, signal, onEvent)
+  const spools = new Spools(config.run)
   try {
-    const engine = `${backend.name} (${backend.probe.device})`
-    onEvent({ type: 'run-start', run: config.run, engine, model: modelTitle(config) })
-    noteThreads(backend, onEvent)
-    noteData(context, data)
-    const content = await runStages(options, context, data, base)
-    await writeReport(resolved, content)
-    return { run: config.run, ...content, seconds: (performance.now() - started) / 1000 }
-  } catch (error) {
-    if (signal?.aborted && !isPlumbError(error)) throw interrupted(context.current, error)
-    throw error
+    const { data, base } = await read(resolved, backend, store, spools)
+    const context = new StageContext(resolved, backend, store, signal, onEvent)
+    try {
+      const engine = `${backend.name} (${backend.probe.device})`
+      onEvent({ type: 'run-start', run: config.run, engine, model: modelTitle(config) })
+      noteThreads(backend, onEvent)
+      noteData(context, data)
+      const content = await runStages(options, context, data, base)
+      await writeReport(resolved, content)
+      return { run: config.run, ...content, seconds: (performance.now() - started) / 1000 }
+    } catch (error) {
+      if (signal?.aborted && !isPlumbError(error)) throw interrupted(context.current, error)
+      throw error
+    }
+  } finally {
+    spools.close()
   }
 }
 
 /** What all stages work on. */
-export async function read(resolved: ResolvedConfig, backend: ChosenEngine, store: RunStore): Promise<{ data: RunData; base: Model }> {
+export async function read(
+  resolved: ResolvedConfig,
+  backend: ChosenEngine,
+  store: RunStore,
+  spools: Spools,
+): Promise<{ data: RunData; base: Model }> {
   const base = await baseModel(resolved.config, backend.made, store.hashes)
   await checkFreezing(resolved.config, backend.made, base.source)
-  return { base, data: await readData(resolved) }
+  return { base, data: await readData(resolved, spools) }
 }
 
 /** Runs the stages, and hands each model's evaluation on. */

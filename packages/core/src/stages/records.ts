@@ -49,3 +49,39 @@ export interface LabelledCandidate {
   /** The final answer that was read from the text. */
   readonly given?: string
 }
+
+/** A line of `candidates.jsonl`: what every model's assessment is measured on. */
+export interface TestQuestion {
+  readonly id: string
+  readonly promptTokens: readonly number[]
+  readonly candidates: readonly TestCandidate[]
+}
+
+export interface TestCandidate {
+  readonly text: string
+  readonly tokens: readonly number[]
+  readonly positive: boolean
+  /** Where the candidates are ranked, and not right or wrong. */
+  readonly reward?: number
+}
+
+/** Whether any labels say right and wrong; of ranked candidates there are no positives and negatives. */
+export const isRanked = (candidates: readonly TestCandidate[]): boolean => candidates.some(({ reward }) => reward !== undefined)
+
+/** Whether a label says that an answer is right. */
+export const isRight = ({ positive, status }: Label): boolean => positive ?? status === 'right'
+
+/** A line of `answers.jsonl`: the greedy answer to one test question. */
+export interface Answer {
+  readonly id: string
+  readonly text: string
+  readonly status: Label['status']
+  readonly right: boolean
+  readonly given?: string
+}
+
+/** A line of `scores.jsonl`: s_c of the test candidates under the model. */
+export interface ScoredQuestion {
+  readonly id: string
+  readonly scores: readonly number[]
+}

@@ -1,11 +1,13 @@
-import { readLines } from '../run/files'
+import { streamLines } from '../run/files'
+import { IndexedLines } from '../run/indexed-lines'
 import { Journal } from '../run/journal'
 import { writeJsonLines } from '../data/write'
 import { finiteSum } from '../objective/score'
 import type { Model, StageContext } from './context'
 import type { LabelledQuestion } from './records'
 
-interface ReferenceLine {
+/** A line of `logprobs.jsonl`. */
+export interface ReferenceLine {
   readonly id: string
   /** Σ_t log p(c_t | q, c_<t) under the reference policy, per candidate, nats. */
   readonly logProbs: readonly number[]
@@ -18,27 +20,29 @@ const CHUNK = 16
  * Summed log-probabilities of every labelled candidate under the frozen stage-1 policy, computed once per labelled file and model
  * and kept in the run folder: so the reference model is not in memory while another is trained.
  *
- * @returns [question][candidate], in the order of `labelled`
+ * @returns a line a question, in the order of `labelled`; to be closed
  */
 export async function referenceLogProbs(
   context: StageContext,
-  labelled: readonly LabelledQuestion[],
+  labelled: IndexedLines<LabelledQuestion>,
   labels: string,
   model: Model,
-): Promise<readonly (readonly number[])[]> {
+): Promise<IndexedLines<ReferenceLine>> {
   const spec = { stage: 'align', variant: 'reference', determinedBy: { labels, model: model.hash }, backend: true } as const
   const { folder } = await context.run(spec, (desk) =>
     context.withPolicy(model.source, async (policy) => {
-      const journal = await Journal.open<ReferenceLine>(desk.folder.work('logprobs.jsonl'), {
+      const work = desk.folder.work('logprobs.jsonl')
+      const journal = await Journal.open<ReferenceLine>(work, {
         multipleOf: CHUNK,
+        onRecord: () => undefined,
         say: (message) => desk.say(message),
       })
-      const lines = [...journal.records]
-      desk.start(labelled.length, lines.length)
+      let done = journal.length
+      desk.start(labelled.length, done)
       try {
-        while (lines.length < labelled.length) {
+        while (done < labelled.length) {
           context.signal?.throwIfAborted()
-          const chunk = labelled.slice(lines.length, lines.length + CHUNK)
+          const chunk = await labelled.range(done, done + CHUNK)
           const scored = await policy.logProbs(
             chunk.map(({ id, promptTokens, candidates }) => ({
               id,
@@ -47,19 +51,17 @@ export async function referenceLogProbs(
             })),
           )
           for (const [q, { id }] of chunk.entries()) {
-            const line = { id, logProbs: scored[q].map((tokens) => finiteSum(tokens, id)) }
-            lines.push(line)
-            await journal.append(line)
+            await journal.append({ id, logProbs: (scored[q] ?? []).map((tokens) => finiteSum(tokens, id)) })
+            done++
           }
-          desk.progress({ done: lines.length, total: labelled.length, unit: 'questions' })
+          desk.progress({ done, total: labelled.length, unit: 'questions' })
         }
       } finally {
         await journal.close()
       }
-      await writeJsonLines(desk.folder.file('logprobs.jsonl'), lines)
+      await writeJsonLines(desk.folder.file('logprobs.jsonl'), streamLines<ReferenceLine>(work))
       return { artifacts: ['logprobs.jsonl'], summary: `reference log-probabilities of ${labelled.length} questions` }
     }),
   )
-  const lines = await readLines<ReferenceLine>(folder.file('logprobs.jsonl'))
-  return lines.map(({ logProbs }) => logProbs)
+  return IndexedLines.open<ReferenceLine>(folder.file('logprobs.jsonl'))
 }

@@ -1,11 +1,11 @@
 import { printable } from '../util/printable'
 import { pairedDifference, wilsonInterval } from '../diagnostics/intervals'
 import { VFT } from '../config/consistency'
-import { questionKey } from '../data/key'
 import type { ReportRow, RunReport, UnparsedAnswers } from '../run/events'
 import { hashJson } from '../run/hash'
-import type { RunData } from './data'
-import type { Answer, Evaluation } from './evaluate'
+import type { AnswerMarks } from './assess'
+import { countSeen, type RunData } from './data'
+import type { Evaluation } from './evaluate'
 
 /** The row of the stage-1 model. */
 export const VFT_ROW = VFT
@@ -14,7 +14,7 @@ export interface ReportInput {
   readonly evaluations: readonly Evaluation[]
   /** The row that differences are against. */
   readonly control: string
-  readonly data: RunData
+  readonly data: Pick<RunData, 'train' | 'questions'>
   /** Whether candidates come from the data files. */
   readonly given?: boolean
   readonly samples: Readonly<Record<string, number>> | undefined
@@ -43,7 +43,12 @@ function row(
   { name, answers, assessmentAccuracy, positivePerplexity, negativePerplexity }: Evaluation,
   control: Evaluation | undefined,
 ): ReportRow {
-  const right = answers.filter((answer) => answer.right).length
+  let right = 0
+  let unparsed = 0
+  for (const answer of answers) {
+    if (answer.right) right++
+    if (answer.status === 'unparsed') unparsed++
+  }
   const n = answers.length
   const assessment = { assessmentAccuracy, positivePerplexity, negativePerplexity }
   if (n === 0) return { name, questions: 0, ...assessment }
@@ -53,19 +58,18 @@ function row(
     accuracy: right / n,
     interval: wilsonInterval(right, n),
     ...(control && control.name !== name ? { versusControl: pairedDifference(hits(answers), hits(control.answers)) } : {}),
-    parseFailures: answers.filter(({ status }) => status === 'unparsed').length / n,
+    parseFailures: unparsed / n,
     ...assessment,
   }
 }
 
-const hits = (answers: readonly Answer[]) => answers.map(({ right }) => Number(right))
+const hits = (answers: AnswerMarks) => Array.from(answers, ({ right }) => Number(right))
 
 const GIVEN_DESIGN = 'alignment on the candidates of the data file, none sampled'
 
 /** Which questions alignment saw. */
-function designOf({ train, questions }: RunData): string {
-  const seen = new Set(train.records.map(questionKey))
-  const again = questions.records.filter((record) => seen.has(questionKey(record))).length
+function designOf({ train, questions }: ReportInput['data']): string {
+  const again = questions === train ? train.records.length : countSeen(questions.records, train.records)
   const n = questions.records.length
   if (again === n) return 'alignment on the questions of stage 1 (the paper’s design)'
   if (again === 0) return 'alignment on fresh questions, not seen in stage 1'

@@ -10,6 +10,10 @@ import type { Encoder } from './encoding'
 import { givenStage } from './given'
 import type { SampledCandidate, SampledQuestion } from './records'
 import { noteEncoding } from './sft'
+import { eachInSlices, mapped } from './slices'
+import { valueAt } from '../util/sequence'
+
+type EncodedQuestion = Pick<SampledQuestion, 'promptTokens' | 'references'>
 
 /**
  * Stage 2: k completions per question of the stage-1 model, or the candidates that the data file gives; duplicates removed, the rest
@@ -27,22 +31,25 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
     context.withPolicy(model.source, async (policy) => {
       const encoder = context.encoder(policy)
       const sampling = { ...samplingOf(config.sample, config.seed), ...encoder.ending(records, config.sample.stop) }
-      const questions = records.map((record) => ({
-        record,
-        promptTokens: encoder.question(record),
-        references: encodeOwn(encoder, record),
-      }))
-      const byId = new Map(questions.map((question) => [question.record.id, question]))
+      const encoded = desk.spools.create<EncodedQuestion>(title)
+      const encode = (record: GroupRecord): void =>
+        encoded.add({ promptTokens: encoder.question(record), references: encodeOwn(encoder, record) })
+      await eachInSlices(records, encode, signal)
       if (data.questions !== data.train || config.sft.steps === 0) noteEncoding(encoder, desk, title)
-      const completions = await collect({
+      const completions = collect({
         name: 'completions.jsonl',
         desk,
-        ids: records.map(({ id }) => id),
+        questions: {
+          length: records.length,
+          at: (index) => {
+            const record = valueAt(records, index)
+            return { id: record.id, record, ...valueAt(encoded, index) }
+          },
+        },
         k,
         source: `The sampler "${resolved.sampler.name}"`,
         produce: (missing) => {
-          const requests = [...missing].map(([id, candidates]) => {
-            const { record, promptTokens } = byId.get(id)!
+          const requests = missing.map(({ question: { id, record, promptTokens }, candidates }) => {
             return { question: { id, prompt: record.prompt, messages: record.messages, answer: record.answer }, promptTokens, candidates }
           })
           return sampler.sample(requests, { policy, sampling, signal })
@@ -50,9 +57,8 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
       })
 
       const counts = { questions: records.length, sampled: 0, duplicate: 0, truncated: 0, empty: 0 }
-      const lines = questions.map(({ record, promptTokens, references }): SampledQuestion => {
-        const { id } = record
-        const all = completions.get(id)!.map((completion) => encoder.sampled(record, completion))
+      const lines = mapped(completions, ({ question: { id, record, promptTokens, references }, completions: own }): SampledQuestion => {
+        const all = own.map((completion) => encoder.sampled(record, completion))
         counts.sampled += all.length
         counts.truncated += all.filter(({ finish }) => finish === 'length').length
         const candidates = distinct(all)

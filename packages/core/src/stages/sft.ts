@@ -9,7 +9,8 @@ import type { DataSet, RunData } from './data'
 import type { Encoder } from './encoding'
 import { encodingNotices } from './encoding-notices'
 import { freezingOf } from './freezing'
-import { inSlices } from './slices'
+import { eachInSlices } from './slices'
+import { valueAt, type Sequence } from '../util/sequence'
 import { noteOtherValidation, trainingSection, trainModel } from './train-model'
 
 /** Stage 1, VFT: maximum likelihood on the reference chains of `data.train`. */
@@ -26,10 +27,11 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
       const references = new ReferenceEncoding(context, desk, model, signal)
       const encoder = context.encoder(model)
       encoder.ending([], [...context.config.sample.stop, ...context.config.evaluate.stop])
-      await checkPrompts(encoder, [...data.questions.records, ...data.test.records], signal)
+      // Every prompt must leave room for an answer; better known before training than after.
+      for (const { records } of [data.questions, data.test]) await eachInSlices(records, (record) => encoder.question(record), signal)
       return {
-        examples: !trains ? [] : await references.of(data.train),
-        validation: data.validation ? await references.of(data.validation) : [],
+        examples: !trains ? NONE : await references.of(data.train),
+        validation: data.validation ? await references.of(data.validation) : NONE,
       }
     }
     return context.withTrainee(base, freezingOf(sft, 'sft'), encode, async (policy, { examples, validation }) => {
@@ -42,7 +44,7 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
         step: (step) =>
           trainingStep(
             losses,
-            order.batch(step, sft.batchSize).map((i) => examples[i]),
+            order.batch(step, sft.batchSize).map((i) => valueAt(examples, i)),
           ),
         title: 'sft',
         validation,
@@ -54,6 +56,9 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
   return finished
 }
 
+/** No groups. */
+export const NONE: Sequence<TrainingGroup> = []
+
 /** Questions with their reference chains alone, in a model's tokens. */
 export class ReferenceEncoding {
   constructor(
@@ -64,14 +69,18 @@ export class ReferenceEncoding {
   ) {}
 
   /**
-   * Groups of the role `sft`. Chains that do not fit are left out, and said so.
+   * Groups of the role `sft`, on disk. Chains that do not fit are left out, and said so.
    * @throws PlumbError PLUMB_DATA_EMPTY when none is left, PLUMB_PROMPT_TOO_LONG, PLUMB_TOKEN_BOUNDARY
    */
-  async of({ records, title }: DataSet): Promise<TrainingGroup[]> {
+  async of({ records, title }: DataSet): Promise<Sequence<TrainingGroup>> {
     const encoder = this.context.encoder(this.model)
-    const encoded = await inSlices(records, (record) => encodeRecord(encoder, record), this.signal)
+    const groups = this.desk.spools.create<TrainingGroup>(title)
+    const encode = (record: GroupRecord): void => {
+      const group = encodeRecord(encoder, record)
+      if (group) groups.add(group)
+    }
+    await eachInSlices(records, encode, this.signal)
     noteEncoding(encoder, this.desk, title)
-    const groups = encoded.filter((group) => group !== undefined)
     if (groups.length > 0) return groups
     throw new PlumbError(
       'PLUMB_DATA_EMPTY',
@@ -82,9 +91,10 @@ export class ReferenceEncoding {
 
 function encodeRecord(encoder: Encoder, record: GroupRecord): TrainingGroup | undefined {
   const examples = record.candidates.flatMap(({ text, reference }) => (reference ? (encoder.example(record, text) ?? []) : []))
-  if (examples.length === 0) return undefined
+  const [first] = examples
+  if (first === undefined) return undefined
   const completions = examples.map(({ completion }) => completion)
-  return referenceGroup(record.id, examples[0].prompt, completions)
+  return referenceGroup(record.id, first.prompt, completions)
 }
 
 export function referenceGroup(id: string, prompt: readonly number[], completions: readonly (readonly number[])[]): TrainingGroup {
@@ -109,9 +119,4 @@ export function noteEncoding(
   what: 'reference chain' | 'candidate' = 'reference chain',
 ): void {
   for (const { level, message } of encodingNotices(encoder, title, what)) desk.notice(level, message)
-}
-
-/** Every prompt must leave room for an answer; better known before training than after. */
-async function checkPrompts(encoder: Encoder, records: readonly GroupRecord[], signal: AbortSignal | undefined): Promise<void> {
-  await inSlices(records, (record) => encoder.question(record), signal)
 }

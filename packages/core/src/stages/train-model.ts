@@ -7,6 +7,7 @@ import { train, type StepMetrics } from '../train/loop'
 import type { Step, TrainingGroup } from '../train/step'
 import { Pace, type Finished, type StageContext, type StageDesk, type StageOutcome } from './context'
 import { without } from '../util/without'
+import { slice, type Sequence } from '../util/sequence'
 import type { DataSet } from './data'
 
 export interface ModelTraining {
@@ -17,7 +18,7 @@ export interface ModelTraining {
   /** e.g. `sft`, `align "boundary"`. */
   readonly title: string
   /** Reference chains to watch, never trained on. */
-  readonly validation: readonly TrainingGroup[]
+  readonly validation: Sequence<TrainingGroup>
   /** What they are known by. */
   readonly validationHash?: string
 }
@@ -90,11 +91,11 @@ export function noteOtherValidation(context: StageContext, { manifest }: Finishe
 const CHUNK = 64
 
 /** L_VFT of the groups: the mean over chains of the mean token negative log-likelihood. */
-async function meanTokenLoss(policy: Policy, groups: readonly TrainingGroup[]): Promise<number> {
+async function meanTokenLoss(policy: Policy, groups: Sequence<TrainingGroup>): Promise<number> {
   let sum = 0
   let chains = 0
   for (let start = 0; start < groups.length; start += CHUNK) {
-    const chunk = groups.slice(start, start + CHUNK)
+    const chunk = slice(groups, start, start + CHUNK)
     const scored = await policy.logProbs(chunk)
     for (const [g, completions] of scored.entries()) {
       for (const tokens of completions) {

@@ -6,7 +6,8 @@ import { randomStreams } from '../util/random'
  */
 export class EpochOrder {
   private epoch = -1
-  private permutation: readonly number[] = []
+  /** 4 bytes an example. */
+  private permutation = new Uint32Array(0)
 
   constructor(
     private readonly size: number,
@@ -27,7 +28,7 @@ export class EpochOrder {
       this.epoch = epoch
       this.permutation = permutation(this.size, randomStreams(this.seed)('order', this.label, epoch))
     }
-    return this.permutation[position % this.size]
+    return this.permutation[position % this.size] ?? 0
   }
 }
 
@@ -37,11 +38,13 @@ export function stepsOf({ steps, epochs }: { readonly steps?: number; readonly e
 }
 
 /** Fisher-Yates. */
-function permutation(size: number, uniform: () => number): number[] {
-  const order = Array.from({ length: size }, (_, i) => i)
+function permutation(size: number, uniform: () => number): Uint32Array<ArrayBuffer> {
+  const order = Uint32Array.from({ length: size }, (_, i) => i)
   for (let i = size - 1; i > 0; i--) {
     const j = Math.floor(uniform() * (i + 1))
-    ;[order[i], order[j]] = [order[j], order[i]]
+    const moved = order[j] ?? 0
+    order[j] = order[i] ?? 0
+    order[i] = moved
   }
   return order
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { openSync, unlinkSync } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { PlumbError } from '../errors'
@@ -159,6 +160,23 @@ function shortened(name: string): string {
         .subarray(0, 100)
         .toString('latin1')
         .replace(/[^\w.-]/g, '_')
+}
+
+/**
+ * A new file of this process alone, open to read and write. It has no name, so that it is gone when it is closed or the process ends;
+ * who is killed before the name is taken away leaves an empty temporary file.
+ */
+export function namelessFile(folder: string, name: string): number {
+  const temporary = temporaryBeside(path.join(folder, name))
+  try {
+    const fd = openSync(temporary, 'wx+')
+    unlinkSync(temporary)
+    return fd
+  } catch (error) {
+    throw withPath(error, folder, temporary)
+  } finally {
+    inUse.delete(temporary)
+  }
 }
 
 const TEMPORARY = /^\.(.+)\.([^.-]+)-(\d+)-(\d*)\.[0-9a-f]{16}\.tmp$/

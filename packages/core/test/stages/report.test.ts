@@ -1,10 +1,11 @@
 import { makeReport, renderMarkdown } from '../../src/stages/report'
 import type { Evaluation } from '../../src/stages/evaluate'
+import type { Answer } from '../../src/stages/records'
 import { runConfig, type Labeler } from '../../src'
 import { lastWord, pluginOf, question, world } from '../support/world'
 
 const answers = (right: readonly number[], unparsed: readonly number[] = []) =>
-  right.map((hit, q): Evaluation['answers'][number] => ({
+  right.map((hit, q): Answer => ({
     id: `q${q}`,
     text: '',
     status: unparsed.includes(q) ? 'unparsed' : hit ? 'right' : 'wrong',
