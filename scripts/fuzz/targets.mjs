@@ -300,9 +300,10 @@ const chatTemplate = {
     return { body: Buffer.from(text), tag, meta: { conversation: r.below(samples.CONVERSATIONS.length) } }
   },
   run({ body, meta }) {
-    const text = transformer.renderChat(body.toString(), samples.CONVERSATIONS[meta.conversation ?? 0], {
-      specials: { bos: { id: 1, text: '<s>' }, eos: { id: 2, text: '</s>' } },
-    })
+    const specials = { bos: { id: 1, text: '<s>' }, eos: { id: 2, text: '</s>' } }
+    const text = new transformer.ChatTemplate(body.toString(), specials, 'chat_template.jinja').render(
+      samples.CONVERSATIONS[meta.conversation ?? 0],
+    )
     return text === '' ? 'ok, empty' : 'ok'
   },
 }
