@@ -47,7 +47,7 @@ const groups = (from, to) =>
     })),
   )
 const pairs = (from, to) =>
-  lines(range(from, to).map(({ prompt, chain, wrong }) => ({ prompt, chosen: chain, rejected: wrong[prompt.length % 3] })))
+  lines(range(from, to).map(({ prompt, chain, wrong }) => ({ prompt, chosen: ` ${chain}`, rejected: ` ${wrong[prompt.length % 3]}` })))
 const ranked = (from, to) =>
   lines(
     range(from, to).map(({ id, prompt, chain, wrong }) => ({

@@ -1,4 +1,4 @@
-import { PlumbError } from '@plumbline/core/base'
+import { PlumbError, shownValue as show } from '@plumbline/core/base'
 
 /**
  * The dimensions of a decoder-only transformer, as read from a Hugging Face `config.json`.
@@ -132,7 +132,7 @@ class Fields {
   positive(key: string, fallback?: number, most = MOST): number {
     const value = this.json[key] ?? fallback
     if (Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= most) return value as number
-    throw this.wrong(key, Number(value) > most ? `at most ${most}` : 'a positive whole number')
+    throw this.wrong(key, typeof value === 'number' && value > most ? `at most ${most}` : 'a positive whole number')
   }
 
   number(key: string, fallback: number): number {
@@ -167,5 +167,4 @@ class Fields {
 
 const unsupported = (message: string, where: string) => new PlumbError('PLUMB_MODEL_UNSUPPORTED', message, where)
 const malformed = (message: string, where: string) => new PlumbError('PLUMB_MODEL_CONFIG', message, where)
-const show = (value: unknown) => (value === undefined ? '(absent)' : JSON.stringify(value))
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)

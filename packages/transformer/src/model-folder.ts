@@ -1,6 +1,16 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileStats, isReadableFile, isShardName, PlumbError, TOKENIZER_FILES, WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '@plumbline/core/base'
+import {
+  isNestedTooDeep,
+  fileStats,
+  isReadableFile,
+  isShardName,
+  PlumbError,
+  shownValue,
+  TOKENIZER_FILES,
+  WEIGHTS_FILE,
+  WEIGHTS_INDEX_FILE,
+} from '@plumbline/core/base'
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { requireFiniteWeights } from './finite-weights'
 import { parameterList } from './parameters'
@@ -122,7 +132,7 @@ async function weightFiles(path: string): Promise<string[]> {
   const files: string[] = []
   for (const shard of new Set(Object.values(weightMap))) {
     if (!isShardName(shard) || !(await isReadableFile(join(path, shard)))) {
-      throw new PlumbError('PLUMB_MODEL_NO_WEIGHTS', `The shard ${JSON.stringify(shard)} is not in the model folder.`, indexPath)
+      throw new PlumbError('PLUMB_MODEL_NO_WEIGHTS', `The shard ${shownValue(shard)} is not in the model folder.`, indexPath)
     }
     files.push(join(path, shard))
   }
@@ -197,12 +207,14 @@ async function readJson(path: string, code: 'PLUMB_MODEL_CONFIG' | 'PLUMB_MODEL_
   if (!found) return undefined
   if (found.size > MOST_JSON_BYTES)
     throw new PlumbError(code, `The file has ${found.size} bytes; expected at most ${MOST_JSON_BYTES}.`, path)
+  let value: unknown
   try {
-    const value: unknown = JSON.parse(await readFile(path, 'utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+    value = JSON.parse(await readFile(path, 'utf8'))
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause
     throw new PlumbError(code, `This is not valid JSON: ${cause.message}`, path, { cause })
   }
+  if (isNestedTooDeep(value)) throw new PlumbError(code, 'Its lists and objects are nested too deeply.', path)
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   throw new PlumbError(code, 'This is not a JSON object.', path)
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { PlumbError, type Tokenizer as TokenizerSeam, type TurnEnd } from '@plumbline/core/base'
+import { isNestedTooDeep, PlumbError, type Tokenizer as TokenizerSeam, type TurnEnd } from '@plumbline/core/base'
 import { addedTokens, checkSingleWords, type AddedToken } from './added-tokens'
 import { encodePair } from './boundary'
 import { ChatTemplate } from './chat-template'
@@ -67,7 +67,7 @@ export async function loadTokenizer(folderOrFile: string): Promise<TokenizerSeam
  * @param where names the source in errors.
  */
 export function createTokenizer(files: TokenizerFiles, where: string): TokenizerSeam {
-  requireTokenIds(files.tokenizer, where)
+  requireTokenIds(files, where)
   // The package wants these keys present, and takes the unknown token of word-level models from the config only.
   const absent = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] }
   const model = (files.tokenizer.model ?? {}) as Json
@@ -185,11 +185,13 @@ function namedTemplate(value: unknown): string | undefined {
 
 function parse(text: string | undefined, path: string): Json | undefined {
   if (text === undefined) return undefined
+  let value: unknown
   try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
+    value = JSON.parse(text)
   } catch (cause) {
     throw new PlumbError('PLUMB_TOKENIZER_INVALID', `This is not valid JSON: ${(cause as Error).message}`, path, { cause })
   }
+  if (isNestedTooDeep(value)) throw new PlumbError('PLUMB_TOKENIZER_INVALID', 'Its lists and objects are nested too deeply.', path)
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
   throw new PlumbError('PLUMB_TOKENIZER_INVALID', 'This is not a JSON object.', path)
 }

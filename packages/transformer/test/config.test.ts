@@ -4,6 +4,21 @@ import { TINY_CONFIG } from './support/tiny-model'
 const parse = (overrides: Record<string, unknown>) => parseModelConfig({ ...TINY_CONFIG, ...overrides }, 'model/config.json')
 
 describe('parseModelConfig', () => {
+  it.each([
+    'rope_parameters',
+    'rope_scaling',
+    'mlp_bias',
+    'num_attention_heads',
+    'vocab_size',
+    'tie_word_embeddings',
+    'eos_token_id',
+    'model_type',
+    'hidden_act',
+  ])('refuses a %s that is nested 20,000 deep with a sentence', (key) => {
+    const deep = JSON.parse('['.repeat(20_000) + ']'.repeat(20_000)) as unknown
+    expect(() => parse({ [key]: deep })).toThrow(/\(nested too deeply to show\)/)
+  })
+
   it('fills in the defaults of transformers', () => {
     const config = parse({
       num_key_value_heads: undefined,

@@ -154,3 +154,52 @@ describeWith(STORIES)('stories260K (skipped without the shared data)', () => {
     expect(tokenizer.encode('Once upon a time', { addSpecial: true })).toEqual([1, 403, 407, 261, 378])
   })
 })
+
+describe('a tokenizer.json that no vocabulary has', () => {
+  const json = wordLevelTokenizerJson(['a']) as unknown as Record<string, unknown>
+  const token = { content: 'zz', special: false }
+  const deep = JSON.parse('['.repeat(20_000) + ']'.repeat(20_000)) as unknown
+  const refused = (files: Parameters<typeof createTokenizer>[0]) => {
+    try {
+      createTokenizer(files, 'tokenizer.json')
+    } catch (error) {
+      return error
+    }
+    return undefined
+  }
+
+  it.each([
+    ['an id that is a list', [{ ...token, id: [4] }], 'Token "zz" has the id [4]'],
+    ['an id that is nested deep', [{ ...token, id: deep }], 'Token "zz" has the id (nested too deeply to show)'],
+    ['no id', [token], 'Token "zz" has the id (absent)'],
+    ['an id beyond any vocabulary', [{ ...token, id: 3e9 }], 'Token "zz" has the id 3000000000'],
+    ['a number for a token', [5], 'One of added_tokens is 5; expected an object'],
+    ['a number for a text', [{ id: 9, content: 5 }], 'One of added_tokens is {"id":9,"content":5}'],
+    ['a text for the list', 'x', 'added_tokens is "x"; expected a list.'],
+  ])('is refused for %s', (_, added, message) => {
+    expect(refused({ tokenizer: { ...json, added_tokens: added } })).toMatchObject({
+      code: 'PLUMB_TOKENIZER_INVALID',
+      message: expect.stringContaining(message) as string,
+    })
+  })
+
+  it.each(['3000000000', '-1', 'x', ''])('is refused for the id %j in added_tokens_decoder', (id) => {
+    expect(refused({ tokenizer: json, tokenizerConfig: { added_tokens_decoder: { [id]: token } } })).toMatchObject({
+      code: 'PLUMB_TOKENIZER_INVALID',
+      message: expect.stringContaining('Token "zz" has the id') as string,
+    })
+  })
+
+  it.each(['tokenizer.json', 'tokenizer_config.json'])('is refused for its depth, in %s', async (name) => {
+    await inFreshFolder(async (folder) => {
+      await mkdir(folder, { recursive: true })
+      await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(json))
+      await writeFile(join(folder, name), `{"x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`)
+      await expect(loadTokenizer(folder)).rejects.toMatchObject({
+        code: 'PLUMB_TOKENIZER_INVALID',
+        message: 'Its lists and objects are nested too deeply.',
+        where: join(folder, name),
+      })
+    })
+  })
+})

@@ -1,7 +1,7 @@
-import { parse } from 'yaml'
 import { PlumbError } from '../errors'
 import { definition, schemaAt } from './schema-shape'
 import { configSchema } from './schema'
+import { yamlValue } from './source'
 
 /** One `path.to.key=value` given on the command line. */
 export interface Override {
@@ -25,7 +25,7 @@ export function parseOverride(text: string): Override {
   if (isText(path)) return { text, path, value: textValue(path, written) }
   let value: unknown
   try {
-    value = written.trim() === '' ? '' : parse(written, { logLevel: 'error' })
+    value = written.trim() === '' ? '' : yamlValue(written)
   } catch {
     // Not YAML (a lone bracket, say), so it is meant as it stands.
     value = written
@@ -51,7 +51,7 @@ function textValue(path: readonly string[], written: string): string {
       : undefined
   if (yaml === undefined) return written
   try {
-    return String(parse(yaml, { logLevel: 'error' }))
+    return String(yamlValue(yaml))
   } catch {
     return written
   }

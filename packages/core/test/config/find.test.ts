@@ -130,6 +130,40 @@ describe('a file that is no configuration', () => {
     }
   })
 
+  it.each([
+    ['? '.repeat(40)],
+    [`${'? '.repeat(40)}x`],
+    [`${'? '.repeat(30)}\n: a`],
+    [`${'{['.repeat(40)}1${']: 1}'.repeat(40)}`],
+    ['a: &a {x: 1}\nb: { *a : 1 }'],
+  ])('with a section or a list for a key is refused at once (%#)', async (text) => {
+    const started = performance.now()
+    expect((await failure(() => loadConfig({ cwd: folderWith({ 'a.yaml': text }), path: 'a.yaml' }))).line).toMatch(
+      /^PLUMB_CONFIG_SYNTAX {2}a\.yaml:[12] {2}A key must be a name, but this is a section, a list or an alias\.$/,
+    )
+    expect(performance.now() - started).toBeLessThan(2000)
+  })
+
+  it.each([
+    ['a.yaml', '['.repeat(100_000)],
+    ['a.yaml', '- '.repeat(100_000)],
+    ['a.yaml', '? '.repeat(100_000)],
+    ['a.yaml', `${'{a: '.repeat(20_000)}1${'}'.repeat(20_000)}`],
+    ['a.json', `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`],
+    ['a.json', '['.repeat(100_000) + ']'.repeat(100_000)],
+  ])('for its depth (%s, %#) is refused with a sentence', async (name, text) => {
+    expect((await failure(() => loadConfig({ cwd: folderWith({ [name]: text }), path: name }))).line).toBe(
+      `PLUMB_CONFIG_SYNTAX  ${name}  The configuration is nested too deeply.`,
+    )
+  })
+
+  it('for its aliases by the thousand is refused with a sentence', async () => {
+    const text = `a: &a 1\nb: [${'*a, '.repeat(5000)}]`
+    expect((await failure(() => loadConfig({ cwd: folderWith({ 'a.yaml': text }), path: 'a.yaml' }))).line).toBe(
+      'PLUMB_CONFIG_SYNTAX  a.yaml:2  The configuration has more than 1000 aliases.',
+    )
+  })
+
   it.each([['a.toml', '', '".toml" is not YAML (.yaml, .yml), JSON (.json) or code (.js, .cjs, .mjs, .ts)']])(
     'for its kind (%s)',
     async (name, _, message) => {
