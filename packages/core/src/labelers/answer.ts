@@ -5,6 +5,7 @@ import type { CandidateText, Label, Labeler } from '../seams/labeler'
 import { formatAnswer, isPlausible, optionsOf, readExpected, readGiven, sameAnswer, type Answer, type Options } from './compare'
 import { extractAnswer, markedAnswers, MARKERS, withoutLastWord, type Mark } from './extract'
 import { isDoubted } from './doubt'
+import { beforeNextQuestion } from './next-question'
 import { lastNumber } from './number'
 import { LinearPattern } from './pattern'
 
@@ -62,7 +63,18 @@ export class AnswerLabeler implements Labeler {
     const options = optionsOf(question.prompt)
     const written = extractAnswer(question.answer) ?? question.answer
     const expected = readExpected(written, options)
-    return Promise.resolve(candidates.map((candidate) => this.judge(candidate, written, expected, options)))
+    return Promise.resolve(candidates.map((candidate) => this.judgeFirst(candidate, written, expected, options)))
+  }
+
+  /** By the answer to this question alone, where the model went on with questions of its own. */
+  private judgeFirst(candidate: CandidateText, written: string, expected: Answer, options: Options): Label {
+    const own = beforeNextQuestion(candidate.text, this.options)
+    if (own === undefined) return this.judge(candidate, written, expected, options)
+    const label = this.judge({ text: own.text, complete: true }, written, expected, options)
+    if (own.isDecisive) return label
+    const whole = this.judge(candidate, written, expected, options)
+    const isSame = whole.status === label.status && whole.answer === label.answer
+    return isSame ? label : { status: 'unparsed', positive: false, ...(label.answer === undefined ? {} : { answer: label.answer }) }
   }
 
   private judge({ text, complete }: CandidateText, written: string, expected: Answer, options: Options): Label {

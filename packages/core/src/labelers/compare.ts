@@ -82,9 +82,9 @@ function readChoice(written: string, expected: Answer & { kind: 'choice' }, opti
     return only === undefined ? { kind: 'text', text: normalText(written) } : { kind: 'choice', letter: only[0] }
   }
   if (reading.kind === 'unclear') return unclear(written)
-  // `C) 42` where 42 is option B's text says two things.
-  const said = reading.behind.replace(/^[\s).:\]]+/, '')
-  const others = said === '' ? [] : [...known].filter(([letter, text]) => letter !== reading.letter && sameText(said, text))
+  // `C) 42` and `42 (C)` where 42 is option B's text say two things.
+  const said = [reading.before.replace(/[\s([]+$/, ''), reading.behind.replace(/^[\s).:\]]+/, '')].filter((beside) => beside !== '')
+  const others = [...known].filter(([letter, text]) => letter !== reading.letter && said.some((beside) => sameText(beside, text)))
   if (others.length > 0) return unclear(written)
   return { kind: 'choice', letter: reading.letter }
 }

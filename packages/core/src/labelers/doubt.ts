@@ -1,11 +1,10 @@
 import { readGiven, sameAnswer, type Answer, type Options } from './compare'
 import type { Mark } from './extract'
+import { NEXT_QUESTION } from './next-question'
 
 const TAKEN_BACK =
-  /^[\s.!?,;$*_)}\]\\]{0,20}(?:(?:no|wait|actually|hmm+|sorry|oops|correction)[,.:;!–—-]|no,? wait\b|hold on\b|scratch that\b|let me (?:re)?check\b|i made a mistake\b)/i
+  /^[\s.!?,;$*_)}\]\\]{0,20}(?:(?:no|wait|actually|hmm+|sorry|oops|correction)[,.:;!–—-]|no,? wait\b|hold on\b|scratch that\b|let me (?:re)?check\b|i made a mistake\b|(?:(?:but|however|although),?\s)?(?:this|that|it)(?:\s(?:answer|result))?(?:\s(?:is|was|seems|looks)|'s)\s(?:\w{1,20}\s)?(?:wrong|incorrect|not (?:right|correct)))/i
 const JOINED = /^[\s$.)}\]\\]{0,20}(?:,|and|or|,\s?and|,\s?or)[\s$([\\]{0,20}$/i
-/** Where a model that was not stopped goes on with the next question. */
-const NEXT_QUESTION = /^[#*\s]*(?:question|q|problem|human|user|instruction|input|example)\s?\d{0,4}\s?[:：]/im
 
 /** Whether a text itself doubts the answer that it marks: it takes it back, gives a second box, or later marks another one. */
 export function isDoubted(text: string, mark: Mark, marks: readonly Mark[], expected: Answer, options: Options): boolean {

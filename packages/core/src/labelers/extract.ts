@@ -133,9 +133,15 @@ const PHRASE =
 const TITLE = /^[ \t]{0,8}(?:#{1,6}[ \t]{0,8}|\*\*|__)(?:the )?(?:final |correct )?answer[:：]?(?:\*\*|__)?[:：]?[ \t]{0,8}$/gim
 const ABBREVIATED = /(?:\b(?:Rs|approx|No|ca|e\.g|i\.e|vs|St|Mr|Mrs|Dr|cf|U\.S))$/i
 
+/** What stands before an answer that nobody gives: `the wrong answer is`, `if the answer is`, `one might think the answer is`. */
+const UNASSERTED =
+  /\b(?:wrong|incorrect|false|naive|tempting|impossible|not (?:the|an?)(?: (?:right|correct|final))?|(?:if|suppose|assume|assuming|say|unless|whether|(?:might|may|could|would|can) (?:\w{1,12} )?(?:think|say|guess|assume|expect|believe)) (?:that )?(?:the |my |our |an? )?(?:final |correct |right )?)\s{0,2}$/i
+
 /** What follows "the answer is", to the end of the sentence. A question asserts nothing. */
 function phrases(text: string): Mark[] {
-  const said = [...text.matchAll(PHRASE)].slice(-LOOKED_AT)
+  const said = [...text.matchAll(PHRASE)]
+    .filter(({ index }) => !UNASSERTED.test(text.slice(Math.max(0, index - 60), index)))
+    .slice(-LOOKED_AT)
   const titles = [...text.matchAll(TITLE)].slice(-LOOKED_AT)
   return [...said, ...titles]
     .sort((a, b) => b.index - a.index)
@@ -151,7 +157,9 @@ function sentenceEnd(line: string): number {
   const stop = /[.!?;。！？；](?=\s|["')*$\]}]|$)|[。！？；]/g
   for (let found = stop.exec(line); found !== null; found = stop.exec(line)) {
     const isAbbreviation = found[0] === '.' && ABBREVIATED.test(line.slice(Math.max(0, found.index - 8), found.index))
-    if (!isAbbreviation) return found[0] === '?' ? found.index + 1 : found.index
+    // The answer is 3; 4.
+    const goesOn = found[0] === ';' && /^\s*[-$([\\]{0,4}\d/.test(line.slice(found.index + 1, found.index + 20))
+    if (!isAbbreviation && !goesOn) return found[0] === '?' ? found.index + 1 : found.index
   }
   return line.length
 }

@@ -2,7 +2,9 @@ import { plainText } from './plain'
 
 /** What an answer says where a letter of a multiple choice is expected. */
 export type LetterReading =
-  { readonly kind: 'letter'; readonly letter: string; readonly behind: string } | { readonly kind: 'none' } | { readonly kind: 'unclear' }
+  | { readonly kind: 'letter'; readonly letter: string; readonly before: string; readonly behind: string }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unclear' }
 
 interface Mention {
   readonly letter: string
@@ -14,7 +16,7 @@ interface Mention {
 
 const REASON = /[\s,;(]+(?:because|since|as|given that|due to|where|considering|whereas|while)\s/i
 // An A may be the article, an I the speaker: only what ends it, or a reason that follows, makes it a letter.
-const BARE = String.raw`[B-HJ-Z](?![\w'’]|-\w)|A(?=[).:,;*]|\s*$|\s+[^a-z\s]|\s+(?:because|since|as|which|is|for|and|or|not|but|so|nor)\b)|I(?=[).:]|\s*$)`
+const BARE = String.raw`[B-HJ-Z](?![\w'’]|-\w|\+\+)|A(?=\s?[).:,;*/&+]|\s*$|\s+[^a-z\s]|\s+(?:because|since|as|which|is|for|and|or|not|but|so|nor)\b)|I(?=[).:]|\s*$)`
 const MENTION = new RegExp(
   [
     String.raw`(?<![\w/^)])\((?<enclosed>[A-Za-z])\)|\[(?<bracketed>[A-Z])\]`,
@@ -24,13 +26,15 @@ const MENTION = new RegExp(
   'gu',
 )
 const NEGATED_BEFORE =
-  /\b(?:not|isn't|never|than|instead of|except(?: for)?|nor|neither|unlike|without|excluding|eliminat\w+|rul\w+ out|reject\w*)\s+(?:be\s+)?(?:(?:the|option|choice|answer)\s+)*$/i
+  /\b(?:not|no|isn't|never|(?:anything|everything|nothing|all) but|than|instead of|except(?: for)?|nor|neither|unlike|without|excluding|eliminat\w+|rul\w+ out|reject\w*)\s+(?:be\s+)?(?:(?:the|option|choice|answer)\s+)*$/i
 const NEGATED_BEHIND =
-  /^\s*\)?\s*(?:(?:,|and|or|nor)\s+\(?[A-Z]\)?\s+)*(?:(?:is|are|was|were)\s+(?:\w+\s+){0,2}?(?:wrong|incorrect|false|out|not|excluded|eliminated|impossible|ruled)\b)/i
+  /^\s*\)?\s*\((?:wrong|incorrect|false|not)\b|^\s*\)?\s*(?:(?:,|and|or|nor)\s+\(?[A-Z]\)?\s+)*(?:(?:is|are|was|were)\s+(?:\w+\s+){0,2}?(?:wrong|incorrect|false|out|not|excluded|eliminated|impossible|ruled)\b)/i
 // In small letters: `(D) Cannot be determined` is an option's text.
 const FAILING_BEHIND = /^\s*\)?\s*(?:isn't|aren't|cannot|can't|doesn't|does not|fails)\b/
 const ASIDE_BEFORE =
   /\b(?:see|like|from|unlike|as in|in|per|by|to|with|cf\.?|compare|both|equation|statement|point|case|part|step|figure|vitamin|type|plan|group)\s+$/i
+/** Words that name something by a letter: `vitamin C` chooses no option. */
+const NAMED_BEFORE = /\b(?:vitamin|hepatitis|type|plan|grade|group|class|point|figure|equation|train|mr|mrs|ms|dr)\.?\s+$/i
 const CONCLUSION = /(?:^|[\s,;:.(]+)(?:so|thus|therefore|hence|leaving|which leaves|making it)\b[\s,:]*/gi
 
 /** The letter that an answer chooses: `B`, `(B)`, `B) 42`, `option B`, `C, not (A)`, `(A) is wrong, so (B)`. */
@@ -66,7 +70,7 @@ function chosen(plain: string): LetterReading {
   const joined = others.some(({ start, isMarked }) => isJoined(plain.slice(leading.end, start)) || (isMarked && !isLeading))
   if (others.length > 0 && (joined || !isLeading)) return { kind: 'unclear' }
   if (/\?\s*$/.test(plain)) return { kind: 'unclear' }
-  return { kind: 'letter', letter: leading.letter, behind: plain.slice(leading.end) }
+  return { kind: 'letter', letter: leading.letter, before: plain.slice(0, leading.start), behind: plain.slice(leading.end) }
 }
 
 function mentionsOf(plain: string): Mention[] {
@@ -94,6 +98,7 @@ function isDenied(plain: string, { start, end }: Mention): boolean {
 /** `B (see (a) above)`, `as in (C)`: what is only referred to. */
 function isAside(plain: string, { start, isMarked }: Mention): boolean {
   const before = plain.slice(0, start)
+  if (NAMED_BEFORE.test(before.slice(-20))) return true
   if (ASIDE_BEFORE.test(before.slice(-20)) && before.trim() !== '' && /\w/.test(before.replace(ASIDE_BEFORE, ''))) return true
   const open = before.lastIndexOf('(')
   return open >= 0 && before.indexOf(')', open) < 0 && /\p{L}/u.test(before.slice(open + 1)) && isMarked

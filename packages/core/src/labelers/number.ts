@@ -56,7 +56,11 @@ function withPlainParentheses(plain: string): string {
     /([-+]?)\s?\(\s?([-+]?)\s?([\d.,]*\d|\uE000[^\uE001]*\uE001)\s?(%?)\s?\)(?!\s?[\^(\d])/g,
     (whole, sign: string, inner: string, number: string, percent: string, at: number) => {
       const before = plain.slice(Math.max(0, at - 2), at).trim()
-      if (/[\w)\]%°\uE001]$/.test(before) && (sign !== '' || !/[a-z]\s$/i.test(plain.slice(0, at)) || /\d$/.test(before))) return whole
+      if (
+        /\d\.$/.test(before) ||
+        (/[\w)\]%°\uE001]$/.test(before) && (sign !== '' || !/[a-z]\s$/i.test(plain.slice(0, at)) || /\d$/.test(before)))
+      )
+        return whole
       const isNegative = (sign === '-') !== (inner === '-')
       return `${isNegative ? '-' : ''}${number}${percent}`
     },
@@ -139,13 +143,14 @@ function hasUnit(side: string): boolean {
   return /\p{L}{2}|[$¢°%]/u.test(side)
 }
 
-const NEGATION = /\b(?:not|never|neither|nor|cannot|no longer|except)\b|n't\b/i
+const NEGATION =
+  /\b(?:not|never|neither|nor|cannot|no longer|except|unknown|undefined|undetermined|impossible|wrong|incorrect|false|anything but)\b|n't\b/i
 /** Words before a number that make it a bound, a part of a sum, or the name of something. */
 const CHANGED_BEFORE =
   /(?:\b(?:between|from|more than|less than|fewer than|greater than|larger than|smaller than|higher than|lower than|other than|at least|at most|up to|over|under|above|below|beyond|within|nearly|almost|just (?:over|under)|either|half(?: of)?|twice|thrice|double|triple|times|plus|minus|divided by|multiplied by|squared?|cubed?|square root of|root of|a (?:third|quarter|fifth|tenth) of|power(?: of)?|mod|factorial)|[<>≤≥])\s*$/i
 /** Words behind a number that make another one of it. */
 const CHANGED_BEHIND =
-  /^\s*%?\s*(?:\p{L}+\s+){0,2}?(?:(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger|older|younger|taller|shorter|longer|times)\b[^,;]*?\bthan\b|to the power|squared|cubed|or (?:more|less|fewer|so)\b|at (?:least|most)|out of|below zero|of \d|times (?:as|more|the|that|what|\d)|plus\b|minus\b|divided\b|multiplied\b|mod(?:ulo)?\b|through\b|or\b|to\s+[\d\uE000])|^\s*[+±]/iu
+  /^\s*%?\s*(?:\p{L}+\s+){0,2}?(?:(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger|older|younger|taller|shorter|longer|times)\b[^,;]*?\bthan\b|to the power|squared|cubed|or (?:more|less|fewer|so)\b|at (?:least|most)|out of|below zero|of (?:(?:the|these|those|all|his|her|their|its|every)\s+)?\d|in\s+(?:every\s+)?\d+\W*$|by\s+\d|[rR]\s?\d|and\s+(?:an?|one|two|three|\d)[\s-]+(?:half|halves|third|quarter|fourth|fifth|sixth|eighth|tenth)s?\b|\(?(?:(?:is|was|seems|looks)\s+)?(?:wrong|incorrect|false|not (?:right|correct|the answer))\b|times (?:as|more|the|that|what|\d)|plus\b|minus\b|divided\b|multiplied\b|mod(?:ulo)?\b|through\b|or\b|to\s+[\d\uE000])|^\s*[+±]/iu
 const WAVERING =
   /\b(?:or|either|neither|otherwise|unless|respectively|correction|oops|i mean)\b|(?:^|[,.;:-])\s*(?:no|wait|actually|sorry)\b|\?/i
 /** What may introduce a further number that is not the answer: `72 apples in 3 boxes`. */

@@ -38,9 +38,15 @@ const CODES =
 const CODE_BEFORE = new RegExp(String.raw`(?<![\p{L}\d])(?:${CODES})\.?\s?(?=[-+]?\.?\d)`, 'gu')
 const CODE_BEHIND = new RegExp(String.raw`(?<=\d)\s?(?:${CODES})(?!\p{L})\.?`, 'gu')
 
+/** Markdown's `~~71~~`. */
+const STRUCK_OUT = /~~[^~]{1,400}~~/g
+/** GSM8K's calculator annotation with its result behind it: `<<48/2=24>>24`. */
+const ANNOTATION = /<<[^<>]{1,200}>>(?=\s?[-$\d])/g
+
 /** Without LaTeX dress and Markdown emphasis; digits, minus signs, spaces and full-width signs as ASCII has them. */
 export function plainText(written: string): string {
-  return withoutMarkdown(withoutLatex(withPlainSigns(written.slice(0, LONGEST_ANSWER)))).replace(/ {2,}/g, ' ')
+  const kept = written.slice(0, LONGEST_ANSWER).replace(STRUCK_OUT, ' ').replace(ANNOTATION, '')
+  return withoutMarkdown(withoutLatex(withPlainSigns(kept))).replace(/ {2,}/g, ' ')
 }
 
 function withPlainSigns(text: string): string {
@@ -53,7 +59,7 @@ function withPlainSigns(text: string): string {
     .replace(/(?<![\p{L}\d])\u2014(?=[\d.$€£])/gu, '-')
     .replace(/[\u2014\u2015]/g, ' ; ')
     .replaceAll('\u2044', '/')
-    .replaceAll('\u2019', "'")
+    .replace(/[\u2018\u2019\u02bc]/g, "'")
 }
 
 function withoutLatex(text: string): string {
@@ -133,7 +139,7 @@ export function normalText(written: string): string {
     .replace(/[‘’]/g, "'")
     .replace(/\{\s?(\w)\s?\}/g, '$1')
     .replace(/\s+/g, ' ')
-    .replace(/\s?([,()[\]{}=<>≤≥+*/^×÷|])\s?/g, '$1')
+    .replace(/\s?([,:()[\]{}=<>≤≥+*/^×÷|])\s?/g, '$1')
     .replaceAll(',', ', ')
     .replace(/(\\[a-z]+) (?=[^a-z])/g, '$1')
   let [start, end] = [0, text.length]

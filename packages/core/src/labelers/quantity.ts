@@ -23,7 +23,7 @@ export interface Quantity {
 const UNSIGNED = String.raw`(?:\d{1,3}(?:,\d{2,3})*,\d{3}|\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:'\d{3})+|\d{1,3}(?:_\d{3})+|\d+)(?:\.\d+)?|\.\d+`
 const POWER = String.raw`\s?\^\s?(?:\+?(?<power>-?\d+))`
 const TEN = String.raw`\s?[×x*·]\s?10\s?\^\s?\+?(?<ten>-?\d+)`
-const SCALE = String.raw`(?:\s?(?<scale>(?:(?:hundred|thousand|lakh|million|crore|billion|trillion)\b\s?)+))`
+const SCALE = String.raw`(?:[\s-]?(?<scale>(?:(?:hundred|thousand|lakh|million|crore|billion|trillion)\b\s?)+))`
 const NUMBER = new RegExp(
   [
     String.raw`(?:(?<whole>\d+)(?:\s+(?<over>\d+)\/(?<under>\d+)(?!\s?\/)|\s?\uE000(?<part>\d+)\/(?<of>\d+)\uE001)`,
@@ -31,16 +31,20 @@ const NUMBER = new RegExp(
     String.raw`|(?<top>${UNSIGNED})\s*\/\s*(?<bottom>${UNSIGNED})`,
     String.raw`|(?<plain>${UNSIGNED})(?:${TEN}|${POWER}|[eE]\+?(?<exponent>-?\d+))?)${SCALE}?`,
   ].join(''),
-  'y',
+  'iy',
 )
 // What makes a number part of something else: more digits, an expression, a ratio, a time, a list, a symbol.
 const INSIDE =
-  /\d|[.,'_]\d|\s?[-+*×÷·/<>:≤≥]\s?[\d(.\uE000\\√π]|\s?[xX]\s?[\d(]|\s?\^|\s?[π√∞±]|\s?\\[a-zA-Z]|[(\uE000{]|\s?\)+\s?(?:[\^(]|[-+*×÷·/]\s?[\d(.\\])/y
+  /\d|[.,'_]\d|\s?[-+*×÷·/<>:≤≥]\s?[\d(.\uE000\\√π]|\s?[xX]\s?[\d(]|\s?\^|\s?[π√∞±]|\u0304|\u0305|\u0307|(?<=\.\d+)\.\.|\s[eE][-+]?\d|\s?\|(?!\|)|\s?\\[a-zA-Z]|[(\uE000{]|\s?\)+\s?(?:[\^(]|[-+*×÷·/]\s?[\d(.\\])/y
 const LETTER = /([a-zA-Z])(?!\p{L})|\s[xyzn](?!\p{L})/uy
 /** Units of one letter that may be glued to a number; other letters make it a term (`2x`). */
 const UNIT_LETTERS = new Set('mgshlLCFVNAWJd')
 /** Factors of thousand as often as something else, and the factorial. */
-const UNCLEAR_BEHIND = /\s?[kKMBT](?![\p{L}\d])|\s?(?:mn|bn|dozens?|gross|squared|cubed|factorial)(?!\p{L})|!/uy
+const UNCLEAR_LETTER = /\s?[kKMBT](?![\p{L}\d])/uy
+const UNCLEAR_BEHIND =
+  /[\s-]?(?:mn|mill?|bn|cr|dozens?|scores?|gross|squared|cubed|factorial|(?:hundred|thousand|lakh|million|crore|billion|trillion|quadrillion|quintillion)s?|hal(?:f|ves)|(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth)s)(?!\p{L})|[a-zA-Z]\d+\s?\p{L}|!/iuy
+/** `f(72)`, `sin(72)` and `|72|` hold an argument. */
+const INSIDE_CALL = /(?:(?<!\p{L})\p{L}|(?:sin|cos|tan|log|ln|exp|sqrt|gcd|lcm|max|min|abs|floor|ceil|round|mod|factorial))\(\s?$|\|\s?$/iu
 const SCALES: Readonly<Record<string, number>> = { hundred: 2, thousand: 3, lakh: 5, million: 6, crore: 7, billion: 9, trillion: 12 }
 
 /** Every place of a plain text (see plainText) where digits stand, names with digits (`x2`, `Q3`) left out. */
@@ -62,13 +66,15 @@ function isName(plain: string, at: number): boolean {
 
 function quantityAt(plain: string, at: number): Quantity {
   const start = signedFrom(plain, at)
+  const before = plain.slice(Math.max(0, start - 12), start)
   const isAfterOperator = /[\^√{/*×÷<>≤≥±_·:+\\-]\s?$/.test(plain.slice(Math.max(0, start - 2), start))
   NUMBER.lastIndex = at
   const match = NUMBER.exec(plain)
   if (match?.groups === undefined) return { start, end: endOf(/[\d.,/:'_^\uE000\uE001]*/y, plain, at) }
   const end = at + match[0].trimEnd().length
   if (isAfterOperator || matchesAt(INSIDE, plain, end)) return { start, end: endOf(/[\d.,/:'_^\uE000\uE001]*/y, plain, end) }
-  if (matchesAt(UNCLEAR_BEHIND, plain, end)) return { start, end, isUnclear: true }
+  if (matchesAt(UNCLEAR_LETTER, plain, end) || matchesAt(UNCLEAR_BEHIND, plain, end) || INSIDE_CALL.test(before))
+    return { start, end, isUnclear: true }
   LETTER.lastIndex = end
   const letter = LETTER.exec(plain)?.[0]
   if (letter !== undefined && !UNIT_LETTERS.has(letter)) return { start, end: end + 1 }
@@ -91,7 +97,7 @@ function valueOf(groups: Readonly<Record<string, string | undefined>>): Fraction
   else if (above !== undefined) value = ratio(signed(above), signed(below ?? ''))
   else if (top !== undefined) value = ratio(decimal(top), decimal(bottom ?? ''))
   else if (plain !== undefined) value = raised(decimal(plain), ten ?? exponent, power)
-  for (const word of scale?.match(/[a-z]+/g) ?? []) value = value && scaleFraction(value, SCALES[word] ?? 0)
+  for (const word of scale?.toLowerCase().match(/[a-z]+/g) ?? []) value = value && scaleFraction(value, SCALES[word] ?? 0)
   return value
 }
 
