@@ -13,7 +13,7 @@ withStories('stories260K (needs PLUMBLINE_SHARED)', () => {
     }
     const policy = await new OnnxBackend().open({ kind: 'folder', path: join(stories, 'hf') })
     const completion = greedyIds.slice(1, 1 + tokenNll.length)
-    const [[logProbs]] = await policy.logProbs([{ id: 'story', prompt: [greedyIds[0]], completions: [completion] }])
+    const [[logProbs]] = await policy.logProbs([{ id: 'story', prompt: [greedyIds[0]!], completions: [completion] }])
     await policy.dispose()
     expect(logProbs).toHaveLength(tokenNll.length)
     for (const [t, expected] of tokenNll.entries()) expect(Math.abs(-logProbs![t] - expected)).toBeLessThan(1e-4)

@@ -6,7 +6,7 @@ describe.each(['none', 'detached', 'boundary'] as const)('constraint %s', (const
   it.each(['binary', 'ranked'] as const)('equals the reference vectors, %s feedback', (feedback) => {
     for (const group of referenceCases()) {
       const loss = new ConstrainedAlignment({ constraint, feedback, beta: group.beta })
-      expect(relativeError(lossAndGradient(loss, group), group.expected[`ca/${feedback}/${constraint}`])).toBeLessThan(1e-6)
+      expect(relativeError(lossAndGradient(loss, group), group.expected[`ca/${feedback}/${constraint}`]!)).toBeLessThan(1e-6)
     }
   })
 })

@@ -16,12 +16,12 @@ describe('planMicroBatches', () => {
     const batches = planMicroBatches(selectGroups(groups, model), budget)
     for (const part of batches.flatMap(({ parts }) => parts)) {
       const rows = part.reduce((sum, group) => sum + packedRows(group), 0)
-      const alone = part.length === 1 && part[0].completions.length === 1
+      const alone = part.length === 1 && part[0]!.completions.length === 1
       expect(alone || rows <= budget).toBe(true)
       for (const { group, selected, completions, prompt } of part) {
-        expect(prompt).toBe(groups[group].prompt)
+        expect(prompt).toBe(groups[group]!.prompt)
         for (const [i, c] of selected.entries()) {
-          expect(completions[i]).toBe(groups[group].completions[c])
+          expect(completions[i]).toBe(groups[group]!.completions[c])
           found.set(`${group}/${c}`, (found.get(`${group}/${c}`) ?? 0) + 1)
         }
       }
@@ -61,7 +61,7 @@ describe('packed log-probs and cotangents', () => {
     const results = groups.map(({ completions }): (Float32Array | undefined)[] => completions.map(() => undefined))
     splitLogProbs(parts[0], packed, results)
     for (const [g, { completions, needed }] of groups.entries()) {
-      expect(results[g].map((values) => values?.length)).toEqual(
+      expect(results[g]!.map((values) => values?.length)).toEqual(
         completions.map(({ length }, c) => (needed?.[c] === false ? undefined : length)),
       )
     }

@@ -59,7 +59,7 @@ export class OwnCache {
       for (const cache of [this.keys[layer], this.values[layer]]) {
         for (let head = 0; head < kvHeads; head++) {
           const to = ((row * kvHeads + head) * this.slots + index) * headDim
-          for (let i = 0; i < headDim; i++) cache[to + i] = entries[from + i]
+          for (let i = 0; i < headDim; i++) cache[to + i] = entries[from + i]!
           from += headDim
         }
       }

@@ -53,7 +53,7 @@ export class DeviceAdamW {
       const feeds: Record<string, Tensor> = {}
       for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await this.parameters.gradient(name)).native
       const { squares } = (await session.run(feeds)).host
-      for (const [i, name] of names.entries()) result.set(name, (squares.data as Float32Array)[i])
+      for (const [i, name] of names.entries()) result.set(name, (squares.data as Float32Array)[i]!)
     }
     return result
   }
@@ -87,8 +87,8 @@ export class DeviceAdamW {
     const { resident } = await session.run(feeds)
     for (const [i, name] of names.entries()) {
       const [weight, mean, variance] = PARTS.map((part) => memory.hold(resident[`new_${part}_${i}`]))
-      parameters.setWeight(name, weight)
-      parameters.setMoments(name, { mean, variance })
+      parameters.setWeight(name, weight!)
+      parameters.setMoments(name, { mean: mean!, variance: variance! })
     }
   }
 }
@@ -116,11 +116,11 @@ function updateGraph(count: number): Emitted {
   const outputs: Record<string, Value> = {}
   for (let i = 0; i < count; i++) {
     const [weight, mean, variance] = PARTS.map((part) => graph.input(`${part}_${i}`))
-    const g = op('Mul', graph.input(`gradient_${i}`), clip)
-    const m = op('Add', mean, op('Mul', op('Sub', g, mean), keep1))
-    const v = op('Add', op('Mul', variance, beta2), op('Mul', op('Mul', g, g), keep2))
-    const slope = op('Div', op('Mul', m, stepSize), op('Add', op('Mul', op('Sqrt', v), unbias), epsilon))
-    outputs[`new_weight_${i}`] = op('Sub', op('Mul', weight, graph.input(`decay_${i}`)), slope)
+    const g = op('Mul', graph.input(`gradient_${i}`), clip!)
+    const m = op('Add', mean!, op('Mul', op('Sub', g, mean!), keep1!))
+    const v = op('Add', op('Mul', variance!, beta2!), op('Mul', op('Mul', g, g), keep2!))
+    const slope = op('Div', op('Mul', m, stepSize!), op('Add', op('Mul', op('Sqrt', v), unbias!), epsilon!))
+    outputs[`new_weight_${i}`] = op('Sub', op('Mul', weight!, graph.input(`decay_${i}`)), slope)
     outputs[`new_mean_${i}`] = m
     outputs[`new_variance_${i}`] = v
   }

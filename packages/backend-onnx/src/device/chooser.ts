@@ -43,7 +43,7 @@ export class DeviceChooser {
     })
     for (const [index, total] of (host.totals.data as Float32Array).entries()) {
       // The largest logit adds 1. Comparing this way round, NaN is refused as well.
-      if (!(total >= 1 && total < Infinity)) throw choices[index].completion.nonFiniteLogits()
+      if (!(total >= 1 && total < Infinity)) throw choices[index]!.completion.nonFiniteLogits()
     }
     return [...(host.tokens.data as Float32Array)]
   }

@@ -87,7 +87,7 @@ export class DeviceGenerator {
       const tokens = await this.choose(from, choices, rules.sampling)
       const ended = new Set<Completion>()
       for (const [index, { completion }] of choices.entries()) {
-        const done = completion.take(tokens[index])
+        const done = completion.take(tokens[index]!)
         if (!done) continue
         onGeneration(done)
         ended.add(completion)
@@ -104,7 +104,7 @@ export class DeviceGenerator {
     })
     const prompts = requests.map(({ prompt }, g): WavePrompt => ({
       length: prompt.length,
-      cells: begun[g].map((completion) => (first.has(completion) ? undefined : { completion })),
+      cells: begun[g]!.map((completion) => (first.has(completion) ? undefined : { completion })),
     }))
     const wave = new Wave(config, this.memory, this.sessions.relayout, prompts, width)
     try {

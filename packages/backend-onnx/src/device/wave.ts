@@ -133,7 +133,7 @@ export class Wave {
     const cells = widest(left.map(({ from }) => from.length))
     const rows = left.flatMap(({ g, from }) =>
       Array.from({ length: kvHeads }, (_, head) =>
-        Array.from({ length: cells }, (_, c) => (g * kvHeads + head) * before + (from[c] ?? from[0])),
+        Array.from({ length: cells }, (_, c) => (g * kvHeads + head) * before + (from[c] ?? from[0]!)),
       ).flat(),
     )
     const { resident } = await this.relayout.run({

@@ -94,8 +94,8 @@ export class Trainer {
     const { parts, give } = this.rowMemory.take([embedding ? batch.rows * width : 0, head ? batch.tailRows * width : 0])
     const [embeddingRows, headRows] = parts
     const into: Feeds = {}
-    if (embedding) into[EMBEDDING_ROWS] = { data: embeddingRows, dims: [batch.rows, width] }
-    if (head) into[HEAD_ROWS] = { data: headRows, dims: [batch.tailRows, width] }
+    if (embedding) into[EMBEDDING_ROWS] = { data: embeddingRows!, dims: [batch.rows, width] }
+    if (head) into[HEAD_ROWS] = { data: headRows!, dims: [batch.tailRows, width] }
     const inGraph = new Set(program.inGraph)
     for (const [name, { data, dims }] of this.gradients()) {
       if (!inGraph.has(name)) continue
@@ -103,8 +103,8 @@ export class Trainer {
       feeds[sumOf(name)] = into[gradientOf(name)] = { data, dims }
     }
     await program.run(pending.kept ? 'backwardFromKept' : 'backwardRecomputing', feeds, into)
-    if (embedding) addRows(embedding, width, batch.tokens, embeddingRows)
-    if (head) addRows(head, width, batch.scoredIds, headRows, batch.scoredRows, live.cotangents)
+    if (embedding) addRows(embedding, width, batch.tokens, embeddingRows!)
+    if (head) addRows(head, width, batch.scoredIds, headRows!, batch.scoredRows, live.cotangents)
     give()
   }
 
@@ -142,9 +142,9 @@ export class Trainer {
   /** Where a pass writes what it keeps. */
   private placesToKeep(program: Program, batch: PackedBatch) {
     const shapes = program.residuals.map(({ width, split, tail }) => [(tail ? batch.tailRows : batch.rows) * split, width / split])
-    const { parts, give } = this.keptMemory.take(shapes.map(([rows, width]) => rows * width))
+    const { parts, give } = this.keptMemory.take(shapes.map(([rows, width]) => rows! * width!))
     const feeds: Feeds = {}
-    for (const [i, { value }] of program.residuals.entries()) feeds[value.name] = { data: parts[i], dims: shapes[i] }
+    for (const [i, { value }] of program.residuals.entries()) feeds[value.name] = { data: parts[i]!, dims: shapes[i]! }
     return { feeds, give }
   }
 
@@ -184,9 +184,9 @@ function addRows(
 ): void {
   for (const [i, id] of ids.entries()) {
     const target = id * width
-    const source = (rowOf ? rowOf[i] : i) * width
-    const factor = factors ? factors[i] : 1
-    for (let j = 0; j < width; j++) table[target + j] += factor * rows[source + j]
+    const source = (rowOf ? rowOf[i]! : i) * width
+    const factor = factors ? factors[i]! : 1
+    for (let j = 0; j < width; j++) table[target + j]! += factor * rows[source + j]!
   }
 }
 

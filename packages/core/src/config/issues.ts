@@ -59,7 +59,7 @@ function problemsOf(issue: Issue, schema: unknown, root: unknown, wording: Wordi
         where: (at: KeyPath) => wording.where([...path, ...at]),
         written: valueAt(wording.written ?? root, path),
       }
-      return fitting[0].flatMap((inner) => problemsOf(inner, schemaAt(schema, path), valueAt(root, path), below))
+      return fitting[0]!.flatMap((inner) => problemsOf(inner, schemaAt(schema, path), valueAt(root, path), below))
     }
     const expected = issue.errors.flatMap((branch) =>
       branch.filter((inner) => inner.path.length === 0).map((inner) => kind(inner.expected)),
