@@ -92,7 +92,7 @@ describe.each([
 
     const point: Record<string, HostTensor> = { ...feeds }
     for (const [name, dims] of Object.entries(inputs)) point[name] = { data: random.array(size(dims), 1), dims }
-    const { output: value } = await forward.run(point)
+    const value = (await forward.run(point)).output!
     expect(value.data.length).toBe(outputLength)
     const cotangent = random.array(outputLength, 1)
     const found = await backward.run({ ...point, cotangent: { data: cotangent, dims: value.dims } })

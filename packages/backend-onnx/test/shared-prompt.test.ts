@@ -74,7 +74,7 @@ const inOne = (groups: readonly SelectedGroup[]): MicroBatch[] => [{ parts: [gro
 /** Every completion a sequence of its own, after its own copy of the prompt: what a trainer without shared prompts computes. */
 const alone = (groups: readonly SelectedGroup[]): MicroBatch[] =>
   groups.flatMap(({ group, prompt, completions, selected }) =>
-    completions.map((c, i) => ({ parts: [[{ group, prompt, completions: [c], selected: [selected[i]] }]] })),
+    completions.map((c, i) => ({ parts: [[{ group, prompt, completions: [c], selected: [selected[i]!] }]] })),
   )
 
 /** Each relative to itself. */

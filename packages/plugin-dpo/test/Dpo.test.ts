@@ -96,7 +96,7 @@ it.each([
   [{ loss_type: 'ipo' }, undefined],
 ])('refuses %j', (options, key) => {
   const { error } = dpoOptions.safeParse(options)
-  expect(error?.issues[0].path[0]).toBe(key)
+  expect(error?.issues[0]?.path[0]).toBe(key)
 })
 
 it('hinge with a boundary, by hand: pushed while above B within the margin, pulled up below B', () => {

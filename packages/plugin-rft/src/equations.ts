@@ -42,7 +42,7 @@ function plainEquations(tokens: readonly Token[]): Equation[] {
     if (!left || !right || !evaluateExpression(left) || !evaluateExpression(right)) return []
     if (left.filter(({ kind }) => kind === 'number').length < 2) return []
     if (lacksOperand(tokens, at - left.length)) return []
-    return [{ text: [...left, tokens[at], ...right].map(({ source }) => source.replace(/\s/g, '')).join(''), holds: agree(left, right) }]
+    return [{ text: [...left, tokens[at]!, ...right].map(({ source }) => source.replace(/\s/g, '')).join(''), holds: agree(left, right) }]
   })
 }
 

@@ -55,18 +55,18 @@ describe('planMicroBatches', () => {
 
 describe('packed log-probs and cotangents', () => {
   it('go to the completions they are of, and come back', () => {
-    const [{ parts }] = planMicroBatches(selectGroups(groups, model), 10_000)
-    const count = parts[0].flatMap(({ completions }) => completions.flat()).length
+    const part = planMicroBatches(selectGroups(groups, model), 10_000)[0]!.parts[0]!
+    const count = part.flatMap(({ completions }) => completions.flat()).length
     const packed = Float32Array.from({ length: count }, (_, i) => i)
     const results = groups.map(({ completions }): (Float32Array | undefined)[] => completions.map(() => undefined))
-    splitLogProbs(parts[0], packed, results)
+    splitLogProbs(part, packed, results)
     for (const [g, { completions, needed }] of groups.entries()) {
       expect(results[g]!.map((values) => values?.length)).toEqual(
         completions.map(({ length }, c) => (needed?.[c] === false ? undefined : length)),
       )
     }
     const cotangents = new Map(results.map((values, g) => [g, values.map((own) => own ?? 0)]))
-    expect(spreadCotangents(parts[0], cotangents)).toEqual(packed)
+    expect(spreadCotangents(part, cotangents)).toEqual(packed)
   })
 
   it('spread one number over all tokens of a completion, and refuse a wrong count', () => {

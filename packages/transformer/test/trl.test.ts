@@ -55,7 +55,7 @@ describe.each(Object.entries(expected))("TRL's tokens with %s", (name, { eos, bo
   })
 
   if (literal.length > 0) {
-    it.each(literal.map((tokens, n) => ({ n, pair: records.literal[n], ...tokens })))(
+    it.each(literal.map((tokens, n) => ({ n, pair: records.literal[n]!, ...tokens })))(
       'literal $n: $pair',
       ({ pair: [prompt, completion], mismatch, ...tokens }) => {
         const encoder = encoderOf(tokenizer)

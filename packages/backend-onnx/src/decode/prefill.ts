@@ -5,6 +5,7 @@ import { FEWEST_ROWS, MASKED, type PrefilledPrompt } from './batch'
 import { padded } from './prompt-cache'
 import type { HostWeights } from './weights'
 import { int64 } from '../runtime/tensors'
+import { tensorNamed } from '../runtime/tensor-named'
 
 /** A prompt and the candidates asked for. */
 export interface PromptRequest {
@@ -35,10 +36,11 @@ export async function prefill(
   const outputs = Object.fromEntries(Object.entries(dims).map(([name, one], i) => [name, { data: parts[i]!, dims: one }]))
   await session.run({ ...Object.fromEntries(weights), ...constants, ...feeds, x: embed(weights, ids) }, outputs)
   const part = (name: string, index: number) => {
-    const { data } = outputs[name]
+    const { data } = tensorNamed(outputs, name)
     const length = data.length / size
     return data.subarray(index * length, (index + 1) * length)
   }
+  const logits = tensorNamed(outputs, 'logits')
   let held = size
   const giveUp = () => {
     if (--held === 0) give()
@@ -52,7 +54,7 @@ export async function prefill(
       keys: layers.map((layer) => part(`keys_${layer}`, index)),
       values: layers.map((layer) => part(`values_${layer}`, index)),
     },
-    logits: outputs.logits.data.subarray(index * vocabSize, (index + 1) * vocabSize),
+    logits: logits.data.subarray(index * vocabSize, (index + 1) * vocabSize),
     waiting: [...candidates],
   }))
 }

@@ -54,8 +54,8 @@ const simd = (...op: number[]) => [0xfd, ...op]
 const load = simd(0x00, 4, 0)
 const store = simd(0x0b, 4, 0)
 const splat = simd(0x13)
-const [add, sub, mul, div, sqrt] = [0xe4, 0xe5, 0xe6, 0xe7, 0xe3].map((op) => simd(op, 1))
-const [addF64, mulF64] = [0xf0, 0xf2].map((op) => simd(op, 1))
+const [add, sub, mul, div, sqrt] = [simd(0xe4, 1), simd(0xe5, 1), simd(0xe6, 1), simd(0xe7, 1), simd(0xe3, 1)]
+const [addF64, mulF64] = [simd(0xf0, 1), simd(0xf2, 1)]
 const promoteLow = simd(0x5f)
 const highHalf = simd(0x0d, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)
 const lane = (i: number) => simd(0x21, i)
@@ -73,14 +73,14 @@ function squaresBody(): number[] {
   const [x, bytes, i, low, high, value] = [0, 1, 2, 3, 4, 5]
   const accumulate = (sum: number, half: number[]) => {
     const promoted = [...get(value), ...half, ...promoteLow]
-    return [...get(sum), ...promoted, ...promoted, ...mulF64!, ...addF64!, ...set(sum)]
+    return [...get(sum), ...promoted, ...promoted, ...mulF64, ...addF64, ...set(sum)]
   }
   const body = [
     ...[...get(x), ...get(i), ...addI32, ...load, ...set(value)],
     ...accumulate(low, []),
     ...accumulate(high, [...get(value), ...highHalf]),
   ]
-  const total = [...get(low), ...get(high), ...addF64!, ...set(low), ...get(low), ...lane(0), ...get(low), ...lane(1), 0xa0]
+  const total = [...get(low), ...get(high), ...addF64, ...set(low), ...get(low), ...lane(0), ...get(low), ...lane(1), 0xa0]
   return code([[1, I32], [3, V128]], [...loop(i, bytes, body), ...total]) // prettier-ignore
 }
 
@@ -89,46 +89,46 @@ function updateBody(): number[] {
   const parameters = 13
   const i = parameters
   // The scalars again, spread over a register.
-  const [clip, keep1, beta2, keep2, decay, stepSize, unbias, epsilon] = Array.from({ length: 8 }, (_, s) => parameters + 1 + s)
-  const [g, m, v, w, finite] = Array.from({ length: 5 }, (_, s) => parameters + 9 + s)
+  const [clip, keep1, beta2, keep2, decay, stepSize, unbias, epsilon] = [14, 15, 16, 17, 18, 19, 20, 21]
+  const [g, m, v, w, finite] = [22, 23, 24, 25, 26]
   const at = (array: number) => [...get(array), ...get(i), ...addI32]
   const read = (array: number) => [...at(array), ...load]
   /** Adds 0 · x: 0 for every finite x, else NaN, which stays. */
-  const watch = (x: number) => [...get(finite!), ...get(x), ...zero, ...mul, ...add, ...set(finite!)]
+  const watch = (x: number) => [...get(finite), ...get(x), ...zero, ...mul, ...add, ...set(finite)]
   const spread = [clip, keep1, beta2, keep2, decay, stepSize, unbias, epsilon].flatMap((local, s) => [
     ...get(5 + s),
     ...splat,
     ...set(local),
   ])
   const body = [
-    ...[...read(gradient), ...get(clip!), ...mul!, ...set(g!)],
+    ...[...read(gradient), ...get(clip), ...mul, ...set(g)],
     // m += (1 − β₁)(g − m)
-    ...[...read(mean), ...get(g!), ...read(mean), ...sub!, ...get(keep1!), ...mul!, ...add, ...set(m!)],
+    ...[...read(mean), ...get(g), ...read(mean), ...sub, ...get(keep1), ...mul, ...add, ...set(m)],
     // v = β₂ v + (1 − β₂) g²
-    ...[...read(variance), ...get(beta2!), ...mul, ...get(g!), ...get(g!), ...mul, ...get(keep2!), ...mul, ...add, ...set(v!)],
-    ...[...at(mean), ...get(m!), ...store],
-    ...[...at(variance), ...get(v!), ...store],
+    ...[...read(variance), ...get(beta2), ...mul, ...get(g), ...get(g), ...mul, ...get(keep2), ...mul, ...add, ...set(v)],
+    ...[...at(mean), ...get(m), ...store],
+    ...[...at(variance), ...get(v), ...store],
     // w = decay · w − stepSize · m / (√v · unbias + ε)
-    ...[...read(weight), ...get(decay!), ...mul],
+    ...[...read(weight), ...get(decay), ...mul],
     ...[
-      ...get(stepSize!),
-      ...get(m!),
+      ...get(stepSize),
+      ...get(m),
       ...mul,
-      ...get(v!),
+      ...get(v),
       ...sqrt,
-      ...get(unbias!),
+      ...get(unbias),
       ...mul,
-      ...get(epsilon!),
+      ...get(epsilon),
       ...add,
       ...div,
       ...sub,
-      ...set(w!),
+      ...set(w),
     ],
-    ...[...at(weight), ...get(w!), ...store],
+    ...[...at(weight), ...get(w), ...store],
     ...[...at(gradient), ...zero, ...store],
-    ...[...watch(w!), ...watch(v!)],
+    ...[...watch(w), ...watch(v)],
   ]
-  const total = [0, 1, 2, 3].flatMap((part) => [...get(finite!), ...laneF32(part), ...(part > 0 ? [0x92] : [])])
+  const total = [0, 1, 2, 3].flatMap((part) => [...get(finite), ...laneF32(part), ...(part > 0 ? [0x92] : [])])
   return code([[1, I32], [13, V128]], [...spread, ...loop(i, bytes, body), ...total]) // prettier-ignore
 }
 

@@ -130,7 +130,7 @@ function lengthClasses(batch: PackedBatch, { classes, chunks }: AttentionLayout)
     })
   }
   const { starts } = best[sorted.length]!
-  const found = starts.map((start, c) => ({ slots: sorted.slice(start, starts[c + 1]), length: lengths[sorted[start]!] }))
+  const found = starts.map((start, c) => ({ slots: sorted.slice(start, starts[c + 1]), length: lengths[sorted[start]!]! }))
   return Array.from({ length: classes }, (_, c) => found[c] ?? { slots: [], length: 1 })
 }
 

@@ -56,7 +56,7 @@ interface NamedBlock extends Block {
 function blockFeeds(block: NamedBlock, batch: PackedBatch, { heads, kvHeads }: HeadShape, rows: 'all' | 'tail'): Feeds {
   const { name, sequences, queries, keys, queryRows, keyRows } = block
   const repeat = heads / kvHeads
-  const position = (outside: number) => (row: number) => (row < 0 ? outside : batch.positions[row])
+  const position = (outside: number) => (row: number) => (row < 0 ? outside : batch.positions[row]!)
   const offset = rows === 'tail' ? batch.rows - batch.tailRows : 0
   return {
     [`${name}_${rows}_queries`]: headRows(queryRows, offset, sequences, queries, kvHeads, repeat),

@@ -10,6 +10,7 @@ import { differentiateOldest, selectRows, type ForwardPass, type LiveBatch } fro
 import type { ParameterStore } from './parameters'
 import { Program } from './program'
 import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
+import { tensorNamed } from '../runtime/tensor-named'
 
 type Feeds = Record<string, HostTensor>
 
@@ -54,7 +55,7 @@ export class Trainer {
     const batch = packGroups(groups)
     const blocks = attentionBlocks(batch, this.config.heads)
     const out = await this.program(blocks.layout).run('forward', this.feeds(this.describe(batch, blocks), weights), logProbsOf(batch))
-    return out[LOG_PROBS].data as Float32Array
+    return tensorNamed(out, LOG_PROBS).data as Float32Array
   }
 
   /** The same, remembered for a later `backward`; several may wait, first in, first out. */
@@ -68,7 +69,7 @@ export class Trainer {
     const into = { ...logProbsOf(batch), ...kept?.feeds }
     const out = await program.run(keep ? 'forwardKeeping' : 'forward', this.feeds(described), into)
     this.pending.push({ groups, batch, described, program, layout, kept })
-    return out[LOG_PROBS].data as Float32Array
+    return tensorNamed(out, LOG_PROBS).data as Float32Array
   }
 
   /** Adds the gradient of Σ cotangent · log-prob for the oldest waiting forward pass. */
@@ -135,7 +136,7 @@ export class Trainer {
   private feeds(described: Feeds, weights: Weights = this.store.weights): Feeds {
     const feeds: Feeds = { ...described }
     for (const [name, { shape, data }] of weights) feeds[name] = { data, dims: shape }
-    Object.assign(feeds, Object.fromEntries(headParts(this.config, feeds[headName(this.config)])))
+    Object.assign(feeds, Object.fromEntries(headParts(this.config, tensorNamed(feeds, headName(this.config)))))
     return feeds
   }
 
@@ -200,7 +201,7 @@ function selectKept(kept: Feeds, program: Program, { sourceRows, sourceTailRows 
   const feeds: Feeds = {}
   for (const { value, width, split, tail } of program.residuals) {
     const sources = tail ? sourceTailRows : sourceRows
-    const data = selectRows(kept[value.name].data as Float32Array, width, sources)
+    const data = selectRows(tensorNamed(kept, value.name).data as Float32Array, width, sources)
     feeds[value.name] = { data, dims: [sources.length * split, width / split] }
   }
   return feeds

@@ -30,7 +30,7 @@ describe('choiceGraph', () => {
       top_p: { data: Float32Array.of(topP), dims: [1] },
     })
     await session.release()
-    return { tokens: [...(tokens.data as Float32Array)], totals: [...(totals.data as Float32Array)] }
+    return { tokens: [...(tokens!.data as Float32Array)], totals: [...(totals!.data as Float32Array)] }
   }
 
   const kinds: readonly (readonly [string, ChoiceKind])[] = [

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Generation, GenerationPrompt, Policy, TokenGroup } from '@plumbline/core'
 import { adam, backendCheck, generate, nextToken, sum, weightedSum } from './bench'
 
+const NONE = 'One candidate was asked for, none came back.'
+
 export const samplingChecks = [
   backendCheck(
     'backend/generates-each-candidate-once',
@@ -71,7 +73,9 @@ export const samplingChecks = [
     'At temperature 0 every token is the likeliest one by the policy’s own log-probabilities.',
     async ({ policy, groups }) => {
       const prompt = groups[0]!.prompt
-      const [{ tokens }] = await generate(policy, [{ id: 'p', prompt, candidates: [0] }], { temperature: 0, maxNewTokens: 3 })
+      const [answer] = await generate(policy, [{ id: 'p', prompt, candidates: [0] }], { temperature: 0, maxNewTokens: 3 })
+      if (answer === undefined) return NONE
+      const { tokens } = answer
       for (const [t, token] of tokens.entries()) {
         const logProbs = await nextToken(policy, [...prompt, ...tokens.slice(0, t)])
         const best = logProbs.reduce((a, b) => Math.max(a, b))
@@ -99,7 +103,9 @@ export const samplingChecks = [
           temperature,
           maxNewTokens: 1,
         })
-        const mean = sum(drawn.map(({ tokens }) => logProbs[tokens[0]!]!)) / N
+        const tokens = drawn.flatMap((generation) => generation.tokens.slice(0, 1))
+        if (tokens.length !== N) return `Of ${N} candidates of one token, ${tokens.length} have one.`
+        const mean = sum(tokens.map((token) => logProbs[token]!)) / N
         const deviation = Math.sqrt(variance / N)
         if (Math.abs(mean - expected) > 5 * deviation + 1e-6) {
           return `At temperature ${temperature} the mean log-probability of ${N} sampled tokens is ${mean}; ${expected} ± ${deviation} was expected.`
@@ -119,15 +125,19 @@ export const samplingChecks = [
       const prompts = [{ id: 'p', prompt, candidates: Array.from({ length: 50 }, (_, c) => c) }]
       const third = logProbs[ranked[2]!]!
       for (const { tokens } of await generate(policy, prompts, { topK: 3, maxNewTokens: 1 })) {
-        if (logProbs[tokens[0]!]! < third - 1e-4)
-          return `With topK 3 it drew token ${tokens[0]}, of log-probability ${logProbs[tokens[0]!]}; the third likeliest has ${third}.`
+        const [token] = tokens
+        if (token === undefined) return 'With topK 3 it drew no token.'
+        if (logProbs[token]! < third - 1e-4)
+          return `With topK 3 it drew token ${token}, of log-probability ${logProbs[token]}; the third likeliest has ${third}.`
       }
       const topP = 0.5
       let reached = 0
       const last = ranked.find((v) => (reached += Math.exp(logProbs[v]!)) >= topP - 1e-4)!
       for (const { tokens } of await generate(policy, prompts, { topP, maxNewTokens: 1 })) {
-        if (logProbs[tokens[0]!]! < logProbs[last]! - 1e-4)
-          return `With topP ${topP} it drew token ${tokens[0]}, of log-probability ${logProbs[tokens[0]!]}; tokens down to ${logProbs[last]} reach it.`
+        const [token] = tokens
+        if (token === undefined) return `With topP ${topP} it drew no token.`
+        if (logProbs[token]! < logProbs[last]! - 1e-4)
+          return `With topP ${topP} it drew token ${token}, of log-probability ${logProbs[token]}; tokens down to ${logProbs[last]} reach it.`
       }
       return undefined
     },
@@ -139,13 +149,15 @@ export const samplingChecks = [
     async ({ policy, groups }) => {
       const prompts = [{ id: 'p', prompt: groups[0]!.prompt, candidates: [0, 1, 2, 3] }]
       for (const { candidate, tokens } of await generate(policy, prompts, { maxNewTokens: 8 })) {
-        const end = tokens[Math.floor(tokens.length / 2)]!
+        const end = tokens[Math.floor(tokens.length / 2)]
+        if (end === undefined) return `Candidate ${candidate} has no token.`
         const alone = [{ ...prompts[0]!, candidates: [candidate] }]
         const [ended] = await generate(policy, alone, { maxNewTokens: 8, endTokens: [end] })
+        if (ended === undefined) return NONE
         const expected = tokens.slice(0, tokens.indexOf(end) + 1)
         const text = policy.tokenizer.decode(expected.slice(0, -1))
-        if (!isDeepStrictEqual(ended!.tokens, expected) || ended!.finish !== 'eos' || ended!.text !== text)
-          return `Of ${tokens.join(', ')} with the end token ${end} it made ${ended!.tokens.join(', ')} (${JSON.stringify(ended!.text)}), finished by "${ended!.finish}".`
+        if (!isDeepStrictEqual(ended.tokens, expected) || ended.finish !== 'eos' || ended.text !== text)
+          return `Of ${tokens.join(', ')} with the end token ${end} it made ${ended.tokens.join(', ')} (${JSON.stringify(ended.text)}), finished by "${ended.finish}".`
       }
       return undefined
     },
@@ -159,7 +171,8 @@ export const samplingChecks = [
       for (const { candidate, text } of await generate(policy, prompts, { maxNewTokens: 8 })) {
         const stop = text.slice(Math.floor(text.length / 2), Math.floor(text.length / 2) + 2)
         if (stop.trim() === '') continue
-        const stopped = (await generate(policy, [{ ...prompts[0]!, candidates: [candidate] }], { maxNewTokens: 8, stop: [stop] }))[0]!
+        const [stopped] = await generate(policy, [{ ...prompts[0]!, candidates: [candidate] }], { maxNewTokens: 8, stop: [stop] })
+        if (stopped === undefined) return NONE
         if (stopped.finish !== 'stop' || stopped.text !== text.slice(0, text.indexOf(stop))) {
           return `Of ${JSON.stringify(text)} with the stop string ${JSON.stringify(stop)} it made ${JSON.stringify(stopped.text)}, finished by "${stopped.finish}".`
         }

@@ -107,8 +107,8 @@ export const labelerChecks: readonly Check<LabelerSubject>[] = [
     const known = subject.examples ?? (labeler.feedback === 'binary' ? examples : [])
     for (const { question: of, text, status } of known) {
       const [label] = await labeler.label(of, [complete(text)])
-      if (label!.status !== status)
-        return `Of ${JSON.stringify(text)}, where ${of.answer ?? 'no answer'} is expected, it says ${label!.status} instead of ${status}.`
+      if (label?.status !== status)
+        return `Of ${JSON.stringify(text)}, where ${of.answer ?? 'no answer'} is expected, it says ${label?.status ?? 'nothing'} instead of ${status}.`
     }
     return undefined
   }),

@@ -119,7 +119,7 @@ function objectiveOver(loss: AlignmentLoss, groups: readonly GroupNumbers[]) {
   return (indices: readonly number[]) => {
     const tokens = indices.map((index) => groups[index]!.lengths.map((n, c) => new Float32Array(n).fill(groups[index]!.logProbs[c]! / n)))
     const { loss: value, cotangents } = objective(indices.map((index, n) => ({ index, tokenLogProbs: tokens[n]! })))
-    return { loss: value, cotangents: cotangents.map((gradient) => gradient.map((g) => (typeof g === 'number' ? g : g[0]))) }
+    return { loss: value, cotangents: cotangents.map((gradient) => gradient.map((g) => (typeof g === 'number' ? g : g[0]!))) }
   }
 }
 

@@ -79,7 +79,7 @@ function invalid(path: KeyPath, root: unknown, rule: string, { shown, where, wri
 
 function meant(rule: string, value: unknown): string {
   if (typeof value !== 'string' || !rule.startsWith('must be one of ')) return ''
-  const options = [...rule.matchAll(/"([^"]*)"/g)].map((match) => match[1])
+  const options = [...rule.matchAll(/"([^"]*)"/g)].map((match) => match[1] ?? '')
   const best = closest(value, options)
   return best === undefined ? '' : ` Did you mean "${best}"?`
 }

@@ -46,7 +46,7 @@ export function combination(...terms: readonly [Term, ...Term[]]): tf.Tensor1D {
   const factors = terms.map(
     ([, factor]) =>
       (n: number) =>
-        typeof factor === 'number' ? factor : factor[n],
+        typeof factor === 'number' ? factor : factor[n]!,
   )
   const operation = tf.customGrad((...args) => {
     const values = (args.slice(0, terms.length) as tf.Tensor1D[]).map(valuesOf) // the last argument is the function that saves tensors

@@ -75,7 +75,7 @@ export class GroupMetrics {
     return this.losses.flatMap(({ name, loss }) => {
       if (!loss.metrics || !concerns(loss, group)) return []
       const view = viewOf(loss, group)
-      const of = (values: readonly number[]) => view.index.map((c) => values[c])
+      const of = (values: readonly number[]) => view.index.map((c) => values[c]!)
       const { referenceLogProbs, lengths } = group
       const figures = loss.metrics({
         ...view,

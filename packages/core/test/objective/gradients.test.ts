@@ -98,7 +98,7 @@ describe('gradients of tfjs operations against central differences', () => {
         () =>
           operation(tf.tensor2d(values as number[], [2, 3]))
             .sum()
-            .dataSync()[0],
+            .dataSync()[0]!,
       )
     const gradient = tf.tidy(() =>
       tf

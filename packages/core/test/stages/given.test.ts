@@ -247,7 +247,7 @@ describe('what a data file of candidates must have', () => {
   })
 
   it('a label for every candidate, in the test file too', async () => {
-    const bare = { ...whole, candidates: [...whole!.candidates, { text: 's5' }] }
+    const bare = { ...whole!, candidates: [...whole!.candidates, { text: 's5' }] }
     for (const files of [{ train: [bare] }, { test: [bare] }]) {
       expect(await refused(files)).toMatchObject({
         code: 'PLUMB_DATA_NO_LABEL',

@@ -50,7 +50,9 @@ export class BigramPolicy implements Policy {
       vocabularySize: size,
     }
     this.trained = Array.from({ length: size }, () => true)
-    ;[this.gradient, this.first, this.second] = [0, 1, 2].map(() => new Float64Array(weights.length))
+    this.gradient = new Float64Array(weights.length)
+    this.first = new Float64Array(weights.length)
+    this.second = new Float64Array(weights.length)
   }
 
   async logProbs(groups: readonly TokenGroup[]): Promise<TokenLogProbs[][]> {
@@ -149,7 +151,9 @@ export class BigramPolicy implements Policy {
   async loadState(folder: string): Promise<void> {
     const state = doubles(await readFile(path.join(folder, 'state.bin')))
     const n = this.weights.length
-    ;[this.weights, this.first, this.second] = [0, 1, 2].map((part) => state.slice(part * n, (part + 1) * n))
+    this.weights = state.slice(0, n)
+    this.first = state.slice(n, 2 * n)
+    this.second = state.slice(2 * n, 3 * n)
     this.steps = state[3 * n]!
     this.gradient.fill(0)
   }

@@ -38,8 +38,8 @@ describe('train', () => {
     const policy = await open()
     const group = single('a', 5, 7)
     const logOdds = async () => {
-      const [[[seen], [other]]] = (await policy.logProbs([{ ...group, completions: [[7], [8]] }])) as Float32Array[][]
-      return seen - other
+      const [scored] = (await policy.logProbs([{ ...group, completions: [[7], [8]] }])) as Float32Array[][]
+      return scored![0]![0]! - scored![1]![0]!
     }
     const before = await logOdds()
     await train({ policy, config, totalSteps: 1, folder: await newFolder(), title: 'sft', step: () => trainingStep(sft, [group]) })

@@ -20,7 +20,7 @@ export function selectGroups(groups: readonly TokenGroup[], info: Pick<PolicyInf
         throw new PlumbError('PLUMB_CONTEXT_EXCEEDED', message, where)
       }
     }
-    for (const token of [prompt, ...selected.map((i) => completions[i])].flat()) {
+    for (const token of [prompt, ...selected.map((i) => completions[i]!)].flat()) {
       if (Number.isInteger(token) && token >= 0 && token < info.vocabularySize) continue
       throw new PlumbError('PLUMB_TOKEN_OUT_OF_RANGE', `Token ${token} is outside the vocabulary of ${info.vocabularySize}.`, where)
     }
