@@ -22,7 +22,7 @@ export function drawProblem(random: Random): Problem {
     if (!steps) continue
     const equations = steps.flatMap((step) => step.equations)
     const skeleton = equations.map(write).join(' ; ')
-    const answer = equations[equations.length - 1].result
+    const answer = equations[equations.length - 1]!.result
     return { question: tell(random, start, steps), chain: `${skeleton} #### ${answer}`, answer, skeleton }
   }
 }
@@ -35,7 +35,7 @@ function drawSteps(random: Random, start: number, equations: number): readonly S
     const step = drawStep(random, random.pick(kinds.filter((kind) => equationsOf(kind) <= left)), amount)
     if (!step) return undefined
     steps.push(step)
-    amount = step.equations[step.equations.length - 1].result
+    amount = step.equations[step.equations.length - 1]!.result
     left -= step.equations.length
   }
   return steps
@@ -49,14 +49,14 @@ function tell(random: Random, start: number, steps: readonly Step[]): string {
   const sentences = [fill(random.pick(START), { A: A!, i, n: start })]
   for (const { kind, numbers } of steps) {
     const B = names.pop()
-    sentences.push(fill(random.pick(STEP[kind]), { A: A!, B: B!, i, n: numbers[0], m: numbers[1] }))
+    sentences.push(fill(random.pick(STEP[kind]), { A: A!, B: B!, i, n: numbers[0]!, m: numbers[1]! }))
     if (kind === 'times') A = B
   }
   if (random.unit() < DISTRACTED) {
     const distractor = fill(random.pick(DISTRACTOR), { D: names.pop()!, n: random.whole(2, LARGEST) })
     sentences.splice(random.whole(1, sentences.length), 0, distractor)
   }
-  const last = steps[steps.length - 1].kind
+  const last = steps[steps.length - 1]!.kind
   sentences.push(fill(random.pick(QUESTION[last === 'price' || last === 'share' ? last : 'amount']), { A: A!, i }))
   return sentences.join(' ')
 }

@@ -21,7 +21,7 @@ export class Random {
   }
 
   pick<T>(items: readonly T[]): T {
-    return items[this.whole(0, items.length - 1)]
+    return items[this.whole(0, items.length - 1)]!
   }
 
   /** A new array in random order (Fisher and Yates). */
@@ -29,7 +29,7 @@ export class Random {
     const shuffled = [...items]
     for (let i = shuffled.length - 1; i > 0; i--) {
       const j = this.whole(0, i)
-      ;[shuffled[i], shuffled[j]] = [shuffled[j], shuffled[i]]
+      ;[shuffled[i], shuffled[j]] = [shuffled[j]!, shuffled[i]!]
     }
     return shuffled
   }

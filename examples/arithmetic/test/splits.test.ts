@@ -7,10 +7,10 @@ const everyProblem = Object.values(splits).flat()
 /** The equations of a chain, worked out by reading the text alone. */
 function readChain(chain: string): { equations: [number, string, number, number][]; answer: number } {
   const [work, answer] = chain.split(' #### ')
-  const equations = work.split(' ; ').map((text): [number, string, number, number] => {
+  const equations = work!.split(' ; ').map((text): [number, string, number, number] => {
     const match = /^(\d+) ([-+*/]) (\d+) = (\d+)$/.exec(text)
     if (!match) throw new Error(`not an equation: ${text}`)
-    return [Number(match[1]), match[2], Number(match[3]), Number(match[4])]
+    return [Number(match[1]), match[2]!, Number(match[3]), Number(match[4])]
   })
   return { equations, answer: Number(answer) }
 }
@@ -48,7 +48,7 @@ describe('every problem', () => {
     compute['/'] = (a, b) => a / b
     const holds = ({ chain, answer }: Problem) => {
       const { equations, answer: written } = readChain(chain)
-      const right = equations.every(([a, operator, b, c]) => compute[operator](a, b) === c && Number.isInteger(c) && c >= 1 && c <= 60)
+      const right = equations.every(([a, operator, b, c]) => compute[operator]!(a, b) === c && Number.isInteger(c) && c >= 1 && c <= 60)
       return right && equations.length >= 2 && equations.length <= 4 && written === answer && equations.at(-1)![3] === answer
     }
     expect(breaking(holds)).toEqual([])

@@ -49,9 +49,9 @@ export function planAttention(batch: PackedBatch, { heads, kvHeads }: HeadShape)
     ),
     completions: slotTensors(own, slots, maxCompletion, rows - promptRows),
     promptMask: mask(groups, maxPrompt, maxPrompt, repeat, (_, query, key) => key <= query),
-    promptTailMask: mask(groups, 1, maxPrompt, repeat, (g, _, key) => key < promptLengths[g]),
+    promptTailMask: mask(groups, 1, maxPrompt, repeat, (g, _, key) => key < promptLengths[g]!),
     completionMask: mask(slots, maxCompletion, maxPrompt + maxCompletion, repeat, (s, query, key) =>
-      key < maxPrompt ? key < promptLengths[groupOfSlot[s]] : key - maxPrompt <= query,
+      key < maxPrompt ? key < promptLengths[groupOfSlot[s]!]! : key - maxPrompt <= query,
     ),
   }
 }
@@ -129,7 +129,7 @@ export function attention(plan: AttentionPlan, q: T, k: T, v: T, queries: 'all' 
       return { value: y, saved: [q, k, v, y] }
     },
     (dy, [q, k, v, y]) => {
-      const [query, key, value, dOut, out] = [queriesOf(q), keysOf(k), keysOf(v), queriesOf(dy), queriesOf(y)]
+      const [query, key, value, dOut, out] = [queriesOf(q!), keysOf(k!), keysOf(v!), queriesOf(dy), queriesOf(y!)]
       const p = attentionGradients(query.prompt, key.prompt, value.prompt, dOut.prompt, out.prompt, promptMask)
       const c = attentionGradients(query.completion, key.completion, value.completion, dOut.completion, out.completion, plan.completionMask)
       return [rowsOf(p.dQuery, c.dQuery), keyRowsOf(p.dKey, c.dKey), keyRowsOf(p.dValue, c.dValue)]

@@ -64,9 +64,9 @@ export class Decoder {
       yield* alive.finished
       caches = this.select(
         caches,
-        alive.kept.map((i) => sources[i]),
+        alive.kept.map((i) => sources[i]!),
       )
-      let sequences = alive.kept.map((i) => running[i])
+      let sequences = alive.kept.map((i) => running[i]!)
       for (let made = 1; sequences.length > 0; made++) {
         await this.engine.pause(signal)
         const step = this.step(sequences, caches, length, made)
@@ -79,7 +79,7 @@ export class Decoder {
         )
         yield* alive.finished
         if (alive.kept.length < sequences.length) caches = this.select(caches, alive.kept)
-        sequences = alive.kept.map((i) => sequences[i])
+        sequences = alive.kept.map((i) => sequences[i]!)
       }
     } finally {
       tf.dispose(caches.flatMap(({ keys, values }) => [keys, values]))
@@ -92,7 +92,7 @@ export class Decoder {
     const finished: Generation[] = []
     const kept: number[] = []
     for (const [i, { completion }] of sequences.entries()) {
-      const generation = completion.next(logits.subarray(rows[i] * vocabSize, (rows[i] + 1) * vocabSize))
+      const generation = completion.next(logits.subarray(rows[i]! * vocabSize, (rows[i]! + 1) * vocabSize))
       if (generation) finished.push(generation)
       else kept.push(i)
     }

@@ -37,7 +37,11 @@ export class TfOps implements Ops<T> {
         return { value: residual ? tf.add(y, residual) : y, saved: [x, weight] }
       },
       // tfjs frees each cotangent by itself, so the residual's is a tensor of its own over the same numbers.
-      (dy, [x, weight]) => [tf.matMul(dy, weight), ...(trains ? [tf.matMul(dy, x, true, false)] : []), ...(residual ? [tf.clone(dy)] : [])],
+      (dy, [x, weight]) => [
+        tf.matMul(dy, weight!),
+        ...(trains ? [tf.matMul(dy, x!, true, false)] : []),
+        ...(residual ? [tf.clone(dy)] : []),
+      ],
     )
   }
 
@@ -52,9 +56,9 @@ export class TfOps implements Ops<T> {
       },
       (dy, [normed, inverse, weight]) => {
         // x̂ = x/rms, t = dy·x̂:  ∂w = Σ_rows t,  ∂x = (dy·w − x̂ · mean(t·w)) / rms
-        const t = tf.mul(dy, normed)
-        const mean = tf.mean(tf.mul(t, weight), -1, true)
-        const dx = tf.mul(tf.sub(tf.mul(dy, weight), tf.mul(normed, mean)), inverse)
+        const t = tf.mul(dy, normed!)
+        const mean = tf.mean(tf.mul(t, weight!), -1, true)
+        const dx = tf.mul(tf.sub(tf.mul(dy, weight!), tf.mul(normed!, mean)), inverse!)
         return trains ? [dx, tf.sum(t, 0)] : [dx]
       },
     )
@@ -71,14 +75,14 @@ export class TfOps implements Ops<T> {
   private rotate(x: T, positions: T, headDim: number, direction: 1 | -1): T {
     const [rows, width] = x.shape
     const half = headDim / 2
-    const heads = tf.reshape(x, [rows, width / headDim, 2, half])
+    const heads = tf.reshape(x, [rows, width! / headDim, 2, half])
     const first = tf.reshape(tf.slice(heads, [0, 0, 0, 0], [-1, -1, 1, -1]), [rows, -1, half])
     const second = tf.reshape(tf.slice(heads, [0, 0, 1, 0], [-1, -1, 1, -1]), [rows, -1, half])
     const at = (table: tf.Tensor2D) => tf.reshape(tf.gather(table, positions as tf.Tensor1D), [rows, 1, half])
     const cosine = at(this.tables.cosine)
     const sine = tf.mul(at(this.tables.sine), direction)
     const turned = [tf.sub(tf.mul(first, cosine), tf.mul(second, sine)), tf.add(tf.mul(second, cosine), tf.mul(first, sine))]
-    return tf.reshape(tf.concat(turned, -1), [rows, width])
+    return tf.reshape(tf.concat(turned, -1), [rows, width!])
   }
 
   swiglu(gate: T, up: T): T {
@@ -86,11 +90,11 @@ export class TfOps implements Ops<T> {
       [gate, up],
       () => ({ value: tf.mul(tf.mul(gate, tf.sigmoid(gate)), up), saved: [gate, up] }),
       (dy, [gate, up]) => {
-        const sigmoid = tf.sigmoid(gate)
-        const silu = tf.mul(gate, sigmoid)
+        const sigmoid = tf.sigmoid(gate!)
+        const silu = tf.mul(gate!, sigmoid)
         // silu′ = σ + silu − silu·σ
         const slope = tf.sub(tf.add(sigmoid, silu), tf.mul(silu, sigmoid))
-        return [tf.mul(tf.mul(dy, up), slope), tf.mul(dy, silu)]
+        return [tf.mul(tf.mul(dy, up!), slope), tf.mul(dy, silu)]
       },
     )
   }
@@ -160,15 +164,15 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
         let dHead: T | undefined
         const dSelected = starts.map((start) => {
           const [dx, dw] = tf.tidy(() => {
-            const x = part(selected, start)
-            const probabilities = tf.softmax(tf.matMul(x, head, false, true))
+            const x = part(selected!, start)
+            const probabilities = tf.softmax(tf.matMul(x, head!, false, true))
             const own = part(chosen, start)
             const dLogits = tf.mul(tf.sub(tf.oneHot(own, vocabulary), probabilities), tf.expandDims(part(dy, start), 1))
-            return [tf.matMul(dLogits, head), ...(trains ? [tf.matMul(dLogits, x, true, false)] : [])]
+            return [tf.matMul(dLogits, head!), ...(trains ? [tf.matMul(dLogits, x, true, false)] : [])]
           })
           if (!trains) return dx
           const before = dHead
-          dHead = before ? tf.add(before, dw) : dw
+          dHead = before ? tf.add(before, dw!) : dw
           before?.dispose()
           return dx
         })

@@ -42,14 +42,14 @@ export class Parameters {
   /** Today's weights under handles of their own; the caller's to free. */
   copy(): TensorMap {
     const clones = this.engine.run(() => [...this.weights.values()].map((tensor) => tf.clone(tensor)))
-    return new Map([...this.weights.keys()].map((name, i) => [name, clones[i]]))
+    return new Map([...this.weights.keys()].map((name, i) => [name, clones[i]!]))
   }
 
   /** Adds gradients, given in the order of `trained`, and frees them. */
   accumulate(gradients: readonly tf.Tensor[]): void {
     for (const [i, name] of this.trained.entries()) {
       const sum = this.gradients.get(name)
-      this.gradients.set(name, sum ? this.engine.run(() => tf.add(sum, gradients[i])) : gradients[i])
+      this.gradients.set(name, sum ? this.engine.run(() => tf.add(sum, gradients[i]!)) : gradients[i]!)
       if (sum) tf.dispose([sum, gradients[i]])
     }
   }

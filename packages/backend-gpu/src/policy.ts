@@ -178,7 +178,7 @@ export class GpuPolicy implements Policy {
       requireFiniteLoss(groups, scored, result)
       loss += result.loss
       for (const [name, value] of Object.entries(result.metrics ?? {})) metrics[name] = (metrics[name] ?? 0) + value
-      const cotangents = new Map(scored.map(({ index }, i) => [index, result.cotangents[i]]))
+      const cotangents = new Map(scored.map(({ index }, i) => [index, result.cotangents[i]!]))
       for (const part of parts) {
         await this.engine.pause(signal)
         const live = dropIdle(part, spreadCotangents(part, cotangents))

@@ -10,7 +10,7 @@ const adamW = { learningRate: 1e-3, betas: [0.9, 0.999], epsilon: 1e-8, weightDe
 const likelihood: Objective = (batch) => ({ loss: 0, cotangents: batch.map(({ tokenLogProbs }) => tokenLogProbs.map(() => -0.01)) })
 
 async function step(policy: Policy, group: number): Promise<number> {
-  await policy.forwardBackward(tokenGroups([tinyGroups[group]]), likelihood)
+  await policy.forwardBackward(tokenGroups([tinyGroups[group]!]), likelihood)
   return (await policy.optimStep(adamW)).gradNorm
 }
 
@@ -25,15 +25,15 @@ it('a training state goes on in the other engine, both ways', async () => {
     await gpu.loadState(join(folder, 'onnx'))
     // The moments came along: without them the weights after this step would be others.
     const norms = [await step(onnx, 1), await step(gpu, 1)]
-    expect(norms[1] / norms[0]).toBeCloseTo(1, 4)
+    expect(norms[1]! / norms[0]!).toBeCloseTo(1, 4)
     await gpu.saveState(join(folder, 'gpu'))
     const again = await new OnnxBackend({ threads: 1 }).open({ kind: 'folder', path: model.path })
     await again.loadState(join(folder, 'gpu'))
-    const groups = tokenGroups([tinyGroups[2]])
+    const groups = tokenGroups([tinyGroups[2]!])
     const [expected, found] = [await onnx.logProbs(groups), await again.logProbs(groups)]
     await again.dispose()
-    for (const [c, values] of expected[0].entries()) {
-      for (const [t, value] of values!.entries()) expect(Math.abs(found[0][c]![t] - value)).toBeLessThan(1e-4)
+    for (const [c, values] of expected[0]!.entries()) {
+      for (const [t, value] of values!.entries()) expect(Math.abs(found[0]![c]![t]! - value)).toBeLessThan(1e-4)
     }
   } finally {
     await onnx.dispose()

@@ -40,7 +40,7 @@ describeDevices('a random grouped-query Llama', (device) => {
       const found = await engine.read(scorer.logProbs(packed, tensors))
       const expected = logProbs.flat()
       expect(found.length).toBe(expected.length)
-      for (const [i, value] of expected.entries()) expect(Math.abs(found[i] - value)).toBeLessThan(1e-5)
+      for (const [i, value] of expected.entries()) expect(Math.abs(found[i]! - value)).toBeLessThan(1e-5)
     })
 
     it('has the gradients of PyTorch in float64, and leaks no tensor', async () => {
@@ -48,9 +48,9 @@ describeDevices('a random grouped-query Llama', (device) => {
       const found = scorer.gradients(packed, tensors, Float32Array.from(cotangents))
       expect(Object.keys(gradients).sort()).toEqual([...tensors.keys()].sort())
       for (const [i, name] of [...tensors.keys()].entries()) {
-        const bytes = Buffer.from(gradients[name], 'base64')
+        const bytes = Buffer.from(gradients[name]!, 'base64')
         const expected = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
-        const error = relativeError(await engine.read(found[i]), expected)
+        const error = relativeError(await engine.read(found[i]!), expected)
         expect({ name, close: error < 1e-5, error }).toEqual({ name, close: true, error })
       }
       expect(tf.memory().numTensors).toBe(before)
@@ -64,7 +64,7 @@ function relativeError(found: Float32Array, expected: Float32Array): number {
   let error = 0
   for (const [i, value] of expected.entries()) {
     scale = Math.max(scale, Math.abs(value))
-    error = Math.max(error, Math.abs(found[i] - value))
+    error = Math.max(error, Math.abs(found[i]! - value))
   }
   return error / scale
 }

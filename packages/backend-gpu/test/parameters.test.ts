@@ -25,11 +25,11 @@ class Reference {
     const clip = maxGradNorm === undefined ? 1 : Math.min(1, maxGradNorm / (norm + 1e-6))
     gradient.forEach((raw, i) => {
       const g = raw * clip
-      if (this.decayed[i]) this.p[i] *= 1 - learningRate * weightDecay
-      this.m[i] = b1 * this.m[i] + (1 - b1) * g
-      this.v[i] = b2 * this.v[i] + (1 - b2) * g * g
+      if (this.decayed[i]) this.p[i]! *= 1 - learningRate * weightDecay
+      this.m[i] = b1 * this.m[i]! + (1 - b1) * g
+      this.v[i] = b2 * this.v[i]! + (1 - b2) * g * g
       const denominator = Math.sqrt(this.v[i]) / Math.sqrt(1 - b2 ** this.t) + epsilon
-      this.p[i] -= (learningRate / (1 - b1 ** this.t)) * (this.m[i] / denominator)
+      this.p[i]! -= (learningRate / (1 - b1 ** this.t)) * (this.m[i] / denominator)
     })
     return norm
   }
@@ -70,7 +70,7 @@ describe('AdamW', () => {
       )
       expect(await parameters.adamW(options)).toBeCloseTo(reference.step(gradient, options), 5)
     }
-    for (const [i, value] of (await values(parameters)).entries()) expect(value).toBeCloseTo(reference.p[i], 5)
+    for (const [i, value] of (await values(parameters)).entries()) expect(value).toBeCloseTo(reference.p[i]!, 5)
     parameters.dispose()
   })
 
@@ -99,7 +99,7 @@ describe('AdamW', () => {
     add(parameters, [1, 2, 3, 4, 5, 6])
     await parameters.adamW(options)
     reference.step([1, 2, 3, 4, 5, 6], options)
-    for (const [i, value] of (await values(parameters)).entries()) expect(value).toBeCloseTo(reference.p[i], 5)
+    for (const [i, value] of (await values(parameters)).entries()) expect(value).toBeCloseTo(reference.p[i]!, 5)
     parameters.dispose()
   })
 })

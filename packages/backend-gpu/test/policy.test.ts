@@ -85,7 +85,7 @@ describeDevices('a policy', (device) => {
   it('gives log-probs that sum to one over the vocabulary', async () => {
     const policy = await open()
     const [all] = await policy.logProbs([{ id: 'x', prompt: [1, 4], completions: Array.from({ length: VOCABULARY }, (_, id) => [7, id]) }])
-    expect(all.reduce((sum, values) => sum + Math.exp(values![1]), 0)).toBeCloseTo(1, 5)
+    expect(all!.reduce((sum, values) => sum + Math.exp(values![1]!), 0)).toBeCloseTo(1, 5)
   })
 
   it('takes the same step however the groups are split', async () => {
@@ -97,7 +97,7 @@ describeDevices('a policy', (device) => {
     expect(many.metrics).toEqual(one.metrics)
     expect(many.completionTokens).toBe(14)
     const norms = [await whole.optimStep(adamW), await split.optimStep(adamW)].map(({ gradNorm }) => gradNorm)
-    expect(norms[1] / norms[0]).toBeCloseTo(1, 5)
+    expect(norms[1]! / norms[0]!).toBeCloseTo(1, 5)
     const [a, b] = [numbers(await whole.logProbs(groups)), numbers(await split.logProbs(groups))]
     for (const [i, value] of a.flat(2).entries()) if (value !== undefined) expect(b.flat(2)[i]).toBeCloseTo(value, 4)
   })
@@ -231,7 +231,7 @@ describeDevices('a policy', (device) => {
       const everyNext = (t: number) => Array.from({ length: VOCABULARY }, (_, next) => [...tokens.slice(0, t), next])
       const scores = await policy.logProbs(tokens.map((_, t) => ({ id, prompt, completions: everyNext(t) })))
       for (const [t, token] of tokens.entries()) {
-        const last = scores[t].map((values) => values!.at(-1)!)
+        const last = scores[t]!.map((values) => values!.at(-1)!)
         expect(last[token]).toBeGreaterThanOrEqual(Math.max(...last) - 1e-5)
       }
     }

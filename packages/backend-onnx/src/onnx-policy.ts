@@ -83,7 +83,7 @@ export class OnnxPolicy implements Policy {
     return this.inOrder(async () => {
       await this.engines.sumGradients()
       const [gradNorm] = await this.engines.all('optimStep', options)
-      return { gradNorm }
+      return { gradNorm: gradNorm! }
     })
   }
 
@@ -145,7 +145,7 @@ export class OnnxPolicy implements Policy {
       return {
         info: this.info,
         logProbs: (groups) => this.inOrder(() => this.score(groups, snapshot)),
-        dispose: () => this.inOrder(async () => void (await this.engines.all('releaseSnapshot', snapshot))),
+        dispose: () => this.inOrder(async () => void (await this.engines.all('releaseSnapshot', snapshot!))),
       }
     })
   }
@@ -231,7 +231,7 @@ export class OnnxPolicy implements Policy {
     requireFiniteLogProbs(groups, scored)
     const result = objective(scored)
     requireFiniteLoss(groups, scored, result)
-    const cotangents = new Map(scored.map(({ index }, i) => [index, result.cotangents[i]]))
+    const cotangents = new Map(scored.map(({ index }, i) => [index, result.cotangents[i]!]))
     for (const part of parts) await engine.call('backward', spreadCotangents(part, cotangents))
     return result
   }

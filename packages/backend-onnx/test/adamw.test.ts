@@ -32,7 +32,7 @@ describe('AdamW', () => {
       })
       expect(Math.abs(found / norm - 1)).toBeLessThan(1e-6)
       for (const [i, { weight, gradient }] of store.parameters.entries()) {
-        for (const [j, value] of (weights[i] as number[][]).flat().entries()) expect(Math.abs(weight[j] - value)).toBeLessThan(2e-6)
+        for (const [j, value] of (weights[i] as number[][]).flat().entries()) expect(Math.abs(weight[j]! - value)).toBeLessThan(2e-6)
         expect(gradient.every((value) => value === 0)).toBe(true)
       }
     }
@@ -76,8 +76,8 @@ describe('AdamW', () => {
   })
 
   it('refuses a gradient that is not finite and changes nothing', () => {
-    const store = newStore(cases[0].start)
-    store.parameters[1].gradient[2] = NaN
+    const store = newStore(cases[0]!.start)
+    store.parameters[1]!.gradient[2] = NaN
     const before = store.parameters.map(({ weight }) => [...weight])
     const step = () => adamWStep(store, { learningRate: 1, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 })
     expect(step).toThrow(

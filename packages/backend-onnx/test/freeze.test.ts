@@ -43,7 +43,7 @@ describe.each([true, false])('frozen parameters, tied embeddings: %s', (tied) =>
       for (const [name, gradient] of found) {
         const scale = Math.max(...gradient.map(Math.abs))
         expect(scale).toBeGreaterThan(0)
-        const error = Math.max(...gradient.map((g, i) => Math.abs(g - all.get(name)![i])))
+        const error = Math.max(...gradient.map((g, i) => Math.abs(g - all.get(name)![i]!)))
         expect({ name, withinBound: error <= 1e-6 * scale, error }).toMatchObject({ withinBound: true })
       }
     }

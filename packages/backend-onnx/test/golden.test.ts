@@ -13,9 +13,10 @@ withStories('stories260K (needs PLUMBLINE_SHARED)', () => {
     }
     const policy = await new OnnxBackend().open({ kind: 'folder', path: join(stories, 'hf') })
     const completion = greedyIds.slice(1, 1 + tokenNll.length)
-    const [[logProbs]] = await policy.logProbs([{ id: 'story', prompt: [greedyIds[0]], completions: [completion] }])
+    const [scored] = await policy.logProbs([{ id: 'story', prompt: [greedyIds[0]!], completions: [completion] }])
     await policy.dispose()
+    const logProbs = scored?.[0]
     expect(logProbs).toHaveLength(tokenNll.length)
-    for (const [t, expected] of tokenNll.entries()) expect(Math.abs(-logProbs![t] - expected)).toBeLessThan(1e-4)
+    for (const [t, expected] of tokenNll.entries()) expect(Math.abs(-logProbs![t]! - expected)).toBeLessThan(1e-4)
   })
 })

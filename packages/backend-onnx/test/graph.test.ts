@@ -19,14 +19,14 @@ describe('emit', () => {
     const product = graph.node('Gemm', [x, w], { attributes: { transB: 1, alpha: { float: 0.5 } } })
     const clipped = graph.node('Clip', [product, undefined, graph.scalar(10)])
     const [low, high] = graph.nodes('Split', [clipped, graph.ints(1, 1)], 2, { attributes: { axis: 0 } })
-    const session = await Session.create(emit({ low, high, echo: x }), settings)
+    const session = await Session.create(emit({ low: low!, high: high!, echo: x }), settings)
     const out = await session.run({
       x: { data: Float32Array.of(1, 2, 3, 4), dims: [2, 2] },
       w: { data: Float32Array.of(1, 1, 2, -1, 0, 8), dims: [3, 2] },
     })
-    expect([...out.low.data]).toEqual([1.5, 0, 8])
-    expect([...out.high.data]).toEqual([3.5, 1, 10])
-    expect([...out.echo.data]).toEqual([1, 2, 3, 4])
+    expect([...out.low!.data]).toEqual([1.5, 0, 8])
+    expect([...out.high!.data]).toEqual([3.5, 1, 10])
+    expect([...out.echo!.data]).toEqual([1, 2, 3, 4])
     await session.release()
   })
 
@@ -38,7 +38,7 @@ describe('emit', () => {
     expect(emitted.inputs).toEqual([{ name: doubled.name, dtype: 'float32' }])
     const session = await Session.create(emitted, settings)
     const out = await session.run({ [doubled.name]: { data: Float32Array.of(5), dims: [1] } })
-    expect([...out.y.data]).toEqual([6])
+    expect([...out.y!.data]).toEqual([6])
     await session.release()
   })
 

@@ -22,7 +22,7 @@ const variants = Object.keys(batches).flatMap((name) => [WORDS, 4, 3, 1].map((wo
 
 describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', ({ name, wordsPerChunk }) => {
   it('has the log-probabilities and gradients of the formula in float64', async () => {
-    const batch = packGroups(batches[name])
+    const batch = packGroups(batches[name]!)
     const random = new Lcg(11)
     const count = batch.scoredIds.length
     const hidden = random.array(batch.tailRows * WIDTH, 1)
@@ -56,15 +56,15 @@ describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', 
 
     const dHead = new Float64Array(WORDS * WIDTH)
     for (const [c, { from }] of chunks.entries()) {
-      for (const [i, value] of (slopes[`d_${headPart('head', c)}`].data as Float32Array).entries()) dHead[from * WIDTH + i] = value
+      for (const [i, value] of (slopes[`d_${headPart('head', c)}`]!.data as Float32Array).entries()) dHead[from * WIDTH + i] = value
     }
     // The one-hot part, which is the caller's.
     for (let s = 0; s < count; s++) {
-      for (let j = 0; j < WIDTH; j++) dHead[batch.scoredIds[s] * WIDTH + j] += g[s] * hidden[batch.scoredRows[s] * WIDTH + j]
+      for (let j = 0; j < WIDTH; j++) dHead[batch.scoredIds[s]! * WIDTH + j]! += g[s]! * hidden[batch.scoredRows[s]! * WIDTH + j]!
     }
     const expected = closedForm(hidden, head, batch.scoredRows, batch.scoredIds, g)
-    expectClose(found.output.data as Float32Array, expected.logProbs)
-    expectClose(slopes.d_hidden.data as Float32Array, expected.dHidden)
+    expectClose(found.output!.data as Float32Array, expected.logProbs)
+    expectClose(slopes.d_hidden!.data as Float32Array, expected.dHidden)
     expectClose(dHead, expected.dHead)
     await forward.release()
     await backward.release()
@@ -77,19 +77,19 @@ function closedForm(hidden: Float32Array, head: Float32Array, rows: Int32Array, 
   const dHidden = new Float64Array(hidden.length)
   const dHead = new Float64Array(head.length)
   for (const [s, id] of ids.entries()) {
-    const row = rows[s]
+    const row = rows[s]!
     const logits = Array.from({ length: WORDS }, (_, w) => {
       let dot = 0
-      for (let j = 0; j < WIDTH; j++) dot += hidden[row * WIDTH + j] * head[w * WIDTH + j]
+      for (let j = 0; j < WIDTH; j++) dot += hidden[row * WIDTH + j]! * head[w * WIDTH + j]!
       return dot
     })
     const z = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0))
-    logProbs[s] = logits[id] - z
+    logProbs[s] = logits[id]! - z
     for (let w = 0; w < WORDS; w++) {
-      const slope = g[s] * ((w === id ? 1 : 0) - Math.exp(logits[w] - z))
+      const slope = g[s]! * ((w === id ? 1 : 0) - Math.exp(logits[w]! - z))
       for (let j = 0; j < WIDTH; j++) {
-        dHidden[row * WIDTH + j] += slope * head[w * WIDTH + j]
-        dHead[w * WIDTH + j] += slope * hidden[row * WIDTH + j]
+        dHidden[row * WIDTH + j]! += slope * head[w * WIDTH + j]!
+        dHead[w * WIDTH + j]! += slope * hidden[row * WIDTH + j]!
       }
     }
   }
@@ -98,5 +98,6 @@ function closedForm(hidden: Float32Array, head: Float32Array, rows: Int32Array, 
 
 function expectClose(found: ArrayLike<number>, expected: Float64Array): void {
   expect(found.length).toBe(expected.length)
-  for (let i = 0; i < expected.length; i++) expect(Math.abs(found[i] - expected[i])).toBeLessThan(2e-6 * Math.max(1, Math.abs(expected[i])))
+  for (let i = 0; i < expected.length; i++)
+    expect(Math.abs(found[i]! - expected[i]!)).toBeLessThan(2e-6 * Math.max(1, Math.abs(expected[i]!)))
 }

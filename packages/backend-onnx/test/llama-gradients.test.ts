@@ -30,13 +30,13 @@ const settings = { threads: 2 }
 /** The rows of embedding and head are added here as the engine does it: in order. */
 function addEmbeddingRows(table: Float32Array, rows: Float32Array, tokens: Int32Array, width: number): void {
   for (const [row, token] of tokens.entries()) {
-    for (let i = 0; i < width; i++) table[token * width + i] += rows[row * width + i]
+    for (let i = 0; i < width; i++) table[token * width + i]! += rows[row * width + i]!
   }
 }
 
 function addHeadRows(table: Float32Array, rows: Float32Array, batch: PackedBatch, cotangents: readonly number[], width: number): void {
   for (const [s, token] of batch.scoredIds.entries()) {
-    for (let i = 0; i < width; i++) table[token * width + i] += cotangents[s] * rows[batch.scoredRows[s] * width + i]
+    for (let i = 0; i < width; i++) table[token * width + i]! += cotangents[s]! * rows[batch.scoredRows[s]! * width + i]!
   }
 }
 
@@ -81,12 +81,12 @@ describe.each(variants)('a random grouped-query Llama on $size groups, tied embe
     const out = await backward.run(feeds)
     const result = new Map([...weights].map(([name, { data }]) => [name, new Float32Array(data.length)]))
     for (const name of graph.inGraph) {
-      const gradient = out[gradientOf(name)].data as Float32Array
+      const gradient = out[gradientOf(name)]!.data as Float32Array
       const part = parts.find((known) => known.part === name)
       result.get(part ? head : name)!.set(gradient, part?.from)
     }
-    addEmbeddingRows(result.get(EMBEDDING)!, out[EMBEDDING_ROWS].data as Float32Array, batch.tokens, config.hiddenSize)
-    addHeadRows(result.get(head)!, out[HEAD_ROWS].data as Float32Array, batch, cotangents, config.hiddenSize)
+    addEmbeddingRows(result.get(EMBEDDING)!, out[EMBEDDING_ROWS]!.data as Float32Array, batch.tokens, config.hiddenSize)
+    addHeadRows(result.get(head)!, out[HEAD_ROWS]!.data as Float32Array, batch, cotangents, config.hiddenSize)
     return result
   }
 
@@ -103,8 +103,8 @@ describe.each(variants)('a random grouped-query Llama on $size groups, tied embe
     const session = await Session.create(graph.forward(), settings)
     const out = await session.run(feeds)
     const expected = logProbs.flat()
-    expect(out[LOG_PROBS].data.length).toBe(expected.length)
-    for (const [i, value] of expected.entries()) expect(Math.abs(Number(out[LOG_PROBS].data[i]) - value)).toBeLessThan(1e-5)
+    expect(out[LOG_PROBS]!.data.length).toBe(expected.length)
+    for (const [i, value] of expected.entries()) expect(Math.abs(Number(out[LOG_PROBS]!.data[i]) - value)).toBeLessThan(1e-5)
     await session.release()
   })
 
@@ -135,7 +135,7 @@ function relativeError(found: Float32Array, expected: Float32Array): number {
   let error = 0
   for (const [i, value] of expected.entries()) {
     scale = Math.max(scale, Math.abs(value))
-    error = Math.max(error, Math.abs(found[i] - value))
+    error = Math.max(error, Math.abs(found[i]! - value))
   }
   return error / scale
 }

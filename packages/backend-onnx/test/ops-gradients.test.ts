@@ -80,34 +80,34 @@ describe.each([
     const random = new Lcg(5)
     const graph = new Graph()
     const tape = new Tape()
-    const ops = new OnnxOps(graph, tape, ({ name }) => shapes[name], new BatchInputs(graph, layout))
+    const ops = new OnnxOps(graph, tape, ({ name }) => shapes[name]!, new BatchInputs(graph, layout))
     const output = build(ops, (name) => graph.input(name), graph)
     const names = Object.keys(inputs)
     const sources = names.map((name) => graph.input(name))
     const gradients = tape.gradients(output, graph.input('cotangent'), sources)
     const forward = await Session.create(emit({ output }), { threads: 1 })
-    const backward = await Session.create(emit(Object.fromEntries(names.map((name, i) => [`d_${name}`, gradients.get(sources[i])!]))), {
+    const backward = await Session.create(emit(Object.fromEntries(names.map((name, i) => [`d_${name}`, gradients.get(sources[i]!)!]))), {
       threads: 1,
     })
 
     const point: Record<string, HostTensor> = { ...feeds }
     for (const [name, dims] of Object.entries(inputs)) point[name] = { data: random.array(size(dims), 1), dims }
-    const { output: value } = await forward.run(point)
+    const value = (await forward.run(point)).output!
     expect(value.data.length).toBe(outputLength)
     const cotangent = random.array(outputLength, 1)
     const found = await backward.run({ ...point, cotangent: { data: cotangent, dims: value.dims } })
 
     for (const name of names) {
-      const { data, dims } = point[name]
+      const { data, dims } = point[name]!
       const direction = random.array(data.length, 1)
       const at = async (step: number) => {
-        const moved = Float32Array.from(data as Float32Array, (x, i) => x + step * direction[i])
-        const out = (await forward.run({ ...point, [name]: { data: moved, dims } })).output.data as Float32Array
-        return out.reduce((sum, y, i) => sum + y * cotangent[i], 0)
+        const moved = Float32Array.from(data as Float32Array, (x, i) => x + step * direction[i]!)
+        const out = (await forward.run({ ...point, [name]: { data: moved, dims } })).output!.data as Float32Array
+        return out.reduce((sum, y, i) => sum + y * cotangent[i]!, 0)
       }
       const central = async (step: number) => ((await at(step)) - (await at(-step))) / (2 * step)
       const expected = (4 * (await central(0.01)) - (await central(0.02))) / 3
-      const slope = (found[`d_${name}`].data as Float32Array).reduce((sum, d, i) => sum + d * direction[i], 0)
+      const slope = (found[`d_${name}`]!.data as Float32Array).reduce((sum, d, i) => sum + d * direction[i]!, 0)
       expect({ name, slope }).toEqual({ name, slope: expect.closeTo(expected, 2) })
       expect(Math.abs(slope - expected)).toBeLessThan(2e-3 * Math.max(1, Math.abs(expected)))
       // A wrong gradient can be right along one direction by chance only if it is near zero.

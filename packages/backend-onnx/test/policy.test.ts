@@ -38,10 +38,10 @@ describe('OnnxPolicy', () => {
   })
 
   it('leaves out what is not needed', async () => {
-    const needed = groups[0].completions.map((_, i) => i === 1)
-    const [scored, all] = [await policy.logProbs([{ ...groups[0], needed }]), await policy.logProbs([groups[0]])]
-    expect(scored[0].map((values) => values !== undefined)).toEqual(needed)
-    for (const [i, value] of scored[0][1]!.entries()) expect(Math.abs(value - all[0][1]![i])).toBeLessThan(1e-5)
+    const needed = groups[0]!.completions.map((_, i) => i === 1)
+    const [scored, all] = [await policy.logProbs([{ ...groups[0]!, needed }]), await policy.logProbs([groups[0]!])]
+    expect(scored[0]!.map((values) => values !== undefined)).toEqual(needed)
+    for (const [i, value] of scored[0]![1]!.entries()) expect(Math.abs(value - all[0]![1]![i]!)).toBeLessThan(1e-5)
   })
 
   it('takes the same step with small micro-batches, recomputed activations, and in a second process of the same kind', async () => {
@@ -55,7 +55,7 @@ describe('OnnxPolicy', () => {
       const found = await other.logProbs(groups)
       for (const [g, completions] of expected.entries()) {
         for (const [c, values] of completions.entries()) {
-          for (const [t, value] of values!.entries()) expect(Math.abs(found[g][c]![t] - value)).toBeLessThan(2e-4)
+          for (const [t, value] of values!.entries()) expect(Math.abs(found[g]![c]![t]! - value)).toBeLessThan(2e-4)
         }
       }
       if (Object.keys(options).length === 0) expect(found).toEqual(expected)
@@ -158,7 +158,7 @@ describe('OnnxPolicy', () => {
       const result = likelihood(batch)
       return { ...result, cotangents: result.cotangents.map((own, i) => (i === 2 ? own.map(() => NaN) : own)) }
     }
-    const failure = { code: 'PLUMB_NON_FINITE_LOSS', where: `group ${groups[2].id}` }
+    const failure = { code: 'PLUMB_NON_FINITE_LOSS', where: `group ${groups[2]!.id}` }
     await expect(policy.forwardBackward(groups, broken)).rejects.toMatchObject(failure)
     expect((await policy.optimStep({ ...adamW, learningRate: 0, weightDecay: 0 })).gradNorm).toBe(0)
   })

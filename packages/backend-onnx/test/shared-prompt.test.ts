@@ -24,7 +24,7 @@ type Lengths = readonly [prompt: number, completions: readonly number[]]
 function groupsOf(random: Lcg, lengths: readonly Lengths[]): SelectedGroup[] {
   const groups = lengths.map(([prompt, own], g) => {
     const completions = own.map((n) => random.tokens(n, config.vocabSize))
-    if (completions.length > 2) completions[1] = completions[0]
+    if (completions.length > 2) completions[1] = completions[0]!
     return { id: `${g}`, prompt: random.tokens(prompt, config.vocabSize), completions }
   })
   return selectGroups(groups, { contextLength: config.maxPositions, vocabularySize: config.vocabSize })
@@ -74,16 +74,16 @@ const inOne = (groups: readonly SelectedGroup[]): MicroBatch[] => [{ parts: [gro
 /** Every completion a sequence of its own, after its own copy of the prompt: what a trainer without shared prompts computes. */
 const alone = (groups: readonly SelectedGroup[]): MicroBatch[] =>
   groups.flatMap(({ group, prompt, completions, selected }) =>
-    completions.map((c, i) => ({ parts: [[{ group, prompt, completions: [c], selected: [selected[i]] }]] })),
+    completions.map((c, i) => ({ parts: [[{ group, prompt, completions: [c], selected: [selected[i]!] }]] })),
   )
 
 /** Each relative to itself. */
 function expectSameLogProbs(found: Computed['logProbs'], expected: Computed['logProbs'], bound: number): void {
   for (const [g, completions] of expected.entries()) {
     for (const [c, values] of completions.entries()) {
-      const own = found[g][c]!
+      const own = found[g]![c]!
       expect(own.length).toBe(values!.length)
-      const error = own.reduce((worst, value, t) => Math.max(worst, Math.abs(value / values![t] - 1)), 0)
+      const error = own.reduce((worst, value, t) => Math.max(worst, Math.abs(value / values![t]! - 1)), 0)
       expect({ group: g, completion: c, withinBound: error <= bound, error }).toMatchObject({ withinBound: true })
     }
   }
@@ -93,7 +93,7 @@ function expectSameLogProbs(found: Computed['logProbs'], expected: Computed['log
 function expectSameGradients(found: Computed['gradients'], expected: Computed['gradients'], bound: number): void {
   for (const [name, values] of expected) {
     const scale = values.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
-    const error = values.reduce((max, value, i) => Math.max(max, Math.abs(value - found.get(name)![i])), 0)
+    const error = values.reduce((max, value, i) => Math.max(max, Math.abs(value - found.get(name)![i]!)), 0)
     expect(scale).toBeGreaterThan(0)
     expect({ name, withinBound: error <= bound * scale, error, scale }).toMatchObject({ name, withinBound: true })
   }
@@ -165,7 +165,7 @@ describe('a packed batch', () => {
     const cotangents = randomCotangents(random, groups).map((own, g) => own.map((values, c) => (live(g, c) ? values : values.fill(0))))
     const kept = groups.flatMap((group, g) => {
       const selected = group.selected.filter((c) => live(g, c))
-      return selected.length > 0 ? [{ ...group, selected, completions: selected.map((c) => group.completions[c]) }] : []
+      return selected.length > 0 ? [{ ...group, selected, completions: selected.map((c) => group.completions[c]!) }] : []
     })
     expect(kept.length).toBe(3)
     const dropped = await compute(inOne(groups), cotangents, keep)

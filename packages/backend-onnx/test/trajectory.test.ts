@@ -14,9 +14,9 @@ describe('against the PyTorch peer on its tiny workload', () => {
     const groups = tinyGroups.filter(({ id }) => id in expected)
     const found = await policy.logProbs(tokenGroups(groups))
     for (const [g, { id }] of groups.entries()) {
-      for (const [c, values] of found[g].entries()) {
+      for (const [c, values] of found[g]!.entries()) {
         const score = values!.reduce((sum, value) => sum + value, 0) / values!.length
-        expect(Math.abs(score - expected[id].mean_logprob[c])).toBeLessThan(1e-4)
+        expect(Math.abs(score - expected[id]!.mean_logprob[c]!)).toBeLessThan(1e-4)
       }
     }
   }
@@ -30,7 +30,7 @@ describe('against the PyTorch peer on its tiny workload', () => {
     const policy = await model.open()
     const { steps, scores_end } = parity.losses[name]
     for (const [step, expected] of steps.entries()) {
-      const groups = Array.from({ length: 4 }, (_, i) => tinyGroups[(4 * step + i) % tinyGroups.length])
+      const groups = Array.from({ length: 4 }, (_, i) => tinyGroups[(4 * step + i) % tinyGroups.length]!)
       const needed = name === 'sft' ? groups.map((group) => group.completions.map((_, c) => c === group.reference)) : undefined
       const asked = tokenGroups(groups).map((group, g) => ({ ...group, needed: needed?.[g] }))
       const { loss } = await policy.forwardBackward(asked, peerObjective(name, groups))

@@ -13,7 +13,8 @@ export abstract class PipelineCommand extends Command {
   static override baseFlags = {
     config: Flags.string({
       char: 'c',
-      summary: 'The configuration; by default the nearest plumbline.config.yaml, .yml, .json, .js, .mjs or .cjs, from this folder upwards.',
+      summary:
+        'The configuration; by default the nearest plumbline.config.yaml, .yml, .json, .js, .cjs, .mjs or .ts, from this folder upwards.',
       helpValue: 'FILE',
     }),
     set: Flags.string({

@@ -11,7 +11,7 @@ async function refused(change: { config?: string; file?: readonly [name: string,
   const lines = stderr.trimEnd().split('\n')
   expect({ code, stdout, codes: lines.filter((line) => line.startsWith('PLUMB_')).length }).toEqual({ code: 2, stdout: '', codes: 1 })
   expect(existsSync(join(cwd, 'run', 'sft'))).toBe(false)
-  return lines[lines.length - 1].replaceAll(cwd, '.')
+  return lines[lines.length - 1]!.replaceAll(cwd, '.')
 }
 
 const question = (text: string, answer: string | undefined) => JSON.stringify({ question: text, answer })

@@ -49,7 +49,7 @@ it('gives the ids of the first records, and what is trained of them', async () =
   const [train] = await inspect(folder(), '--source', 'train', '-n', '2')
   const prompt = { text: '<s> What is 1 + 1?', ids: [1, 4, 5, 6, 7, 8], tokens: ['<s>', 'What', 'is', '1', '+', '1?'] }
   const end = { text: '2 </s>', ids: [9, 2], tokens: ['2', '</s>'] }
-  expect(train.records).toEqual([
+  expect(train!.records).toEqual([
     {
       source: 'train',
       id: 'a',
@@ -67,11 +67,11 @@ it('gives the ids of the first records, and what is trained of them', async () =
       completions: [{ tooLong: true, trained: false, reference: true, positive: true }, expect.objectContaining({ ids: [10, 2] })],
     }),
   ])
-  expect(train.counts).toEqual({
+  expect(train!.counts).toEqual({
     ...{ records: 3, conversations: 0, literal: 0, plain: 3, chains: 6, references: 3, empty: 1 },
     ...{ promptsTooLong: 0, dropped: 1, truncated: 0, repaired: 0, reshaped: 0, unended: 0 },
   })
-  expect(train.notices).toEqual([
+  expect(train!.notices).toEqual([
     "1 reference chain of data.train left out: longer than the model's context.",
     expect.stringMatching(/^The model has a chat template, which 5 reference chains of data.train are trained without/),
   ])
@@ -79,7 +79,7 @@ it('gives the ids of the first records, and what is trained of them', async () =
 
 it('puts plain questions through the chat template where the configuration says so', async () => {
   const [train] = await inspect(folder(), '--source', 'train', '-n', '1', '--set', 'prompt.chat=true')
-  expect(train.records[0]).toMatchObject({
+  expect(train!.records[0]).toMatchObject({
     rendered: '<s>What is 1 + 1? </s> ',
     completions: [{ ids: [9, 2], trained: true }, { ids: [10, 2] }],
   })

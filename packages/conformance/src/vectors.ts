@@ -30,6 +30,6 @@ export function referenceCases(): readonly ReferenceCase[] {
  */
 export function relativeError(actual: LossAndGradient, expected: ExpectedLoss): number {
   const scale = Math.max(...expected.grad.map(Math.abs)) || 1
-  const gradientErrors = expected.grad.map((g, c) => Math.abs(actual.gradient[c] - g) / scale)
+  const gradientErrors = expected.grad.map((g, c) => Math.abs(actual.gradient[c]! - g) / scale)
   return Math.max(Math.abs(actual.loss - expected.loss) / (Math.abs(expected.loss) || 1), ...gradientErrors)
 }

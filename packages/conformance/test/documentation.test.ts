@@ -22,6 +22,6 @@ it('docs/conformance.md explains every check, in the words of its contract, and 
   const page = readFileSync(join(root, 'docs/conformance.md'), 'utf8')
   const checks = [...lossChecks, ...labelerChecks, ...samplerChecks, ...backendChecks]
   const explained = [...page.matchAll(/^### `([^`]+)`\n\n(.+)$/gm)].map(([, id, contract]) => [id, contract])
-  const capital = (sentence: string) => sentence[0].toUpperCase() + sentence.slice(1)
+  const capital = (sentence: string) => sentence[0]!.toUpperCase() + sentence.slice(1)
   expect(explained).toEqual(checks.map(({ id, contract }) => [id, capital(contract)]))
 })

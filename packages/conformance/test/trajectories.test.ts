@@ -41,11 +41,11 @@ describe('the losses of the plugins, trained through core’s objective and the 
     const policy = await model.open()
     const reference = (await policy.logProbs(tokenGroups(tinyGroups))).map((group) => group.map(sum))
     const terms = [{ name, loss, weight: 1 }, ...(withSft ? [{ name: 'sft', loss: new ReferenceLikelihood(), weight: 1 }] : [])]
-    for (const [step, expected] of parity.losses[name].steps.entries()) {
+    for (const [step, expected] of parity.losses[name]!.steps.entries()) {
       const at = [0, 1, 2, 3].map((i) => (4 * step + i) % tinyGroups.length)
-      const groups = at.map((index) => labelled(tinyGroups[index], reference[index]))
+      const groups = at.map((index) => labelled(tinyGroups[index]!, reference[index]))
       const report = await policy.forwardBackward(
-        tokenGroups(at.map((index) => tinyGroups[index])),
+        tokenGroups(at.map((index) => tinyGroups[index]!)),
         createObjective({ losses: terms, groups }),
       )
       const { gradNorm } = await policy.optimStep(adamW)

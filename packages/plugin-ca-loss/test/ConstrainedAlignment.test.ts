@@ -6,7 +6,7 @@ describe.each(['none', 'detached', 'boundary'] as const)('constraint %s', (const
   it.each(['binary', 'ranked'] as const)('equals the reference vectors, %s feedback', (feedback) => {
     for (const group of referenceCases()) {
       const loss = new ConstrainedAlignment({ constraint, feedback, beta: group.beta })
-      expect(relativeError(lossAndGradient(loss, group), group.expected[`ca/${feedback}/${constraint}`])).toBeLessThan(1e-6)
+      expect(relativeError(lossAndGradient(loss, group), group.expected[`ca/${feedback}/${constraint}`]!)).toBeLessThan(1e-6)
     }
   })
 })
@@ -30,7 +30,7 @@ it('by hand: one right chain at −0.5, one wrong at −0.7 nats per token', () 
 })
 
 it('the boundary turns the sign at B, to which exp(β) bounds the perplexity', () => {
-  const slope = (wrong: number) => lossAndGradient(new ConstrainedAlignment({ beta: 0.15 }), group(wrong)).gradient[1]
+  const slope = (wrong: number) => lossAndGradient(new ConstrainedAlignment({ beta: 0.15 }), group(wrong)).gradient[1]!
   expect(slope(-0.66)).toBeLessThan(0)
   expect(Math.abs(slope(-0.65))).toBeLessThan(1e-7)
   expect(slope(-0.64)).toBeGreaterThan(0)

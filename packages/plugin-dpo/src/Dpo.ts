@@ -94,8 +94,8 @@ export class Dpo implements AlignmentLoss {
   metrics({ rewards, logProbs, referenceLogProbs }: GroupScores): Readonly<Record<string, number>> {
     const { betterIndex, worseIndex, count } = choosePairs(rewards, this.options.pairing)
     if (count === 0 || !referenceLogProbs) return {}
-    const reward = (c: number) => this.options.dpoBeta * (logProbs[c] - referenceLogProbs[c])
-    const mean = (f: (w: number, l: number) => number) => betterIndex.reduce((sum, w, n) => sum + f(w, worseIndex[n]), 0) / count
+    const reward = (c: number) => this.options.dpoBeta * (logProbs[c]! - referenceLogProbs[c]!)
+    const mean = (f: (w: number, l: number) => number) => betterIndex.reduce((sum, w, n) => sum + f(w, worseIndex[n]!), 0) / count
     return {
       'rewards/chosen': mean((w) => reward(w)),
       'rewards/rejected': mean((_, l) => reward(l)),

@@ -5,5 +5,5 @@ export function choosePairs(rewards: readonly number[], pairing: 'best-worst' | 
   if (pairing === 'all') return Pairs.ranked(rewards)
   const best = rewards.indexOf(Math.max(...rewards))
   const worst = rewards.indexOf(Math.min(...rewards))
-  return Pairs.of(rewards.length, rewards[best] > rewards[worst] ? [[best, worst]] : [])
+  return Pairs.of(rewards.length, rewards[best]! > rewards[worst]! ? [[best, worst]] : [])
 }

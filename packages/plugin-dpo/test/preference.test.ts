@@ -38,17 +38,17 @@ it('trains on a file of preference pairs: log 2 at the reference model, then eve
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Record<string, number>)
-  expect(metrics[0]['loss/dpo']).toBeCloseTo(Math.LN2, 6)
-  expect(metrics[0]['dpo/rewards/margins']).toBeCloseTo(0, 6)
+  expect(metrics[0]!['loss/dpo']).toBeCloseTo(Math.LN2, 6)
+  expect(metrics[0]!['dpo/rewards/margins']).toBeCloseTo(0, 6)
   expect(metrics.at(-1)!['loss/dpo']).toBeLessThan(0.3)
   expect(metrics.at(-1)!['dpo/rewards/accuracies']).toBeCloseTo(1, 6)
   expect(rows.map(({ name, accuracy }) => [name, accuracy])).toEqual([
     ['VFT', undefined],
     ['dpo', undefined],
   ])
-  expect(rows[1].assessmentAccuracy).toBe(1)
-  expect(rows[1].negativePerplexity! / rows[1].positivePerplexity!).toBeGreaterThan(
-    rows[0].negativePerplexity! / rows[0].positivePerplexity!,
+  expect(rows[1]!.assessmentAccuracy).toBe(1)
+  expect(rows[1]!.negativePerplexity! / rows[1]!.positivePerplexity!).toBeGreaterThan(
+    rows[0]!.negativePerplexity! / rows[0]!.positivePerplexity!,
   )
 })
 
@@ -59,5 +59,5 @@ it('changes nothing where chosen and rejected are the same text', async () => {
   expect(samples).toMatchObject({ given: 16, duplicate: 8 })
   expect(notices).toContain('In 8 of 8 questions of data.train the same text stands twice with different labels; the first counts.')
   expect(notices.join('\n')).toContain('no question gives dpo anything to compare; its training is skipped')
-  expect(rows[1].positivePerplexity).toBe(rows[0].positivePerplexity)
+  expect(rows[1]!.positivePerplexity).toBe(rows[0]!.positivePerplexity)
 })

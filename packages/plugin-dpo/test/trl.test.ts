@@ -26,7 +26,7 @@ it.each(cases.map((trl) => [trl.loss_type, trl.beta, trl.lengths.join(' and '), 
     const group = { k: 2, lengths, logProbs, referenceLogProbs, positive: [true, false], rewards: [1, 0], reference: [false, false] }
     const dpo = new Dpo({ lossType: trl.loss_type, dpoBeta, labelSmoothing: trl.label_smoothing })
     expect(relativeError(lossAndGradient(dpo, group), trl)).toBeLessThan(1e-6)
-    const metrics = dpo.metrics({ ...group, scores: logProbs.map((l, c) => l / lengths[c]) })
+    const metrics = dpo.metrics({ ...group, scores: logProbs.map((l, c) => l / lengths[c]!) })
     expect(Object.keys(metrics).sort()).toEqual(Object.keys(trl.metrics).sort())
     for (const [name, value] of Object.entries(trl.metrics)) expect(metrics[name]).toBeCloseTo(value, 10)
   },

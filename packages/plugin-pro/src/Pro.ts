@@ -36,11 +36,11 @@ export class Pro implements AlignmentLoss {
   loss({ scores, rewards }: ScoredGroup): tf.Scalar {
     const { constraint, beta, boundaryGradient } = this.options
     const pairs = Pairs.ranked(rewards) // (k, j) with r_k > r_j; ties give none
-    const d = pairs.betterIndex.map((k, n) => rewards[k] - rewards[pairs.worseIndex[n]]) // d_kj = 1 / T_k^j
+    const d = pairs.betterIndex.map((k, n) => rewards[k]! - rewards[pairs.worseIndex[n]!]!) // d_kj = 1 / T_k^j
     const widest = rewards.map((r_k) => r_k - Math.min(...rewards))
     const s_k = pairs.better(scores) // [pairs]
     const s_j = pairs.worse(scores) //  [pairs]
-    const pull = pairs.betterIndex.map((k) => -widest[k]) // −d_kk = −max_j d_kj
+    const pull = pairs.betterIndex.map((k) => -widest[k]!) // −d_kk = −max_j d_kj
     switch (constraint) {
       case 'none':
         return sumOfLogOnePlusSumExp(pairs.betterIndex, combination([s_j, d], [s_k, pull])) // Eq. 7, each numerator divided out

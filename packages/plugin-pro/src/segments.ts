@@ -10,7 +10,7 @@ export function sumOfLogOnePlusSumExp(segment: readonly number[], ...exponents: 
   const operation = tf.customGrad((...args) => {
     const values = (args.slice(0, exponents.length) as tf.Tensor1D[]).map((t) => Float64Array.from(valuesOf(t))) // the last argument saves tensors
     const each = (visit: (k: number, e: number) => void) => {
-      for (const data of values) data.forEach((e, n) => visit(segment[n], e))
+      for (const data of values) data.forEach((e, n) => visit(segment[n]!, e))
     }
     const peak = new Map(segment.map((k) => [k, 0]))
     each((k, e) => peak.set(k, Math.max(peak.get(k)!, e)))
@@ -24,8 +24,8 @@ export function sumOfLogOnePlusSumExp(segment: readonly number[], ...exponents: 
     let value = 0
     for (const [k, above] of rest) value += peak.get(k)! + above
     const gradFunc = (dy: tf.Tensor) => {
-      const scale = valuesOf(dy)[0]
-      return values.map((data) => doubles(data.map((e, n) => scale * Math.exp(e - peak.get(segment[n])! - rest.get(segment[n])!))))
+      const scale = valuesOf(dy)[0]!
+      return values.map((data) => doubles(data.map((e, n) => scale * Math.exp(e - peak.get(segment[n]!)! - rest.get(segment[n]!)!))))
     }
     return { value: tf.scalar(value), gradFunc: gradFunc }
   })

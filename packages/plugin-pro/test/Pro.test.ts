@@ -5,7 +5,7 @@ import { Pro } from '../src'
 it.each(['none', 'detached', 'boundary'] as const)('equals the reference vectors, constraint %s', (constraint) => {
   for (const group of referenceCases()) {
     const loss = new Pro({ constraint, beta: group.beta })
-    expect(relativeError(lossAndGradient(loss, group), group.expected[`pro/${constraint}`])).toBeLessThan(1e-6)
+    expect(relativeError(lossAndGradient(loss, group), group.expected[`pro/${constraint}`]!)).toBeLessThan(1e-6)
   }
 })
 
@@ -22,7 +22,7 @@ it('reads differences of rewards only', () => {
   const { loss, gradient } = lossAndGradient(new Pro(), group([3, 1, 2, 0]))
   const moved = lossAndGradient(new Pro(), group([1003, 1001, 1002, 1000]))
   expect(moved.loss).toBeCloseTo(loss, 6)
-  moved.gradient.forEach((g, c) => expect(g).toBeCloseTo(gradient[c], 6))
+  moved.gradient.forEach((g, c) => expect(g).toBeCloseTo(gradient[c]!, 6))
 })
 
 it.each([1e-30, 1e-6, 1e6, 1e30])('is finite, and right in the limit, for rewards of scale %d', (scale) => {
@@ -46,7 +46,7 @@ it('of two levels with one candidate each is the logistic loss of the scaled dif
 it('leaves candidates tied with k out of its sum', () => {
   // by hand: k = 0 and k = 1 each against candidate 2 alone, with d = 2; candidate 2 has none below
   const s = [-0.4, -1.1, -0.7]
-  const expected = [0, 1].reduce((sum, k) => sum + Math.log1p(Math.exp(2 * (s[2] - s[k]))), 0)
+  const expected = [0, 1].reduce((sum, k) => sum + Math.log1p(Math.exp(2 * (s[2]! - s[k]!))), 0)
   expect(lossAndGradient(new Pro(), group([3, 3, 1], s)).loss).toBeCloseTo(expected, 6)
 })
 

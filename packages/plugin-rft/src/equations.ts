@@ -30,7 +30,7 @@ function annotationsOf(chain: string): string[] {
 
 function annotated(inside: string): Equation {
   const sides = splitAtEquals(tokenize(inside))
-  return { text: inside.replaceAll(' ', ''), holds: sides.length > 1 && sides.slice(1).every((side) => agree(sides[0], side)) }
+  return { text: inside.replaceAll(' ', ''), holds: sides.length > 1 && sides.slice(1).every((side) => agree(sides[0]!, side)) }
 }
 
 /** Every `=` between arithmetic with at least one operation, and a value. */
@@ -42,7 +42,7 @@ function plainEquations(tokens: readonly Token[]): Equation[] {
     if (!left || !right || !evaluateExpression(left) || !evaluateExpression(right)) return []
     if (left.filter(({ kind }) => kind === 'number').length < 2) return []
     if (lacksOperand(tokens, at - left.length)) return []
-    return [{ text: [...left, tokens[at], ...right].map(({ source }) => source.replace(/\s/g, '')).join(''), holds: agree(left, right) }]
+    return [{ text: [...left, tokens[at]!, ...right].map(({ source }) => source.replace(/\s/g, '')).join(''), holds: agree(left, right) }]
   })
 }
 
@@ -70,8 +70,8 @@ function longest(run: readonly Token[], part: (run: readonly Token[], n: number)
 function lacksOperand(tokens: readonly Token[], start: number): boolean {
   const before = tokens[start - 1]
   if (before?.kind === 'operator' && '+-*/^'.includes(before.text)) return true
-  if (before?.kind === 'number' && tokens[start].text === '(') return true // 2(3 + 4)
-  return '+-'.includes(tokens[start].text) && before?.kind === 'other'
+  if (before?.kind === 'number' && tokens[start]!.text === '(') return true // 2(3 + 4)
+  return '+-'.includes(tokens[start]!.text) && before?.kind === 'other'
 }
 
 function splitAtEquals(tokens: readonly Token[]): Token[][] {

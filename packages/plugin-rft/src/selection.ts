@@ -26,12 +26,12 @@ export type SelectionCounts = {
  */
 export function selectChains(candidates: readonly CandidateRecord[]): ChainSelection {
   const sampled = candidates.flatMap(({ reference }, c) => (reference ? [] : [c]))
-  const right = sampled.filter((c) => candidates[c].positive)
-  const sound = right.filter((c) => equationsOf(candidates[c].text).every(({ holds }) => holds))
+  const right = sampled.filter((c) => candidates[c]!.positive)
+  const sound = right.filter((c) => equationsOf(candidates[c]!.text).every(({ holds }) => holds))
 
   const kept = new Map<string, number>() // by the equations, in order of first appearance
   for (const c of sound) {
-    const key = equationKey(candidates[c].text)
+    const key = equationKey(candidates[c]!.text)
     const rival = kept.get(key)
     if (rival === undefined || spread(c, rival) > spread(rival, rival)) kept.set(key, c)
   }
@@ -39,7 +39,7 @@ export function selectChains(candidates: readonly CandidateRecord[]): ChainSelec
   /** Σ of the edit distances from c to the kept chains, the disputed one left out. */
   function spread(c: number, disputed: number): number {
     return [...kept.values()].reduce(
-      (sum, other) => (other === disputed ? sum : sum + distance(candidates[c].text, candidates[other].text)),
+      (sum, other) => (other === disputed ? sum : sum + distance(candidates[c]!.text, candidates[other]!.text)),
       0,
     )
   }

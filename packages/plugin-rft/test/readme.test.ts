@@ -4,7 +4,7 @@ import { equationsOf, selectChains } from '../src'
 
 it('the README’s expressions have the values that stand behind them', () => {
   const page = readFileSync(join(__dirname, '../README.md'), 'utf8')
-  const [, block] = /^```ts\nimport .*\n\n([\s\S]*?)^```$/m.exec(page)!
+  const block = /^```ts\nimport .*\n\n([\s\S]*?)^```$/m.exec(page)![1]!
   const lines = [...block.matchAll(/([\s\S]*?) \/\/ (.+)\n/g)]
   expect(lines).toHaveLength(2)
   for (const [, expression, value] of lines) {

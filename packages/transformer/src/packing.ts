@@ -85,8 +85,8 @@ export function packGroups(groups: readonly PackedGroup[]): PackedBatch {
   }
   if (completionRows === 0) {
     // Only one-token completions: one row that nothing reads.
-    tokens[promptRows] = groups[0].prompt[0]
-    positions[promptRows] = groups[0].prompt.length
+    tokens[promptRows] = groups[0]!.prompt[0]!
+    positions[promptRows] = groups[0]!.prompt.length
     completionSlots[0] = promptRows
   }
   return {

@@ -141,17 +141,17 @@ async function readExactly(file: FileHandle, target: Uint8Array, position: numbe
 /** bfloat16 is the upper half of a float32. */
 function widenBFloat16(from: Uint16Array, to: Float32Array): void {
   const bits = new Uint32Array(to.buffer, to.byteOffset, to.length)
-  for (let i = 0; i < from.length; i++) bits[i] = from[i] << 16
+  for (let i = 0; i < from.length; i++) bits[i] = from[i]! << 16
 }
 
 /** IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits; exact in float32. */
 function widenFloat16(from: Uint16Array, to: Float32Array): void {
   for (let i = 0; i < from.length; i++) {
-    const exponent = (from[i] >> 10) & 31
-    const fraction = from[i] & 1023
+    const exponent = (from[i]! >> 10) & 31
+    const fraction = from[i]! & 1023
     const magnitude =
       exponent === 0 ? fraction * 2 ** -24 : exponent === 31 ? (fraction ? NaN : Infinity) : (1024 + fraction) * 2 ** (exponent - 25)
-    to[i] = from[i] & 0x8000 ? -magnitude : magnitude
+    to[i] = from[i]! & 0x8000 ? -magnitude : magnitude
   }
 }
 

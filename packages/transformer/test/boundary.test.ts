@@ -97,9 +97,9 @@ describe('encodePair', () => {
       ['gre', 'en cafe\u0301'],
       ['cafe', '\u0301 au lait'],
     ]) {
-      const found = pair(tokenizer, prompt, completion)
-      expect(tokenizer.decode([...found.prompt, ...found.completion]).normalize('NFC')).toBe((prompt + completion).normalize('NFC'))
-      expect(found.prompt).toEqual(tokenizer.encode(prompt, { addSpecial: true }))
+      const found = pair(tokenizer, prompt!, completion!)
+      expect(tokenizer.decode([...found.prompt, ...found.completion]).normalize('NFC')).toBe((prompt! + completion!).normalize('NFC'))
+      expect(found.prompt).toEqual(tokenizer.encode(prompt!, { addSpecial: true }))
     }
   })
 

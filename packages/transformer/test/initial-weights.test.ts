@@ -67,7 +67,7 @@ describe('initialWeights', () => {
   it('draws independent neighbours', () => {
     const { data } = weights.get('lm_head.weight')!
     let product = 0
-    for (let i = 1; i < data.length; i++) product += data[i] * data[i - 1]
+    for (let i = 1; i < data.length; i++) product += data[i]! * data[i - 1]!
     expect(Math.abs(product / data.length / 0.05 ** 2)).toBeLessThan(5 / Math.sqrt(data.length))
   })
 })

@@ -16,12 +16,12 @@ describe('planMicroBatches', () => {
     const batches = planMicroBatches(selectGroups(groups, model), budget)
     for (const part of batches.flatMap(({ parts }) => parts)) {
       const rows = part.reduce((sum, group) => sum + packedRows(group), 0)
-      const alone = part.length === 1 && part[0].completions.length === 1
+      const alone = part.length === 1 && part[0]!.completions.length === 1
       expect(alone || rows <= budget).toBe(true)
       for (const { group, selected, completions, prompt } of part) {
-        expect(prompt).toBe(groups[group].prompt)
+        expect(prompt).toBe(groups[group]!.prompt)
         for (const [i, c] of selected.entries()) {
-          expect(completions[i]).toBe(groups[group].completions[c])
+          expect(completions[i]).toBe(groups[group]!.completions[c])
           found.set(`${group}/${c}`, (found.get(`${group}/${c}`) ?? 0) + 1)
         }
       }
@@ -55,18 +55,18 @@ describe('planMicroBatches', () => {
 
 describe('packed log-probs and cotangents', () => {
   it('go to the completions they are of, and come back', () => {
-    const [{ parts }] = planMicroBatches(selectGroups(groups, model), 10_000)
-    const count = parts[0].flatMap(({ completions }) => completions.flat()).length
+    const part = planMicroBatches(selectGroups(groups, model), 10_000)[0]!.parts[0]!
+    const count = part.flatMap(({ completions }) => completions.flat()).length
     const packed = Float32Array.from({ length: count }, (_, i) => i)
     const results = groups.map(({ completions }): (Float32Array | undefined)[] => completions.map(() => undefined))
-    splitLogProbs(parts[0], packed, results)
+    splitLogProbs(part, packed, results)
     for (const [g, { completions, needed }] of groups.entries()) {
-      expect(results[g].map((values) => values?.length)).toEqual(
+      expect(results[g]!.map((values) => values?.length)).toEqual(
         completions.map(({ length }, c) => (needed?.[c] === false ? undefined : length)),
       )
     }
     const cotangents = new Map(results.map((values, g) => [g, values.map((own) => own ?? 0)]))
-    expect(spreadCotangents(parts[0], cotangents)).toEqual(packed)
+    expect(spreadCotangents(part, cotangents)).toEqual(packed)
   })
 
   it('spread one number over all tokens of a completion, and refuse a wrong count', () => {

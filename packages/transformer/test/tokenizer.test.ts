@@ -75,8 +75,8 @@ describe('loadTokenizer', () => {
       await write(join(folder, 'same'), { 'tokenizer.json': JSON.stringify(json, null, 3) })
       await write(join(folder, 'other'), { 'tokenizer.json': json, 'tokenizer_config.json': { eos_token: '</s>' } })
       const [a, same, other] = await Promise.all(['.', 'same', 'other'].map((name) => loadTokenizer(join(folder, name))))
-      expect(same.fingerprint).toBe(a.fingerprint)
-      expect(other.fingerprint).not.toBe(a.fingerprint)
+      expect(same!.fingerprint).toBe(a!.fingerprint)
+      expect(other!.fingerprint).not.toBe(a!.fingerprint)
     })
   })
 

@@ -44,7 +44,7 @@ describe.each(Object.entries(expected))("TRL's tokens with %s", (name, { eos, bo
   const show = (id: number | null) => (id === null ? '' : tokenizer.decode([id], { special: true }))
   const fill = (text: string) => text.replaceAll('{eos}', show(eos)).replaceAll('{bos}', show(bos))
   const conversation = (n: number) => {
-    const { prompt, answer } = records.chat[n]
+    const { prompt, answer } = records.chat[n]!
     const messages = prompt.map(([role, content]) => ({ role, content: fill(content) }))
     return { messages, answer: fill(answer), record: { id: `chat-${n}`, prompt: '', messages, candidates: [] } satisfies GroupRecord }
   }
@@ -55,7 +55,7 @@ describe.each(Object.entries(expected))("TRL's tokens with %s", (name, { eos, bo
   })
 
   if (literal.length > 0) {
-    it.each(literal.map((tokens, n) => ({ n, pair: records.literal[n], ...tokens })))(
+    it.each(literal.map((tokens, n) => ({ n, pair: records.literal[n]!, ...tokens })))(
       'literal $n: $pair',
       ({ pair: [prompt, completion], mismatch, ...tokens }) => {
         const encoder = encoderOf(tokenizer)

@@ -99,7 +99,7 @@ export class DecodingBatch {
     const last = this.rows.length - 1
     if (index < last) {
       this.own.move(last, index)
-      this.rows[index] = this.rows[last]
+      this.rows[index] = this.rows[last]!
     }
     this.rows.pop()
     this.changed = true
@@ -180,11 +180,11 @@ export class DecodingBatch {
     const live = new Set(this.rows.map(({ prompt }) => prompt))
     const newcomers = [...live].filter((prompt) => !placed.includes(prompt))
     for (let place = 0; place < placed.length; place++) {
-      if (live.has(placed[place])) continue
+      if (live.has(placed[place]!)) continue
       const newcomer = newcomers.shift()
       if (newcomer) placed[place] = newcomer
       else {
-        while (placed.length > place && !live.has(placed[placed.length - 1])) placed.pop()
+        while (placed.length > place && !live.has(placed[placed.length - 1]!)) placed.pop()
         if (placed.length > place) placed[place] = placed.pop()!
       }
     }

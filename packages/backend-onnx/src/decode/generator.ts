@@ -120,7 +120,7 @@ export class Generator {
       for (;;) {
         let prompt = open.find((one) => one.waiting.length > 0 && batch.active(one) < cells)
         if (!prompt) {
-          for (let i = open.length - 1; i >= 0; i--) if (open[i].waiting.length === 0 && batch.active(open[i]) === 0) open.splice(i, 1)
+          for (let i = open.length - 1; i >= 0; i--) if (open[i]!.waiting.length === 0 && batch.active(open[i]!) === 0) open.splice(i, 1)
           if (open.length >= maxPrompts) return undefined
           if (ready.length === 0) {
             const next = queue.shift()
@@ -153,7 +153,7 @@ export class Generator {
       }
       checkAborted?.()
       const tokens = new Int32Array(batch.height)
-      for (const [index, { completion }] of batch.rows.entries()) tokens[index] = completion.tokens[completion.tokens.length - 1]
+      for (const [index, { completion }] of batch.rows.entries()) tokens[index] = completion.tokens[completion.tokens.length - 1]!
       const { logits, entries } = outputs(batch.height)
       const feeds = { ...constants, ...this.fed, ...batch.feeds(), x: embed(weights, tokens) }
       await this.stepSession.run(feeds, { logits, entries })
@@ -164,7 +164,7 @@ export class Generator {
       const ended: number[] = []
       for (let index = 0; index < count; index++) {
         const row = logits.data.subarray(index * config.vocabSize, (index + 1) * config.vocabSize)
-        const { completion } = batch.rows[index]
+        const { completion } = batch.rows[index]!
         onLogits?.(completion, row)
         const done = completion.next(row)
         if (!done) continue

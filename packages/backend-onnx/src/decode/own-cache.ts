@@ -56,10 +56,10 @@ export class OwnCache {
     const { layers, kvHeads, headDim } = this.config
     let from = row * layers * 2 * kvHeads * headDim
     for (let layer = 0; layer < layers; layer++) {
-      for (const cache of [this.keys[layer], this.values[layer]]) {
+      for (const cache of [this.keys[layer]!, this.values[layer]!]) {
         for (let head = 0; head < kvHeads; head++) {
           const to = ((row * kvHeads + head) * this.slots + index) * headDim
-          for (let i = 0; i < headDim; i++) cache[to + i] = entries[from + i]
+          for (let i = 0; i < headDim; i++) cache[to + i] = entries[from + i]!
           from += headDim
         }
       }

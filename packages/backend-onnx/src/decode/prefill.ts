@@ -5,6 +5,7 @@ import { FEWEST_ROWS, MASKED, type PrefilledPrompt } from './batch'
 import { padded } from './prompt-cache'
 import type { HostWeights } from './weights'
 import { int64 } from '../runtime/tensors'
+import { tensorNamed } from '../runtime/tensor-named'
 
 /** A prompt and the candidates asked for. */
 export interface PromptRequest {
@@ -32,13 +33,14 @@ export async function prefill(
     dims[`values_${layer}`] = [size, kvHeads, width, headDim]
   }
   const { parts, give } = memory.take(Object.values(dims).map(elements))
-  const outputs = Object.fromEntries(Object.entries(dims).map(([name, one], i) => [name, { data: parts[i], dims: one }]))
+  const outputs = Object.fromEntries(Object.entries(dims).map(([name, one], i) => [name, { data: parts[i]!, dims: one }]))
   await session.run({ ...Object.fromEntries(weights), ...constants, ...feeds, x: embed(weights, ids) }, outputs)
   const part = (name: string, index: number) => {
-    const { data } = outputs[name]
+    const { data } = tensorNamed(outputs, name)
     const length = data.length / size
     return data.subarray(index * length, (index + 1) * length)
   }
+  const logits = tensorNamed(outputs, 'logits')
   let held = size
   const giveUp = () => {
     if (--held === 0) give()
@@ -52,7 +54,7 @@ export async function prefill(
       keys: layers.map((layer) => part(`keys_${layer}`, index)),
       values: layers.map((layer) => part(`values_${layer}`, index)),
     },
-    logits: outputs.logits.data.subarray(index * vocabSize, (index + 1) * vocabSize),
+    logits: logits.data.subarray(index * vocabSize, (index + 1) * vocabSize),
     waiting: [...candidates],
   }))
 }
@@ -71,14 +73,14 @@ export function prefillFeeds(
   // A product of one row is computed in another order than the same row among others: one prompt is asked for twice.
   const asked = Array.from({ length: Math.max(FEWEST_ROWS, size) }, (_, index) => Math.min(index, size - 1))
   const lastMask = new Float32Array(asked.length * width).fill(MASKED)
-  for (const [row, index] of asked.entries()) lastMask.fill(0, row * width, row * width + lengths[index])
+  for (const [row, index] of asked.entries()) lastMask.fill(0, row * width, row * width + lengths[index]!)
   const positions = Array.from(ids, (_, row) => Math.min(row % width, config.maxPositions - 1))
   const feeds = {
     positions: int64(positions, [positions.length, 1]),
     causal: { data: causalMask(width), dims: [width, width] },
-    last: int64(asked.map((index) => index * width + lengths[index] - 1)),
+    last: int64(asked.map((index) => index * width + lengths[index]! - 1)),
     last_positions: int64(
-      asked.map((index) => lengths[index] - 1),
+      asked.map((index) => lengths[index]! - 1),
       [asked.length, 1],
     ),
     last_mask: { data: lastMask, dims: [asked.length, 1, 1, width] },
@@ -92,7 +94,7 @@ export function prefillFeeds(
 export function embed(weights: HostWeights, ids: Int32Array): HostTensor {
   const { data, dims } = weights.get(EMBEDDING)!
   const table = data as Float32Array
-  const width = dims[1]
+  const width = dims[1]!
   const rows = new Float32Array(ids.length * width)
   for (const [row, id] of ids.entries()) rows.set(table.subarray(id * width, (id + 1) * width), row * width)
   return { data: rows, dims: [ids.length, width] }

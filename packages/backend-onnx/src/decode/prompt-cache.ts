@@ -65,10 +65,10 @@ export class PromptCache {
     const stood = new Map(this.places.map((prompt, place) => [prompt, place]))
     // In a layout that is no wider everything moves towards the beginning: from first to last, nothing is overwritten before it has moved.
     const inPlace = this.width <= before || !prompts.some((prompt) => stood.has(prompt))
-    const fits = size <= this.keys[0].length && inPlace
+    const fits = size <= this.keys[0]!.length && inPlace
     for (let layer = 0; layer < layers; layer++) {
-      const keys = fits ? this.keys[layer] : new Float32Array(size)
-      const values = fits ? this.values[layer] : new Float32Array(size)
+      const keys = fits ? this.keys[layer]! : new Float32Array(size)
+      const values = fits ? this.values[layer]! : new Float32Array(size)
       for (const [place, prompt] of prompts.entries()) {
         const from = stood.get(prompt)
         if (fits && from === place && this.width === before) continue
@@ -99,8 +99,8 @@ export class PromptCache {
 
   private slots(layer: number, place: number, width: number): [Slot, Slot] {
     return [
-      { data: this.keys[layer], place, width },
-      { data: this.values[layer], place, width },
+      { data: this.keys[layer]!, place, width },
+      { data: this.values[layer]!, place, width },
     ]
   }
 
@@ -125,7 +125,7 @@ function entrySlots({ entries }: CachedPrompt, layer: number): [Slot, Slot] {
   if (!entries) throw new Error('A prompt whose keys and values were given up needs a place in the cache')
   const { stride } = entries
   return [
-    { data: entries.keys[layer], place: 0, width: stride },
-    { data: entries.values[layer], place: 0, width: stride },
+    { data: entries.keys[layer]!, place: 0, width: stride },
+    { data: entries.values[layer]!, place: 0, width: stride },
   ]
 }

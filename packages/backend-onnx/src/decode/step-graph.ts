@@ -76,8 +76,8 @@ function cachedAttention(graph: Graph, config: ModelConfig, layer: number, q: Va
   const probabilities = graph.node('Softmax', [graph.node('Add', [scores, graph.input('mask')])], { attributes: { axis: -1 } })
   const [ofPrompt, ofOwn, ofSelf] = graph.nodes('Split', [probabilities, graph.input('parts', 'int64')], 3, { attributes: { axis: -1 } })
 
-  const fromPrompt = withPrompts(ofPrompt, graph.input(`prompt_values_${layer}`), 'prompt_values')
-  const fromOwn = withOwn(ofOwn, `own_values_${layer}`, false)
+  const fromPrompt = withPrompts(ofPrompt!, graph.input(`prompt_values_${layer}`), 'prompt_values')
+  const fromOwn = withOwn(ofOwn!, `own_values_${layer}`, false)
   const fromSelf = graph.node('Mul', [ofSelf, value])
   const attended = graph.node('Add', [graph.node('Add', [fromPrompt, fromOwn]), fromSelf])
   return reshape(attended, graph.ints(-1, heads * headDim))

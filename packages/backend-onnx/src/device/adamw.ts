@@ -6,6 +6,7 @@ import type { HostTensor } from '../runtime/session'
 import type { DeviceMemory } from './memory'
 import type { DeviceParameters } from './parameters'
 import { DeviceSession } from './session'
+import { tensorNamed } from '../runtime/tensor-named'
 
 /** Parameters of one run: more would hold more old and new tensors side by side, fewer would cost more calls. */
 const PER_RUN = 8
@@ -52,8 +53,9 @@ export class DeviceAdamW {
       const session = await cached(this.norms, names.length, () => DeviceSession.create(normGraph(names.length), []))
       const feeds: Record<string, Tensor> = {}
       for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await this.parameters.gradient(name)).native
-      const { squares } = (await session.run(feeds)).host
-      for (const [i, name] of names.entries()) result.set(name, (squares.data as Float32Array)[i])
+      const { host } = await session.run(feeds)
+      const squares = tensorNamed(host, 'squares').data as Float32Array
+      for (const [i, name] of names.entries()) result.set(name, squares[i]!)
     }
     return result
   }
@@ -86,14 +88,12 @@ export class DeviceAdamW {
     })
     const { resident } = await session.run(feeds)
     for (const [i, name] of names.entries()) {
-      const [weight, mean, variance] = PARTS.map((part) => memory.hold(resident[`new_${part}_${i}`]))
-      parameters.setWeight(name, weight)
-      parameters.setMoments(name, { mean, variance })
+      const held = (part: string) => memory.hold(tensorNamed(resident, `new_${part}_${i}`))
+      parameters.setWeight(name, held('weight'))
+      parameters.setMoments(name, { mean: held('mean'), variance: held('variance') })
     }
   }
 }
-
-const PARTS = ['weight', 'mean', 'variance'] as const
 
 /** gradient_i → squares [count]: Σ gradient_i², row by row first, so that the sums of float32 stay short. */
 function normGraph(count: number): Emitted {
@@ -109,13 +109,19 @@ function normGraph(count: number): Emitted {
 /** AdamW (arXiv:1711.05101, algorithm 2) as PyTorch's fused implementation does it; the same formula as `adamw-kernel.ts`. */
 function updateGraph(count: number): Emitted {
   const graph = new Graph('webgpu')
-  const [clip, keep1, beta2, keep2, stepSize, unbias, epsilon] = [
-    'clip', 'keep1', 'beta2', 'keep2', 'step_size', 'unbias', 'epsilon',
-  ].map((name) => graph.input(name)) // prettier-ignore
+  const clip = graph.input('clip')
+  const keep1 = graph.input('keep1')
+  const beta2 = graph.input('beta2')
+  const keep2 = graph.input('keep2')
+  const stepSize = graph.input('step_size')
+  const unbias = graph.input('unbias')
+  const epsilon = graph.input('epsilon')
   const op = (name: string, ...inputs: Value[]) => graph.node(name, inputs)
   const outputs: Record<string, Value> = {}
   for (let i = 0; i < count; i++) {
-    const [weight, mean, variance] = PARTS.map((part) => graph.input(`${part}_${i}`))
+    const weight = graph.input(`weight_${i}`)
+    const mean = graph.input(`mean_${i}`)
+    const variance = graph.input(`variance_${i}`)
     const g = op('Mul', graph.input(`gradient_${i}`), clip)
     const m = op('Add', mean, op('Mul', op('Sub', g, mean), keep1))
     const v = op('Add', op('Mul', variance, beta2), op('Mul', op('Mul', g, g), keep2))

@@ -43,10 +43,10 @@ export function choiceGraph(vocabulary: number, { random, topK, nucleus }: Choic
   if (size < vocabulary || nucleus) {
     const [sorted] = graph.nodes('TopK', [logits, graph.ints(size)], 2, { attributes: { axis: -1 }, label: 'sorted' })
     const border = nucleus
-      ? graph.node('GatherElements', [sorted, toIndex(graph, search(graph, weightOf(sorted), size, graph.input('top_p'), 'Less'))], {
+      ? graph.node('GatherElements', [sorted, toIndex(graph, search(graph, weightOf(sorted!), size, graph.input('top_p'), 'Less'))], {
           attributes: { axis: 1 },
         })
-      : column(graph, sorted, size - 1)
+      : column(graph, sorted!, size - 1)
     running = where(graph, atLeast(graph, logits, border), weights, 0)
   }
   return choose(running, graph.input('uniforms'))

@@ -4,6 +4,7 @@ import type { Completion } from '@plumbline/transformer'
 import type { HostTensor } from '../runtime/session'
 import { choiceGraph, type ChoiceKind } from './choice-graph'
 import { DeviceSession } from './session'
+import { tensorNamed } from '../runtime/tensor-named'
 
 /** A completion whose next token is to be chosen, and the row of its logits. */
 export interface Choice {
@@ -41,11 +42,11 @@ export class DeviceChooser {
       inverse_temperature: { data: Float32Array.of(1 / (sampling.temperature || 1)), dims: [1] },
       top_p: { data: Float32Array.of(sampling.topP ?? 1), dims: [1] },
     })
-    for (const [index, total] of (host.totals.data as Float32Array).entries()) {
+    for (const [index, total] of (tensorNamed(host, 'totals').data as Float32Array).entries()) {
       // The largest logit adds 1. Comparing this way round, NaN is refused as well.
-      if (!(total >= 1 && total < Infinity)) throw choices[index].completion.nonFiniteLogits()
+      if (!(total >= 1 && total < Infinity)) throw choices[index]!.completion.nonFiniteLogits()
     }
-    return [...(host.tokens.data as Float32Array)]
+    return [...(tensorNamed(host, 'tokens').data as Float32Array)]
   }
 
   async release(): Promise<void> {

@@ -22,7 +22,7 @@ export function deviceFeeds(batch: PackedBatch, vocabSize: number, cotangents?: 
       `this engine counts to ${MOST_CELLS}. Expected a smaller backend.microBatchTokens.`
     throw new PlumbError('PLUMB_BATCH_TOO_LARGE', message)
   }
-  const cells = batch.scoredRows.map((row, i) => row * vocabSize + batch.scoredIds[i])
+  const cells = batch.scoredRows.map((row, i) => row * vocabSize + batch.scoredIds[i]!)
   return { scored_cells: int32(cells), ...(cotangents && { ...cotangentFeeds(batch, cells, cotangents), ...tableFeeds(batch.tokens) }) }
 }
 
@@ -30,8 +30,8 @@ function cotangentFeeds(batch: PackedBatch, cells: Int32Array, cotangents: Float
   const rows = new Float64Array(batch.tailRows)
   const sums = new Map<number, number>()
   for (const [i, cell] of cells.entries()) {
-    rows[batch.scoredRows[i]] -= cotangents[i]
-    sums.set(cell, (sums.get(cell) ?? 0) + cotangents[i])
+    rows[batch.scoredRows[i]!]! -= cotangents[i]!
+    sums.set(cell, (sums.get(cell) ?? 0) + cotangents[i]!)
   }
   return {
     negative_row_cotangents: { data: Float32Array.from(rows), dims: [rows.length, 1] },

@@ -14,6 +14,7 @@ import { DeviceRopeTables } from './rope-tables'
 import { DeviceSession } from './session'
 import { deviceStepGraph, relayoutGraph } from './step-graph'
 import { Wave, type WavePrompt } from './wave'
+import { tensorNamed } from '../runtime/tensor-named'
 
 /** The logits are not to be seen: they stay on the device. */
 type DeviceRunOptions = Omit<RunOptions, 'onLogits'>
@@ -78,16 +79,17 @@ export class DeviceGenerator {
     const { config } = this.model
     checkAborted?.()
     const { width, ids, feeds } = prefillFeeds(config, requests)
-    const { logits, ...prefilled } = (await this.sessions.prefill.run({ ...resident, ...feeds, ids: { data: ids, dims: [ids.length] } }))
-      .resident
+    const { resident: outputs } = await this.sessions.prefill.run({ ...resident, ...feeds, ids: { data: ids, dims: [ids.length] } })
+    const logits = tensorNamed(outputs, 'logits')
+    const prefilled = Object.entries(outputs).filter(([name]) => name !== 'logits')
     // Held from here on, so that they are counted, and freed when the first choice fails too.
-    const caches = Object.fromEntries(Object.entries(prefilled).map(([name, tensor]) => [name, this.memory.hold(tensor)]))
+    const caches = Object.fromEntries(prefilled.map(([name, tensor]) => [name, this.memory.hold(tensor)]))
     /** Gives each completion its next token; returns those that have ended with it. */
     const advance = async (from: DeviceTensor['native'], choices: readonly Choice[]): Promise<ReadonlySet<Completion>> => {
       const tokens = await this.choose(from, choices, rules.sampling)
       const ended = new Set<Completion>()
       for (const [index, { completion }] of choices.entries()) {
-        const done = completion.take(tokens[index])
+        const done = completion.take(tokens[index]!)
         if (!done) continue
         onGeneration(done)
         ended.add(completion)
@@ -104,7 +106,7 @@ export class DeviceGenerator {
     })
     const prompts = requests.map(({ prompt }, g): WavePrompt => ({
       length: prompt.length,
-      cells: begun[g].map((completion) => (first.has(completion) ? undefined : { completion })),
+      cells: begun[g]!.map((completion) => (first.has(completion) ? undefined : { completion })),
     }))
     const wave = new Wave(config, this.memory, this.sessions.relayout, prompts, width)
     try {
@@ -115,7 +117,7 @@ export class DeviceGenerator {
         wave.took(out)
         const rows = wave.rows()
         const ended = await advance(
-          out.logits,
+          tensorNamed(out, 'logits'),
           rows.map(({ row, cell: { completion } }) => ({ row, completion })),
         )
         for (const { cell, end } of rows) if (ended.has(cell.completion)) end()

@@ -14,15 +14,15 @@ export class DeviceLog {
 
   read(line: string): void {
     // https://github.com/KhronosGroup/Vulkan-Loader/blob/main/docs/LoaderDebugging.md
-    const opened = /Using "(.+)" with driver: "/.exec(line)
-    if (opened) this.adapter = opened[1]
-    const manifest = /Found ICD manifest file (.+), version/.exec(line)
-    if (manifest && !this.manifests.includes(manifest[1])) this.manifests.push(manifest[1])
-    const placed = /(?:Node\(s\)|All nodes) placed on \[(\w+)\]\. Number of nodes: (\d+)/.exec(line)
-    if (placed) this.placements.set(placed[1], (this.placements.get(placed[1]) ?? 0) + Number(placed[2]))
+    const [, opened] = /Using "(.+)" with driver: "/.exec(line) ?? []
+    if (opened !== undefined) this.adapter = opened
+    const [, manifest] = /Found ICD manifest file (.+), version/.exec(line) ?? []
+    if (manifest !== undefined && !this.manifests.includes(manifest)) this.manifests.push(manifest)
+    const [, provider, nodes] = /(?:Node\(s\)|All nodes) placed on \[(\w+)\]\. Number of nodes: (\d+)/.exec(line) ?? []
+    if (provider !== undefined) this.placements.set(provider, (this.placements.get(provider) ?? 0) + Number(nodes))
     if (/ Add Memcpy(?:From|To)Host /.test(line)) this.copies++
-    const failed = /WebGPU device error\((\d)\): (.*)/.exec(line)
-    if (failed) this.error ??= { outOfMemory: failed[1] === OUT_OF_MEMORY, message: failed[2] }
+    const [, kind, message] = /WebGPU device error\((\d)\): (.*)/.exec(line) ?? []
+    if (message !== undefined) this.error ??= { outOfMemory: kind === OUT_OF_MEMORY, message }
   }
 }
 

@@ -4,6 +4,7 @@ import { Graph, type Value } from '../graph/graph'
 import type { HostTensor } from '../runtime/session'
 import { DeviceSession } from './session'
 import { int64 } from '../runtime/tensors'
+import { tensorNamed } from '../runtime/tensor-named'
 
 /** A tensor of float32 on the device. It is freed when nobody holds it any more, not by the garbage collector. */
 export class DeviceTensor {
@@ -55,20 +56,20 @@ export class DeviceMemory {
   }
 
   async upload(tensor: HostTensor): Promise<DeviceTensor> {
-    const { y } = (await (await this.uploading.get()).run({ x: tensor })).resident
-    return this.hold(y)
+    const { resident } = await (await this.uploading.get()).run({ x: tensor })
+    return this.hold(tensorNamed(resident, 'y'))
   }
 
   /** A copy of the tensor's numbers. */
   async download({ native }: DeviceTensor): Promise<Float32Array> {
-    const { y } = (await (await this.downloading.get()).run({ x: native })).host
-    return y.data as Float32Array
+    const { host } = await (await this.downloading.get()).run({ x: native })
+    return tensorNamed(host, 'y').data as Float32Array
   }
 
   async zeros(dims: readonly number[]): Promise<DeviceTensor> {
     const shape: HostTensor = int64(dims)
-    const { y } = (await (await this.filling.get()).run({ shape })).resident
-    return this.hold(y)
+    const { resident } = await (await this.filling.get()).run({ shape })
+    return this.hold(tensorNamed(resident, 'y'))
   }
 
   /** Waits for everything asked of the device so far, so that its errors are known. */

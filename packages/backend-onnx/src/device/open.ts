@@ -32,14 +32,14 @@ export async function openDevice(part: string): Promise<DeviceEngine> {
   if (part !== '' && names.every((name) => nameContains(name, part))) return { engine: first.engine, adapter: names.join(' or ') }
   await first.engine.close()
   if (part === '') {
-    const message = `WebGPU finds no GPU here, only "${names[0]}", which computes on the CPU; expected a GPU, or the device "webgpu:${names[0].split(' ')[0]}" to take it all the same.`
+    const message = `WebGPU finds no GPU here, only "${names[0]}", which computes on the CPU; expected a GPU, or the device "webgpu:${names[0]!.split(' ')[0]}" to take it all the same.`
     throw new PlumbError('PLUMB_DEVICE_IS_SOFTWARE', message)
   }
   // The runtime takes what it likes best: it is shown one Vulkan driver at a time.
   const found = [...names]
   for (const manifest of first.manifests) {
     const next = await start({ VK_DRIVER_FILES: manifest, VK_ICD_FILENAMES: manifest }).catch(() => undefined)
-    if (next?.adapters.every((name) => nameContains(name, part))) return { engine: next.engine, adapter: next.adapters[0] }
+    if (next?.adapters.every((name) => nameContains(name, part))) return { engine: next.engine, adapter: next.adapters[0]! }
     await next?.engine.close()
     for (const name of next?.adapters ?? []) if (!found.includes(name)) found.push(name)
   }

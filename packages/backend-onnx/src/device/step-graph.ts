@@ -64,8 +64,8 @@ function attention(graph: Graph, config: ModelConfig, layer: number, q: Value, k
   const probabilities = graph.node('Softmax', [masked], { attributes: { axis: -1 } })
   const [ofPrompt, ofOwn] = graph.nodes('Split', [probabilities, graph.input('parts', 'int64')], 2, { attributes: { axis: -1 } })
 
-  const fromPrompt = matMul(reshape(graph, ofPrompt, 'prompt_rows'), graph.input(`prompt_values_${layer}`), 'prompt_values')
-  const fromOwn = matMul(reshape(graph, ofOwn, 'own_rows'), values, 'own_values')
+  const fromPrompt = matMul(reshape(graph, ofPrompt!, 'prompt_rows'), graph.input(`prompt_values_${layer}`), 'prompt_values')
+  const fromOwn = matMul(reshape(graph, ofOwn!, 'own_rows'), values, 'own_values')
   const sum = graph.node('Add', [own(fromPrompt), fromOwn])
   const byCell = graph.node('Transpose', [reshape(graph, sum, 'attended')], { attributes: { perm: [0, 2, 1, 3, 4] } })
   return graph.node('Reshape', [byCell, graph.ints(-1, heads * headDim)])

@@ -16,6 +16,7 @@ import type { DeviceParameters, DeviceTensors } from './parameters'
 import { DeviceRopeTables } from './rope-tables'
 import { DeviceSession, type DeviceResult } from './session'
 import { int64 } from '../runtime/tensors'
+import { tensorNamed } from '../runtime/tensor-named'
 
 type Feeds = Record<string, HostTensor | Tensor>
 type Kept = ReadonlyMap<string, DeviceTensor>
@@ -56,7 +57,7 @@ export class DeviceTrainer {
   /** Log-probs of every token of every completion, in order. */
   async logProbs(groups: readonly PackedGroup[], weights: DeviceTensors = this.parameters.weights): Promise<Float32Array> {
     const { host } = await this.run('forward', await this.feeds(packGroups(groups), weights))
-    return host[LOG_PROBS].data as Float32Array
+    return tensorNamed(host, LOG_PROBS).data as Float32Array
   }
 
   /** The same, remembered for a later `backward`; several may wait, first in, first out. */
@@ -65,7 +66,7 @@ export class DeviceTrainer {
     const { host, resident } = await this.run(keep ? 'forwardKeeping' : 'forward', await this.feeds(batch))
     const kept = new Map(Object.entries(resident).map(([name, tensor]) => [name, this.memory.hold(tensor)]))
     this.pending.push({ groups, batch, kept: keep ? kept : undefined })
-    return host[LOG_PROBS].data as Float32Array
+    return tensorNamed(host, LOG_PROBS).data as Float32Array
   }
 
   /** Adds the gradient of Σ cotangent · log-prob for the oldest waiting forward pass. */
@@ -111,7 +112,7 @@ export class DeviceTrainer {
       for (const [name, { native }] of selected ?? kept ?? []) feeds[name] = native
       for (const name of this.parameters.trained) feeds[sumOf(name)] = (await this.parameters.gradient(name)).native
       const { resident } = await this.run(kept ? 'backwardFromKept' : 'backwardRecomputing', feeds)
-      for (const name of this.parameters.trained) this.parameters.setGradient(name, this.memory.hold(resident[gradientOf(name)]))
+      for (const name of this.parameters.trained) this.parameters.setGradient(name, this.memory.hold(tensorNamed(resident, gradientOf(name))))
     } finally {
       releaseAll(selected)
     }
@@ -129,7 +130,7 @@ export class DeviceTrainer {
         by_row: int64([-1, width]),
         shape: int64([-1, width / split]),
       })
-      selected.set(value.name, this.memory.hold(resident.y))
+      selected.set(value.name, this.memory.hold(tensorNamed(resident, 'y')))
     }
     return selected
   }

@@ -5,6 +5,7 @@ import type { HostTensor } from '../runtime/session'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import type { DeviceSession } from './session'
 import { int64 } from '../runtime/tensors'
+import { tensorNamed } from '../runtime/tensor-named'
 
 /** Slots are added in blocks, so that tensors keep their shape for many steps. */
 const BLOCK = 32
@@ -108,7 +109,7 @@ export class Wave {
   /** Takes the caches that the step has written. */
   took(resident: Readonly<Record<string, Tensor>>): void {
     for (let layer = 0; layer < this.config.layers; layer++) {
-      for (const part of ['keys', 'values']) this.replace(`own_${part}_${layer}`, resident[`new_${part}_${layer}`])
+      for (const part of ['keys', 'values']) this.replace(`own_${part}_${layer}`, tensorNamed(resident, `new_${part}_${layer}`))
     }
     this.taken++
   }
@@ -133,7 +134,7 @@ export class Wave {
     const cells = widest(left.map(({ from }) => from.length))
     const rows = left.flatMap(({ g, from }) =>
       Array.from({ length: kvHeads }, (_, head) =>
-        Array.from({ length: cells }, (_, c) => (g * kvHeads + head) * before + (from[c] ?? from[0])),
+        Array.from({ length: cells }, (_, c) => (g * kvHeads + head) * before + (from[c] ?? from[0]!)),
       ).flat(),
     )
     const { resident } = await this.relayout.run({
@@ -143,7 +144,7 @@ export class Wave {
       keys_padding: int64([0, 0, 0, 0, 0, moreSlots]),
       values_padding: int64([0, 0, 0, 0, moreSlots, 0]),
     })
-    for (const name of [...this.caches.keys()]) this.replace(name, resident[`new_${name}`])
+    for (const name of [...this.caches.keys()]) this.replace(name, tensorNamed(resident, `new_${name}`))
     this.slots += moreSlots
     this.prompts = left.map(({ prompt, from }) => ({
       length: prompt.length,

@@ -127,13 +127,13 @@ function keyRows(
   for (const [c, chunks] of completion.entries()) {
     for (const [i, part] of chunks.entries()) {
       const ofPrompt = graph.node('Slice', [part, graph.ints(0), batch.maxPrompt, graph.ints(2)])
-      summed = graph.node('Gemm', [inputs[c][i].slotGroups, graph.node('Reshape', [ofPrompt, rows]), summed], {
+      summed = graph.node('Gemm', [inputs[c]![i]!.slotGroups, graph.node('Reshape', [ofPrompt, rows]), summed], {
         attributes: { transA: 1 },
         label: 'prompt_keys_sum',
       })
     }
   }
-  const own = completion[0].map((_, chunk) => {
+  const own = completion[0]!.map((_, chunk) => {
     const ownParts = completion.map((chunks) =>
       graph.node('Slice', [chunks[chunk], batch.maxPrompt, graph.ints(2 ** 31), graph.ints(2)], { label: 'own_keys' }),
     )
@@ -147,7 +147,7 @@ function keyRows(
 /** Slots of several blocks as one list of heads. */
 function stacked(graph: Graph, parts: readonly Value[], headDim: number): Value {
   const flattened = parts.map((part) => flat(graph, part, headDim))
-  return flattened.length === 1 ? flattened[0] : graph.node('Concat', flattened, { attributes: { axis: 0 } })
+  return flattened.length === 1 ? flattened[0]! : graph.node('Concat', flattened, { attributes: { axis: 0 } })
 }
 
 /** Rows to slots by heads. x [rows · heads, headDim], index into its rows → index's shape × headDim. */

@@ -38,7 +38,7 @@ export class Tape {
       if (incoming === undefined || !operation.inputs.some((input) => active.has(input))) continue
       const contributions = operation.rule(incoming)
       for (const [i, input] of operation.inputs.entries()) {
-        if (active.has(input)) sums.set(input, contributions[i](sums.get(input)))
+        if (active.has(input)) sums.set(input, contributions[i]!(sums.get(input)))
       }
     }
     const result = new Map<Value, Value>()

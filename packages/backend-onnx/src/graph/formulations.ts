@@ -37,9 +37,9 @@ export function matMul(graph: Graph, a: Value, b: Value, options: MatMulOptions,
 export function rmsNorm(graph: Graph, x: Value, weight: Value, epsilon: number): { readonly y: Value; readonly inverse: () => Value } {
   const attributes = { axis: -1, epsilon: { float: epsilon }, stash_type: 1 }
   const [y, inverse] = graph.nodes('SimplifiedLayerNormalization', [x, weight], 2, { attributes, label: 'rms_norm' })
-  if (graph.device === 'cpu') return { y, inverse: () => inverse }
+  if (graph.device === 'cpu') return { y: y!, inverse: () => inverse! }
   return {
-    y,
+    y: y!,
     inverse: () => {
       const square = graph.node('ReduceMean', [graph.node('Mul', [x, x])], { attributes: { axes: [-1], keepdims: 1 } })
       return graph.node('Reciprocal', [graph.node('Sqrt', [graph.node('Add', [square, graph.scalar(epsilon)])])])

@@ -91,7 +91,7 @@ export class Graph {
 
   /** Adds a node with one output. */
   node(op: string, inputs: readonly (Value | undefined)[], options: NodeOptions = {}): Value {
-    return this.nodes(op, inputs, 1, options)[0]
+    return this.nodes(op, inputs, 1, options)[0]!
   }
 
   /** Adds a node with several outputs of one element type. */

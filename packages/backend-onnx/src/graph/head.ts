@@ -53,19 +53,19 @@ export function selectedLogProbs(
     const own = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
     return { own, sum: chunks.length === 1 ? undefined : graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, own)]) }
   })
-  for (const [c, { own }] of logProbs.entries()) keep(own, chunks[c].to - chunks[c].from)
+  for (const [c, { own }] of logProbs.entries()) keep(own, chunks[c]!.to - chunks[c]!.from)
   const shares = chunkShares(
     graph,
     keep,
     logProbs.flatMap(({ sum }) => sum ?? []),
   )
   const selected = chunks.map((_, c) => {
-    const own = graph.node('GatherND', [logProbs[c].own, batch.scoredPairs(c)])
+    const own = graph.node('GatherND', [logProbs[c]!.own, batch.scoredPairs(c)])
     if (chunks.length === 1) return own
     const share = graph.node('GatherND', [shares[c], batch.scoredRowPairs])
     return graph.node('Mul', [graph.node('Add', [own, share]), batch.scoredInChunk(c)])
   })
-  const result = selected.length === 1 ? selected[0] : graph.node('Sum', selected, { label: 'selected' })
+  const result = selected.length === 1 ? selected[0]! : graph.node('Sum', selected, { label: 'selected' })
   return tape.record(result, [hidden, ...weights], (g) => {
     const row = rowCotangents(graph, batch, g)
     const sums = graph.node('Neg', [row.sums])
@@ -79,7 +79,7 @@ export function selectedLogProbs(
         const terms = [oneHot(graph, batch, head, row), ...dense, ...(sum ? [sum] : [])]
         return graph.node('Sum', terms)
       },
-      ...chunks.map((_, c) => weightGradient(graph, probabilities[c], graph.node('Mul', [hidden, scales[c]]))),
+      ...chunks.map((_, c) => weightGradient(graph, probabilities[c]!, graph.node('Mul', [hidden, scales[c]]))),
     ]
   })
 }

@@ -46,7 +46,7 @@ export class OnnxOps implements ScoringOps<Value> {
   linear(x: Value, weight: Value, residual?: Value): Value {
     const { graph } = this
     const y = this.alike(x, graph.node('Gemm', [x, weight, residual], { attributes: { transB: 1 }, label: 'linear' }))
-    this.keep(y, this.shapeOf(weight)[0])
+    this.keep(y, this.shapeOf(weight)[0]!)
     return this.tape.record(y, residual ? [x, weight, residual] : [x, weight], (g) => [
       (sum) => graph.node('Gemm', [g, weight, sum], { label: 'linear_dx' }),
       weightGradient(graph, g, x),
@@ -122,7 +122,7 @@ export class OnnxOps implements ScoringOps<Value> {
     this.hidden = hidden
     const keep = (value: Value, width: number) => this.residuals.push({ value, width, split: 1, tail: true })
     const formulation = this.graph.device === 'cpu' ? selectedLogProbs : deviceLogProbs
-    return formulation(this.graph, this.tape, this.batch, keep, this.shapeOf(head)[0], hidden, head)
+    return formulation(this.graph, this.tape, this.batch, keep, this.shapeOf(head)[0]!, hidden, head)
   }
 
   /** Says that y has a row for each row of x. */

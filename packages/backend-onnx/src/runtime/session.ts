@@ -1,5 +1,6 @@
 import { REFUSED_OUTPUT, type Emitted } from '../graph/emit'
 import { InferenceSession, Tensor } from './onnxruntime'
+import { tensorNamed } from './tensor-named'
 
 /** What a session is fed: typed array and dimensions. */
 export interface HostTensor {
@@ -93,7 +94,10 @@ export class Session {
     const outputs: Record<string, HostTensor> = {}
     try {
       const result = await this.native.run(fed, fetches)
-      for (const name of this.outputs) outputs[name] = { data: result[name].data as HostTensor['data'], dims: result[name].dims }
+      for (const name of this.outputs) {
+        const { data, dims } = tensorNamed(result, name)
+        outputs[name] = { data: data as HostTensor['data'], dims }
+      }
     } catch (error) {
       if (!allInPlace || !isRefusal(error)) throw error
     }

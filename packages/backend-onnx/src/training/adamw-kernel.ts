@@ -54,8 +54,8 @@ const simd = (...op: number[]) => [0xfd, ...op]
 const load = simd(0x00, 4, 0)
 const store = simd(0x0b, 4, 0)
 const splat = simd(0x13)
-const [add, sub, mul, div, sqrt] = [0xe4, 0xe5, 0xe6, 0xe7, 0xe3].map((op) => simd(op, 1))
-const [addF64, mulF64] = [0xf0, 0xf2].map((op) => simd(op, 1))
+const [add, sub, mul, div, sqrt] = [simd(0xe4, 1), simd(0xe5, 1), simd(0xe6, 1), simd(0xe7, 1), simd(0xe3, 1)]
+const [addF64, mulF64] = [simd(0xf0, 1), simd(0xf2, 1)]
 const promoteLow = simd(0x5f)
 const highHalf = simd(0x0d, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)
 const lane = (i: number) => simd(0x21, i)
@@ -89,8 +89,8 @@ function updateBody(): number[] {
   const parameters = 13
   const i = parameters
   // The scalars again, spread over a register.
-  const [clip, keep1, beta2, keep2, decay, stepSize, unbias, epsilon] = Array.from({ length: 8 }, (_, s) => parameters + 1 + s)
-  const [g, m, v, w, finite] = Array.from({ length: 5 }, (_, s) => parameters + 9 + s)
+  const [clip, keep1, beta2, keep2, decay, stepSize, unbias, epsilon] = [14, 15, 16, 17, 18, 19, 20, 21]
+  const [g, m, v, w, finite] = [22, 23, 24, 25, 26]
   const at = (array: number) => [...get(array), ...get(i), ...addI32]
   const read = (array: number) => [...at(array), ...load]
   /** Adds 0 · x: 0 for every finite x, else NaN, which stays. */

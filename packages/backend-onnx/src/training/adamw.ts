@@ -52,5 +52,19 @@ function update(parameter: Parameter, options: AdamWOptions, clip: number, step:
   const stepSize = options.learningRate / (1 - beta1 ** step)
   const unbias = 1 / Math.sqrt(1 - beta2 ** step)
   const [w, g, m, v] = [weight, gradient, mean, variance].map(({ byteOffset }) => byteOffset)
-  return kernel.update(w, g, m, v, aligned(weight.byteLength), clip, 1 - beta1, beta2, 1 - beta2, decay, stepSize, unbias, options.epsilon)
+  return kernel.update(
+    w!,
+    g!,
+    m!,
+    v!,
+    aligned(weight.byteLength),
+    clip,
+    1 - beta1,
+    beta2,
+    1 - beta2,
+    decay,
+    stepSize,
+    unbias,
+    options.epsilon,
+  )
 }

@@ -31,8 +31,8 @@ const WORTH_BLOCKS = 200_000
 /** Blocks of the layout that pays for this batch. */
 export function attentionBlocks(batch: PackedBatch, heads: number): AttentionBlocks {
   const [plain, blocked] = [PLAIN, BLOCKED].map((layout) => ({ layout, classes: lengthClasses(batch, layout) }))
-  const saved = scores(batch, plain.layout, plain.classes) - scores(batch, blocked.layout, blocked.classes)
-  const { layout, classes } = heads * saved > WORTH_BLOCKS ? blocked : plain
+  const saved = scores(batch, plain!.layout, plain!.classes) - scores(batch, blocked!.layout, blocked!.classes)
+  const { layout, classes } = heads * saved > WORTH_BLOCKS ? blocked! : plain!
   return planBlocks(batch, layout, classes)
 }
 
@@ -88,13 +88,13 @@ function completionBlock(batch: PackedBatch, slots: readonly number[], from: num
   const keyRows = new Int32Array(sequences * keys).fill(-1)
   for (const [s, slot] of slots.entries()) {
     const own = completionSlots.subarray(slot * maxCompletion, (slot + 1) * maxCompletion)
-    const group = groupOfSlot[slot]
+    const group = groupOfSlot[slot]!
     queryRows.set(own.subarray(from, to), s * (to - from))
     keyRows.set(promptSlots.subarray(group * maxPrompt, (group + 1) * maxPrompt), s * keys)
     keyRows.set(own.subarray(0, to), s * keys + maxPrompt)
   }
   const groups = new Int32Array(sequences).fill(-1)
-  for (const [s, slot] of slots.entries()) groups[s] = groupOfSlot[slot]
+  for (const [s, slot] of slots.entries()) groups[s] = groupOfSlot[slot]!
   return { sequences, queryRows, queries: to - from, keyRows, keys, groups }
 }
 
@@ -115,22 +115,22 @@ interface LengthClass {
 /** Completions in classes of neighbouring lengths, with the fewest scores in all; the last classes may be empty. */
 function lengthClasses(batch: PackedBatch, { classes, chunks }: AttentionLayout): LengthClass[] {
   const lengths = slotLengths(batch)
-  const sorted = [...lengths.keys()].sort((a, b) => lengths[b] - lengths[a] || a - b)
-  const cost = (first: number, end: number) => (end - first) * chunkScores(lengths[sorted[first]], chunks, batch.maxPrompt)
+  const sorted = [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]! || a - b)
+  const cost = (first: number, end: number) => (end - first) * chunkScores(lengths[sorted[first]!]!, chunks, batch.maxPrompt)
   // best[n] = the cheapest division of the n longest, and where its last class begins.
   let best = sorted.reduce<Division[]>((list, _, i) => [...list, { cost: cost(0, i + 1), starts: [0] }], [{ cost: 0, starts: [] }])
   for (let c = 1; c < classes; c++) {
     best = best.map((known, end) => {
       let chosen = known
       for (let first = 1; first < end; first++) {
-        const total = best[first].cost + cost(first, end)
-        if (total < chosen.cost) chosen = { cost: total, starts: [...best[first].starts, first] }
+        const total = best[first]!.cost + cost(first, end)
+        if (total < chosen.cost) chosen = { cost: total, starts: [...best[first]!.starts, first] }
       }
       return chosen
     })
   }
-  const { starts } = best[sorted.length]
-  const found = starts.map((start, c) => ({ slots: sorted.slice(start, starts[c + 1]), length: lengths[sorted[start]] }))
+  const { starts } = best[sorted.length]!
+  const found = starts.map((start, c) => ({ slots: sorted.slice(start, starts[c + 1]), length: lengths[sorted[start]!]! }))
   return Array.from({ length: classes }, (_, c) => found[c] ?? { slots: [], length: 1 })
 }
 

@@ -20,7 +20,7 @@ export function attentionFeeds(batch: PackedBatch, blocks: AttentionBlocks, shap
     keyRows: batch.promptSlots,
     keys: maxPrompt,
   }
-  const lastChunk = blocks.prompt[blocks.prompt.length - 1]
+  const lastChunk = blocks.prompt[blocks.prompt.length - 1]!
   const prompt: NamedBlock[] = blocks.prompt.map((block, i) => ({ name: promptBlock(i), ...block }))
   const completion: NamedBlock[][] = blocks.completion.map((chunks, c) =>
     chunks.map((block, i) => ({ name: completionBlock(c, i), ...block })),
@@ -29,7 +29,7 @@ export function attentionFeeds(batch: PackedBatch, blocks: AttentionBlocks, shap
     all_back: int32(queriesBack([...prompt, ...completion.flat()], shape, 0, rows)),
     tail_back: int32(queriesBack([lastPromptRows, ...completion.flat()], shape, tailStart, rows)),
     max_prompt: int64([maxPrompt]),
-    prompt_chunk_padding: int64([0, 0, 0, 0, 0, 0, lastChunk.keys - blocks.prompt[0].keys, 0]),
+    prompt_chunk_padding: int64([0, 0, 0, 0, 0, 0, lastChunk.keys - blocks.prompt[0]!.keys, 0]),
     prompt_keys_back: int32(keysBack([{ ...lastChunk, from: 0 }], shape.kvHeads, 0, promptRows)),
     ...blockFeeds({ name: PROMPT_TAIL_BLOCK, ...lastPromptRows }, batch, shape, 'tail'),
   }
@@ -38,11 +38,11 @@ export function attentionFeeds(batch: PackedBatch, blocks: AttentionBlocks, shap
     for (const [i, block] of chunks.entries()) {
       Object.assign(feeds, blockFeeds(block, batch, shape, 'all'), blockFeeds(block, batch, shape, 'tail'))
       const { sequences } = block
-      feeds[`${block.name}_slot_groups`] = { data: membership(blocks.completion[c][i].groups, groups), dims: [sequences, groups] }
+      feeds[`${block.name}_slot_groups`] = { data: membership(blocks.completion[c]![i]!.groups, groups), dims: [sequences, groups] }
     }
   }
   for (let chunk = 0; chunk < blocks.layout.chunks; chunk++) {
-    const parts = completion.map((chunks) => ({ ...chunks[chunk], from: maxPrompt }))
+    const parts = completion.map((chunks) => ({ ...chunks[chunk]!, from: maxPrompt }))
     feeds[`completion_keys_back_${chunk}`] = int32(keysBack(parts, shape.kvHeads, promptRows, rows))
   }
   return feeds
@@ -56,7 +56,7 @@ interface NamedBlock extends Block {
 function blockFeeds(block: NamedBlock, batch: PackedBatch, { heads, kvHeads }: HeadShape, rows: 'all' | 'tail'): Feeds {
   const { name, sequences, queries, keys, queryRows, keyRows } = block
   const repeat = heads / kvHeads
-  const position = (outside: number) => (row: number) => (row < 0 ? outside : batch.positions[row])
+  const position = (outside: number) => (row: number) => (row < 0 ? outside : batch.positions[row]!)
   const offset = rows === 'tail' ? batch.rows - batch.tailRows : 0
   return {
     [`${name}_${rows}_queries`]: headRows(queryRows, offset, sequences, queries, kvHeads, repeat),
@@ -77,7 +77,7 @@ function headRows(slotRows: Int32Array, offset: number, sequences: number, lengt
   for (let s = 0; s < sequences; s++) {
     for (let head = 0; head < heads; head++) {
       for (let t = 0; t < length; t++) {
-        const row = slotRows[s * length + t]
+        const row = slotRows[s * length + t]!
         index[i++] = row < 0 ? 0 : (row - offset) * heads + head
       }
     }
@@ -92,7 +92,7 @@ function queriesBack(blocks: readonly Block[], { heads }: HeadShape, first: numb
   for (const { sequences, queries, queryRows } of blocks) {
     for (let s = 0; s < sequences; s++) {
       for (let t = 0; t < queries; t++) {
-        const row = queryRows[s * queries + t] - first
+        const row = queryRows[s * queries + t]! - first
         if (row < 0) continue
         for (let head = 0; head < heads; head++) index[row * heads + head] = start + (s * heads + head) * queries + t
       }
@@ -107,14 +107,14 @@ function queriesBack(blocks: readonly Block[], { heads }: HeadShape, first: numb
  * other. Rows that are in none of them are sent to padding, whose cotangent is zero: the first block's last key.
  */
 function keysBack(blocks: readonly (Block & { readonly from: number })[], kvHeads: number, first: number, end: number): Int32Array {
-  const padding = blocks[0].keys - blocks[0].from - 1
+  const padding = blocks[0]!.keys - blocks[0]!.from - 1
   const index = new Int32Array((end - first) * kvHeads).fill(padding)
   let start = 0
   for (const { sequences, keys, keyRows, from } of blocks) {
     const length = keys - from
     for (let s = 0; s < sequences; s++) {
       for (let t = 0; t < length; t++) {
-        const row = keyRows[s * keys + from + t] - first
+        const row = keyRows[s * keys + from + t]! - first
         if (row < 0) continue
         for (let head = 0; head < kvHeads; head++) index[row * kvHeads + head] = start + (s * kvHeads + head) * length + t
       }
@@ -128,7 +128,7 @@ function live(slotRows: Int32Array, sequences: number, length: number, repeat: n
   const mask = new Float32Array(sequences * repeat * length)
   for (let s = 0; s < sequences; s++) {
     for (let r = 0; r < repeat; r++) {
-      for (let t = 0; t < length; t++) mask[(s * repeat + r) * length + t] = slotRows[s * length + t] < 0 ? 0 : 1
+      for (let t = 0; t < length; t++) mask[(s * repeat + r) * length + t] = slotRows[s * length + t]! < 0 ? 0 : 1
     }
   }
   return mask

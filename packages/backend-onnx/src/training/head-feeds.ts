@@ -14,21 +14,21 @@ export function headFeeds({ groups, tailRows, scoredRows, scoredIds }: PackedBat
     if (row < groups) first.push(s)
     else {
       completionScored[row - groups] = s
-      completionIds[row - groups] = scoredIds[s]
+      completionIds[row - groups] = scoredIds[s]!
     }
   }
   const membership = new Float32Array(first.length * groups)
-  for (const [i, s] of first.entries()) membership[i * groups + scoredRows[s]] = 1
+  for (const [i, s] of first.entries()) membership[i * groups + scoredRows[s]!] = 1
   const feeds: Feeds = {
-    scored_row_pairs: pairs(count, (s) => [scoredRows[s], 0]),
+    scored_row_pairs: pairs(count, (s) => [scoredRows[s]!, 0]),
     completion_scored: { data: completionScored, dims: [completionScored.length] },
     completion_ids: { data: completionIds, dims: [completionIds.length] },
     first_scored: { data: Int32Array.from(first), dims: [first.length] },
-    first_ids: { data: Int32Array.from(first, (s) => scoredIds[s]), dims: [first.length] },
+    first_ids: { data: Int32Array.from(first, (s) => scoredIds[s]!), dims: [first.length] },
     first_groups: { data: membership, dims: [first.length, groups] },
   }
   for (const [c, { from, to }] of vocabularyChunks(vocabulary, wordsPerChunk).entries()) {
-    feeds[`scored_pairs_${c}`] = pairs(count, (s) => [scoredRows[s], Math.min(Math.max(scoredIds[s] - from, 0), to - from - 1)])
+    feeds[`scored_pairs_${c}`] = pairs(count, (s) => [scoredRows[s]!, Math.min(Math.max(scoredIds[s]! - from, 0), to - from - 1)])
     feeds[`scored_in_${c}`] = { data: Float32Array.from(scoredIds, (id) => (id >= from && id < to ? 1 : 0)), dims: [count] }
   }
   return feeds

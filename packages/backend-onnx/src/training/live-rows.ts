@@ -93,8 +93,8 @@ function mapSlots(
 ): void {
   for (const [s, full] of kept.entries()) {
     for (let t = 0; t < length; t++) {
-      const row = slots[s * length + t]
-      if (row >= 0) sources[row] = fullSlots[full * fullLength + t]
+      const row = slots[s * length + t]!
+      if (row >= 0) sources[row] = fullSlots[full * fullLength + t]!
     }
   }
 }
@@ -105,8 +105,8 @@ export function selectRows(data: Float32Array, width: number, sources: Int32Arra
   let row = 0
   while (row < sources.length) {
     let end = row + 1
-    while (end < sources.length && sources[end] === sources[end - 1] + 1) end++
-    result.set(data.subarray(sources[row] * width, (sources[row] + end - row) * width), row * width)
+    while (end < sources.length && sources[end] === sources[end - 1]! + 1) end++
+    result.set(data.subarray(sources[row]! * width, (sources[row]! + end - row) * width), row * width)
     row = end
   }
   return result

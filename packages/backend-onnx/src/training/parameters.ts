@@ -108,8 +108,8 @@ function allocate(weights: Weights): Parameter[] {
     }
     return entries.map(([name, { shape, data }]) => {
       const [weight, gradient, mean, variance] = Array.from({ length: ARRAYS }, () => array(data.length))
-      weight.set(data)
-      return { name, shape, weight, gradient, mean, variance, kernel }
+      weight!.set(data)
+      return { name, shape, weight: weight!, gradient: gradient!, mean: mean!, variance: variance!, kernel }
     })
   })
 }

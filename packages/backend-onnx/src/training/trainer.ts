@@ -10,6 +10,7 @@ import { differentiateOldest, selectRows, type ForwardPass, type LiveBatch } fro
 import type { ParameterStore } from './parameters'
 import { Program } from './program'
 import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
+import { tensorNamed } from '../runtime/tensor-named'
 
 type Feeds = Record<string, HostTensor>
 
@@ -54,7 +55,7 @@ export class Trainer {
     const batch = packGroups(groups)
     const blocks = attentionBlocks(batch, this.config.heads)
     const out = await this.program(blocks.layout).run('forward', this.feeds(this.describe(batch, blocks), weights), logProbsOf(batch))
-    return out[LOG_PROBS].data as Float32Array
+    return tensorNamed(out, LOG_PROBS).data as Float32Array
   }
 
   /** The same, remembered for a later `backward`; several may wait, first in, first out. */
@@ -68,7 +69,7 @@ export class Trainer {
     const into = { ...logProbsOf(batch), ...kept?.feeds }
     const out = await program.run(keep ? 'forwardKeeping' : 'forward', this.feeds(described), into)
     this.pending.push({ groups, batch, described, program, layout, kept })
-    return out[LOG_PROBS].data as Float32Array
+    return tensorNamed(out, LOG_PROBS).data as Float32Array
   }
 
   /** Adds the gradient of Σ cotangent · log-prob for the oldest waiting forward pass. */
@@ -94,8 +95,8 @@ export class Trainer {
     const { parts, give } = this.rowMemory.take([embedding ? batch.rows * width : 0, head ? batch.tailRows * width : 0])
     const [embeddingRows, headRows] = parts
     const into: Feeds = {}
-    if (embedding) into[EMBEDDING_ROWS] = { data: embeddingRows, dims: [batch.rows, width] }
-    if (head) into[HEAD_ROWS] = { data: headRows, dims: [batch.tailRows, width] }
+    if (embedding) into[EMBEDDING_ROWS] = { data: embeddingRows!, dims: [batch.rows, width] }
+    if (head) into[HEAD_ROWS] = { data: headRows!, dims: [batch.tailRows, width] }
     const inGraph = new Set(program.inGraph)
     for (const [name, { data, dims }] of this.gradients()) {
       if (!inGraph.has(name)) continue
@@ -103,8 +104,8 @@ export class Trainer {
       feeds[sumOf(name)] = into[gradientOf(name)] = { data, dims }
     }
     await program.run(pending.kept ? 'backwardFromKept' : 'backwardRecomputing', feeds, into)
-    if (embedding) addRows(embedding, width, batch.tokens, embeddingRows)
-    if (head) addRows(head, width, batch.scoredIds, headRows, batch.scoredRows, live.cotangents)
+    if (embedding) addRows(embedding, width, batch.tokens, embeddingRows!)
+    if (head) addRows(head, width, batch.scoredIds, headRows!, batch.scoredRows, live.cotangents)
     give()
   }
 
@@ -135,16 +136,16 @@ export class Trainer {
   private feeds(described: Feeds, weights: Weights = this.store.weights): Feeds {
     const feeds: Feeds = { ...described }
     for (const [name, { shape, data }] of weights) feeds[name] = { data, dims: shape }
-    Object.assign(feeds, Object.fromEntries(headParts(this.config, feeds[headName(this.config)])))
+    Object.assign(feeds, Object.fromEntries(headParts(this.config, tensorNamed(feeds, headName(this.config)))))
     return feeds
   }
 
   /** Where a pass writes what it keeps. */
   private placesToKeep(program: Program, batch: PackedBatch) {
     const shapes = program.residuals.map(({ width, split, tail }) => [(tail ? batch.tailRows : batch.rows) * split, width / split])
-    const { parts, give } = this.keptMemory.take(shapes.map(([rows, width]) => rows * width))
+    const { parts, give } = this.keptMemory.take(shapes.map(([rows, width]) => rows! * width!))
     const feeds: Feeds = {}
-    for (const [i, { value }] of program.residuals.entries()) feeds[value.name] = { data: parts[i], dims: shapes[i] }
+    for (const [i, { value }] of program.residuals.entries()) feeds[value.name] = { data: parts[i]!, dims: shapes[i]! }
     return { feeds, give }
   }
 
@@ -184,9 +185,9 @@ function addRows(
 ): void {
   for (const [i, id] of ids.entries()) {
     const target = id * width
-    const source = (rowOf ? rowOf[i] : i) * width
-    const factor = factors ? factors[i] : 1
-    for (let j = 0; j < width; j++) table[target + j] += factor * rows[source + j]
+    const source = (rowOf ? rowOf[i]! : i) * width
+    const factor = factors ? factors[i]! : 1
+    for (let j = 0; j < width; j++) table[target + j]! += factor * rows[source + j]!
   }
 }
 
@@ -200,7 +201,7 @@ function selectKept(kept: Feeds, program: Program, { sourceRows, sourceTailRows 
   const feeds: Feeds = {}
   for (const { value, width, split, tail } of program.residuals) {
     const sources = tail ? sourceTailRows : sourceRows
-    const data = selectRows(kept[value.name].data as Float32Array, width, sources)
+    const data = selectRows(tensorNamed(kept, value.name).data as Float32Array, width, sources)
     feeds[value.name] = { data, dims: [sources.length * split, width / split] }
   }
   return feeds

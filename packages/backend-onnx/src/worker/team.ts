@@ -22,7 +22,7 @@ export class EngineTeam {
     const team = new EngineTeam(engines)
     try {
       const [opened] = await team.all('open', source, { vocabularySize, bosId, eosId, padId }, settings)
-      return { team, opened }
+      return { team, opened: opened! }
     } catch (error) {
       await team.close()
       throw error
@@ -35,7 +35,7 @@ export class EngineTeam {
 
   /** The engine that speaks for all: what it saves is what every engine holds. */
   get first(): EngineClient {
-    return this.engines[0]
+    return this.engines[0]!
   }
 
   /** The same call on every engine; settles when all have, so that none is left at work behind an error. */
@@ -58,7 +58,7 @@ export class EngineTeam {
     const lanes = this.engines.map(async (engine, lane) => {
       for (let i = lane; i < items.length && !failed; i += this.size) {
         try {
-          results[i] = await work(engine, items[i])
+          results[i] = await work(engine, items[i]!)
         } catch (error) {
           failed = true
           throw error
@@ -73,8 +73,8 @@ export class EngineTeam {
   async sumGradients(): Promise<void> {
     if (this.size === 1) return
     const [sum, ...others] = await this.all('takeGradients')
-    for (const gradients of others) for (let i = 0; i < sum.length; i++) sum[i] += gradients[i]
-    await this.all('setGradients', sum)
+    for (const gradients of others) for (let i = 0; i < sum!.length; i++) sum![i]! += gradients[i]!
+    await this.all('setGradients', sum!)
   }
 
   async close(): Promise<void> {

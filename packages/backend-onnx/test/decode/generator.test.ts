@@ -24,7 +24,7 @@ function prompts(lengths: readonly number[], candidates: readonly number[]): Gen
     return {
       id: `q${i}`,
       prompt: Array.from({ length }, () => Math.floor(61 * uniform())),
-      candidates: Array.from({ length: candidates[i % candidates.length] }, (_, c) => c),
+      candidates: Array.from({ length: candidates[i % candidates.length]! }, (_, c) => c),
     }
   })
 }
@@ -65,7 +65,7 @@ describe('Generator', () => {
       if (seen++ % 41 !== 0) return
       const expected = referenceLogits(config, weights, [...promptOf.get(id)!, ...tokens])
       const largest = Math.max(...expected.map(Math.abs))
-      for (let i = 0; i < expected.length; i++) worst = Math.max(worst, Math.abs(logits[i] - expected[i]) / largest)
+      for (let i = 0; i < expected.length; i++) worst = Math.max(worst, Math.abs(logits[i]! - expected[i]!) / largest)
     }
     const { found } = await run(generator, requests, { maxNewTokens: 37 }, { onLogits })
     expect(found.length).toBe(30)
@@ -92,14 +92,14 @@ describe('Generator', () => {
     const together = await logitsOf(requests)
     expect(together.report.rowSteps).toBeLessThan(6 * together.report.steps + 1)
     for (const index of [0, 2, 4, 10, 17]) {
-      const alone = await logitsOf([requests[index]])
+      const alone = await logitsOf([requests[index]!])
       for (const [key, one] of alone.byKey) {
         expect(one).toEqual(together.byKey.get(key))
         expect(alone.sums.get(key)).toEqual(together.sums.get(key))
       }
-      const [single] = requests[index].candidates.slice(-1)
-      const { byKey } = await logitsOf([{ ...requests[index], candidates: [single] }])
-      expect([...byKey.values()]).toEqual([together.byKey.get(`${requests[index].id}/${single}`)])
+      const [single] = requests[index]!.candidates.slice(-1)
+      const { byKey } = await logitsOf([{ ...requests[index]!, candidates: [single!] }])
+      expect([...byKey.values()]).toEqual([together.byKey.get(`${requests[index]!.id}/${single}`)])
     }
   })
 
@@ -228,6 +228,6 @@ withStories('stories260K (needs PLUMBLINE_SHARED)', () => {
     const generator = await Generator.create({ config, weights: tensors, tokenizer: words, endTokens: [] }, { threads: 1 })
     opened.push(generator)
     const { found } = await run(generator, [{ id: 'story', prompt: [1], candidates: [0] }], { temperature: 0, maxNewTokens: 199 })
-    expect([1, ...found[0].tokens]).toEqual(greedyIds)
+    expect([1, ...found[0]!.tokens]).toEqual(greedyIds)
   })
 })

@@ -14,7 +14,7 @@ export function tinyConfig(options: Partial<ModelConfig> = {}): ModelConfig {
 export function randomWeights(config: ModelConfig, uniform: () => number): ReferenceWeights {
   const weights = new Map<string, HostTensor>()
   for (const [name, dims] of parameterShapes(config)) {
-    const scale = dims.length === 1 ? 0.2 : 2.5 / Math.sqrt(dims[1])
+    const scale = dims.length === 1 ? 0.2 : 2.5 / Math.sqrt(dims[1]!)
     const shift = dims.length === 1 ? 1 : 0
     const size = dims.reduce((a, b) => a * b, 1)
     weights.set(name, { data: Float32Array.from({ length: size }, () => shift + scale * (2 * uniform() - 1)), dims })
@@ -41,36 +41,36 @@ export function referenceLogits(config: ModelConfig, weights: ReferenceWeights, 
         const scores = k.slice(0, position + 1).map((key) => dot(query, slice(key, shared, headDim)) / Math.sqrt(headDim))
         const exps = scores.map((score) => Math.exp(score - Math.max(...scores)))
         const total = exps.reduce((a, b) => a + b)
-        return Array.from({ length: headDim }, (_, i) => exps.reduce((sum, e, t) => sum + (e / total) * v[t][shared * headDim + i], 0))
+        return Array.from({ length: headDim }, (_, i) => exps.reduce((sum, e, t) => sum + (e / total) * v[t]![shared * headDim + i]!, 0))
       }).flat(),
     )
-    xs = xs.map((x, t) => add(x, times(weight('self_attn.o_proj'), attended[t])))
+    xs = xs.map((x, t) => add(x, times(weight('self_attn.o_proj'), attended[t]!)))
     xs = xs.map((x) => {
       const input = norm(x, weight('post_attention_layernorm'), rmsNormEps)
       const gate = times(weight('mlp.gate_proj'), input)
       const up = times(weight('mlp.up_proj'), input)
-      return add(x, times(weight('mlp.down_proj'), gate.map((g, i) => (g / (1 + Math.exp(-g))) * up[i]))) // prettier-ignore
+      return add(x, times(weight('mlp.down_proj'), gate.map((g, i) => (g / (1 + Math.exp(-g))) * up[i]!))) // prettier-ignore
     })
   }
-  const hidden = norm(xs[xs.length - 1], tensor('model.norm.weight'), rmsNormEps)
+  const hidden = norm(xs[xs.length - 1]!, tensor('model.norm.weight'), rmsNormEps)
   return times(config.tiedEmbeddings ? table : tensor('lm_head.weight'), hidden)
 }
 
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a).reduce((sum, x, i) => sum + x * b[i], 0)
-const add = (a: readonly number[], b: readonly number[]) => a.map((x, i) => x + b[i])
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a).reduce((sum, x, i) => sum + x * b[i]!, 0)
+const add = (a: readonly number[], b: readonly number[]) => a.map((x, i) => x + b[i]!)
 const slice = (row: readonly number[], head: number, headDim: number) => row.slice(head * headDim, (head + 1) * headDim)
 
 function times(matrix: Float32Array, x: readonly number[]): number[] {
   return Array.from({ length: matrix.length / x.length }, (_, row) => {
     let sum = 0
-    for (let i = 0; i < x.length; i++) sum += matrix[row * x.length + i] * x[i]
+    for (let i = 0; i < x.length; i++) sum += matrix[row * x.length + i]! * x[i]!
     return sum
   })
 }
 
 function norm(x: readonly number[], weight: Float32Array, epsilon: number): number[] {
   const inverse = 1 / Math.sqrt(dot(x, x) / x.length + epsilon)
-  return x.map((value, i) => value * inverse * weight[i])
+  return x.map((value, i) => value * inverse * weight[i]!)
 }
 
 function rotate(row: readonly number[], position: number, headDim: number, theta: number): number[] {
@@ -79,7 +79,7 @@ function rotate(row: readonly number[], position: number, headDim: number, theta
     const within = i % headDim
     const angle = position * theta ** (-(within % half) / half)
     return within < half
-      ? value * Math.cos(angle) - row[i + half] * Math.sin(angle)
-      : value * Math.cos(angle) + row[i - half] * Math.sin(angle)
+      ? value * Math.cos(angle) - row[i + half]! * Math.sin(angle)
+      : value * Math.cos(angle) + row[i - half]! * Math.sin(angle)
   })
 }

@@ -34,7 +34,7 @@ describeOnDevice('OnnxPolicy', () => {
     const trained = await model.open({ device })
     const { steps, scores_end } = parity.losses[name]
     for (const [step, expected] of steps.entries()) {
-      const chosen = Array.from({ length: 4 }, (_, i) => tinyGroups[(4 * step + i) % tinyGroups.length])
+      const chosen = Array.from({ length: 4 }, (_, i) => tinyGroups[(4 * step + i) % tinyGroups.length]!)
       const needed = name === 'sft' ? chosen.map((group) => group.completions.map((_, c) => c === group.reference)) : undefined
       const asked = tokenGroups(chosen).map((group, g) => ({ ...group, needed: needed?.[g] }))
       const { loss } = await trained.forwardBackward(asked, peerObjective(name, chosen))
@@ -45,9 +45,9 @@ describeOnDevice('OnnxPolicy', () => {
     const known = tinyGroups.filter(({ id }) => id in scores_end)
     const found = await trained.logProbs(tokenGroups(known))
     for (const [g, { id }] of known.entries()) {
-      for (const [c, values] of found[g].entries()) {
+      for (const [c, values] of found[g]!.entries()) {
         const score = values!.reduce((sum, value) => sum + value, 0) / values!.length
-        expect(Math.abs(score - scores_end[id].mean_logprob[c])).toBeLessThan(1e-4)
+        expect(Math.abs(score - scores_end[id]!.mean_logprob[c]!)).toBeLessThan(1e-4)
       }
     }
     await trained.dispose()
@@ -63,7 +63,7 @@ describeOnDevice('OnnxPolicy', () => {
     const prompts = [3, 16, 20, 33].map((length, i) => ({
       id: `q${i}`,
       prompt: Array.from({ length }, (_, j) => 5 + ((j * 37 + i * 11) % 500)),
-      candidates: Array.from({ length: [1, 5, 3, 2][i] }, (_, c) => c),
+      candidates: Array.from({ length: [1, 5, 3, 2][i]! }, (_, c) => c),
     }))
 
     it('is the CPU’s where the likeliest token is taken', async () => {
@@ -104,7 +104,7 @@ describeOnDevice('OnnxPolicy', () => {
       const sampling = { seed: 3, temperature: 1, topK: 40, topP: 0.9, maxNewTokens: 40 }
       const together = await collect(policy, prompts, sampling)
       expect(await collect(policy, prompts, sampling)).toEqual(together)
-      const alone = await collect(policy, [{ ...prompts[1], candidates: [3] }], sampling)
+      const alone = await collect(policy, [{ ...prompts[1]!, candidates: [3] }], sampling)
       expect(alone.get('q1/3')).toEqual(together.get('q1/3'))
       expect(new Set([...together.values()].map(({ tokens }) => tokens.join())).size).toBe(together.size)
     })
@@ -139,7 +139,7 @@ describeOnDevice('OnnxPolicy', () => {
     await onCpu.dispose()
     for (const [g, completions] of saved.entries()) {
       for (const [c, values] of completions.entries()) {
-        for (const [t, value] of values!.entries()) expect(Math.abs(value - scores[g][c]![t])).toBeLessThan(1e-4)
+        for (const [t, value] of values!.entries()) expect(Math.abs(value - scores[g]![c]![t]!)).toBeLessThan(1e-4)
       }
     }
   })
@@ -174,13 +174,13 @@ describeOnDevice('the device', () => {
       // A dead completion, so that kept rows are selected.
       await engine.call(
         'backward',
-        logProbs.map((_, i) => (i < groups[0].completions[0].length ? 0 : 1)),
+        logProbs.map((_, i) => (i < groups[0]!.completions[0]!.length ? 0 : 1)),
       )
     }
     await engine.call('logProbs', groups)
     await engine.call('optimStep', adamW)
     await engine.call('saveWeights', join(model.folder, 'placed'))
-    const asked = [{ id: 'q', prompt: groups[0].prompt, candidates: [0, 1, 2] }]
+    const asked = [{ id: 'q', prompt: groups[0]!.prompt, candidates: [0, 1, 2] }]
     for (const temperature of [0, 1]) await engine.call('generate', asked, { seed: 1, temperature, topK: 9, topP: 0.9, maxNewTokens: 40 })
     await engine.close()
     expect([...port.log.placements.keys()]).toEqual(['WebGpuExecutionProvider'])

@@ -30,7 +30,7 @@ describe('choiceGraph', () => {
       top_p: { data: Float32Array.of(topP), dims: [1] },
     })
     await session.release()
-    return { tokens: [...(tokens.data as Float32Array)], totals: [...(totals.data as Float32Array)] }
+    return { tokens: [...(tokens!.data as Float32Array)], totals: [...(totals!.data as Float32Array)] }
   }
 
   const kinds: readonly (readonly [string, ChoiceKind])[] = [
@@ -48,7 +48,7 @@ describe('choiceGraph', () => {
       const numbers = new Lcg(vocabulary)
       const normal = normals(numbers)
       const logits = Array.from({ length: 12 }, (__, row) =>
-        Float32Array.from({ length: vocabulary }, () => [0.1, 1, 4, 15][row % 4] * normal()),
+        Float32Array.from({ length: vocabulary }, () => [0.1, 1, 4, 15][row % 4]! * normal()),
       )
       const rows = Array.from({ length: 60 }, (__, i) => (7 * i) % 12)
       const drawn = rows.map((__, i) => [0, 1 - 2 ** -24][i] ?? Math.fround(numbers.next() * 0.999999))
@@ -58,7 +58,7 @@ describe('choiceGraph', () => {
         topP: kind.nucleus ? topP : 1,
       })
       const { tokens, totals } = await choose(vocabulary, kind, logits, rows, drawn)
-      const expected = rows.map((row, i) => chooser.choose(logits[row], drawn[i]))
+      const expected = rows.map((row, i) => chooser.choose(logits[row]!, drawn[i]!))
       expect(tokens).toEqual(expected)
       for (const total of totals) expect(total).toBeGreaterThanOrEqual(1)
     })
@@ -86,7 +86,7 @@ describe('choiceGraph', () => {
     broken[280] = bad
     for (const [, kind] of kinds) {
       const { totals } = await choose(300, kind, [broken, whole], [0, 1], [0.5, 0.5])
-      expect(totals[0] >= 1 && totals[0] < Infinity).toBe(false)
+      expect(totals[0]! >= 1 && totals[0]! < Infinity).toBe(false)
       expect(totals[1]).toBeCloseTo(300)
     }
   })

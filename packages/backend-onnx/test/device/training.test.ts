@@ -118,8 +118,8 @@ describeOnDevice('training', () => {
         await one.close()
       }
       const trained = [...shapes].filter(([name]) => !frozen.includes(name))
-      expect(found[1].length).toBe(trained.reduce((sum, [, shape]) => sum + elements(shape), 0))
-      expect(difference(found[1], found[0])).toBeLessThan(1e-5)
+      expect(found[1]!.length).toBe(trained.reduce((sum, [, shape]) => sum + elements(shape), 0))
+      expect(difference(found[1]!, found[0]!)).toBeLessThan(1e-5)
     })
 
     it('adds gradients up over micro-batches, and clips, steps and clears them as the CPU does', async () => {
@@ -138,7 +138,7 @@ describeOnDevice('training', () => {
         }
         norms.push(found)
       }
-      for (const [step, expected] of norms[0].entries()) expect(Math.abs(norms[1][step] / expected - 1)).toBeLessThan(1e-4)
+      for (const [step, expected] of norms[0]!.entries()) expect(Math.abs(norms[1]![step]! / expected - 1)).toBeLessThan(1e-4)
       const [expected, found] = [await engine.cpu.call('logProbs', groups), await engine.webgpu.call('logProbs', groups)]
       // Where a gradient is as small as its rounding, AdamW's first steps are as large as anywhere: 3 steps of 1e-3 at most.
       expect(difference(found, expected)).toBeLessThan(1e-3)
@@ -157,7 +157,7 @@ function difference(found: Float32Array, expected: Float32Array): number {
   let [largest, worst] = [0, 0]
   for (const [i, value] of expected.entries()) {
     largest = Math.max(largest, Math.abs(value))
-    worst = Math.max(worst, Number.isFinite(found[i]) ? Math.abs(found[i] - value) : Infinity)
+    worst = Math.max(worst, Number.isFinite(found[i]) ? Math.abs(found[i]! - value) : Infinity)
   }
   return largest === 0 ? worst : worst / largest
 }

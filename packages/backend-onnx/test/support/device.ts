@@ -29,7 +29,7 @@ function findAdapter(): string | undefined {
   if (adapter !== undefined || process.env.VK_DRIVER_FILES !== undefined || !existsSync(CHROMIUM)) return adapter
   process.env.VK_DRIVER_FILES = CHROMIUM
   process.env.VK_ICD_FILENAMES = CHROMIUM
-  return found(SOFTWARE_NAMES[0])
+  return found(SOFTWARE_NAMES[0]!)
 }
 
 export const adapter = findAdapter()

@@ -46,7 +46,8 @@ export function reusedLine(event: StageReused): string {
 function shownMetrics(metrics: StageProgress['metrics']): string[] {
   if (metrics === undefined) return []
   const name = 'loss' in metrics ? 'loss' : Object.keys(metrics)[0]
-  return name === undefined ? [] : [`${name} ${formatMetric(metrics[name])}`]
+  const value = name === undefined ? undefined : metrics[name]
+  return value === undefined ? [] : [`${name} ${formatMetric(value)}`]
 }
 
 function columns(label: string, figures: readonly string[]): string {

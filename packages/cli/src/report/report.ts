@@ -26,7 +26,7 @@ function reportTable({ rows, control, design }: RunReport): string {
     { title: ['perplexity', 'negatives'], align: 'right' },
     { title: ['no', 'answer'], align: 'right' },
   ]
-  const [{ questions }] = rows
+  const questions = rows[0]?.questions ?? 0
   const answers =
     questions === 0
       ? 'No test question has an answer to compare with'

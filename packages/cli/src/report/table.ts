@@ -10,10 +10,10 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
   const titles = Array.from({ length: titleLines }, (_, line) =>
     columns.map(({ title }) => title[line - (titleLines - title.length)] ?? ''),
   )
-  const widths = columns.map((_, c) => Math.max(...[...titles, ...rows].map((row) => row[c].length)))
+  const widths = columns.map((_, c) => Math.max(...[...titles, ...rows].map((row) => row[c]!.length)))
   const draw = (row: readonly string[]) =>
     row
-      .map((cell, c) => (columns[c].align === 'left' ? cell.padEnd(widths[c]) : cell.padStart(widths[c])))
+      .map((cell, c) => (columns[c]!.align === 'left' ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
       .join('  ')
       .trimEnd()
   const rule = '-'.repeat(widths.reduce((sum, width) => sum + width + 2, -2))

@@ -10,7 +10,7 @@ export interface Invocation {
 
 /** The exact command that goes on with an interrupted run: the same one again, since finished work is never redone. */
 export function resumeCommand({ argv, env, cwd }: Invocation): string {
-  const [, script, ...rest] = argv
+  const [, script = '', ...rest] = argv
   return [...launcher(script, env, cwd), ...rest.map(quote)].join(' ')
 }
 

@@ -121,7 +121,7 @@ export async function generate(
 /** The first two numbers that differ by more than `tolerance`, in words. */
 export function differ(before: readonly number[], after: readonly number[], tolerance: number): string | undefined {
   if (before.length !== after.length) return `${before.length} numbers became ${after.length}`
-  const at = before.findIndex((value, n) => !(Math.abs(value - after[n]) <= tolerance * Math.max(1, Math.abs(value))))
+  const at = before.findIndex((value, n) => !(Math.abs(value - after[n]!) <= tolerance * Math.max(1, Math.abs(value))))
   return at < 0 ? undefined : `log-probability ${at} is ${after[at]} instead of ${before[at]}`
 }
 

@@ -51,7 +51,7 @@ export const scoringChecks = [
     'backend/log-probs-are-of-a-distribution',
     'The probabilities of all tokens after a prompt add up to 1.',
     async ({ policy, groups }) => {
-      const total = sum((await nextToken(policy, groups[0].prompt)).map(Math.exp))
+      const total = sum((await nextToken(policy, groups[0]!.prompt)).map(Math.exp))
       return Math.abs(total - 1) < 1e-3 ? undefined : `They add up to ${total}.`
     },
   ),
@@ -78,7 +78,7 @@ export const scoringChecks = [
         completions: group.completions.map((completion) => completion.slice(0, Math.ceil(completion.length / 2))),
       }))
       const whole = await policy.logProbs(groups)
-      const expected = whole.flatMap((group, g) => group.flatMap((logProbs, c) => [...logProbs!.slice(0, cut[g].completions[c].length)]))
+      const expected = whole.flatMap((group, g) => group.flatMap((logProbs, c) => [...logProbs!.slice(0, cut[g]!.completions[c]!.length)]))
       const found = differ(expected, await allLogProbs(policy, cut), 2e-4)
       return found && `With the second half of each completion cut off, ${found}.`
     },

@@ -9,7 +9,7 @@ export const trainingChecks = [
     'The accumulated gradient is that of the objective: a small step against it, and one along it, change the loss by the step times the squared gradient norm.',
     async ({ policy, groups, folder }) => {
       const perToken: Objective = (batch) => {
-        const weight = (g: number, c: number, t: number) => mixed(g, c) * [1, -0.6, 2, 0.3, -1.4][t % 5]
+        const weight = (g: number, c: number, t: number) => mixed(g, c) * [1, -0.6, 2, 0.3, -1.4][t % 5]!
         const loss = sum(
           batch.flatMap(({ index, tokenLogProbs }) =>
             tokenLogProbs.map((logProbs, c) => sum(logProbs!.map((l, t) => weight(index, c, t) * l))),
@@ -90,9 +90,9 @@ export const trainingChecks = [
         norms.push((await policy.optimStep(descent(TINY))).gradNorm)
       }
       const [alone, zero, left] = norms
-      if (Math.abs(zero - alone) > 1e-4 * alone)
+      if (Math.abs(zero! - alone!) > 1e-4 * alone!)
         return `Alone the first completions give the gradient norm ${alone}, beside completions of cotangent 0 ${zero}.`
-      return Math.abs(left - alone) > 1e-4 * alone
+      return Math.abs(left! - alone!) > 1e-4 * alone!
         ? `Alone the first completions give the gradient norm ${alone}, beside completions that are not needed ${left}.`
         : undefined
     },
@@ -164,7 +164,7 @@ export const trainingChecks = [
     async ({ policy, groups, folder }) => {
       const before = await allLogProbs(policy, groups)
       await policy.forwardBackward(groups, weightedSum(mixed))
-      const completions = policy.generate([{ id: 'p', prompt: groups[0].prompt, candidates: [0] }], {
+      const completions = policy.generate([{ id: 'p', prompt: groups[0]!.prompt, candidates: [0] }], {
         seed: 1,
         temperature: 1,
         maxNewTokens: 3,
@@ -201,7 +201,7 @@ export const trainingChecks = [
       const { gradNorm } = await policy.optimStep(descent(TINY))
       if (gradNorm !== 0) return `The gradients were not dropped: their norm is ${gradNorm}.`
       const stream = policy.generate(
-        [{ id: 'p', prompt: groups[0].prompt, candidates: [0] }],
+        [{ id: 'p', prompt: groups[0]!.prompt, candidates: [0] }],
         { seed: 1, temperature: 1, maxNewTokens: 3 },
         { signal },
       )
@@ -300,7 +300,7 @@ async function slopeProblem(
   }
   await policy.loadState(start)
   const [down, up] = moved
-  const ratio = (up - down) / (2 * h * gradNorm ** 2)
+  const ratio = (up! - down!) / (2 * h * gradNorm ** 2)
   return Math.abs(ratio - 1) < 0.02
     ? undefined
     : `along the gradient the loss changes by ${ratio.toPrecision(4)} of what the gradient’s norm ${gradNorm.toPrecision(4)} says.`

@@ -27,8 +27,8 @@ const candidates: readonly CandidateText[] = [
 ]
 const ODD_TEXTS = ['', ' ', '\n\n', '####', '#### ', 'ﬀ 七十二 🙂\u0000', '#'.repeat(5_000), '((((', '1e999', '-', '{"answer": 72}']
 const examples: readonly LabelerExample[] = [
-  { question, text: candidates[0].text, status: 'right' },
-  { question, text: candidates[1].text, status: 'wrong' },
+  { question, text: candidates[0]!.text, status: 'right' },
+  { question, text: candidates[1]!.text, status: 'wrong' },
 ]
 
 /** The contract of a labeler. */
@@ -53,7 +53,7 @@ export const labelerChecks: readonly Check<LabelerSubject>[] = [
       )
       return wrong < 0
         ? undefined
-        : `The ${labeler.feedback} labeler says ${JSON.stringify(labels[wrong])} of ${JSON.stringify(candidates[wrong].text)}.`
+        : `The ${labeler.feedback} labeler says ${JSON.stringify(labels[wrong])} of ${JSON.stringify(candidates[wrong]!.text)}.`
     },
   ),
 
@@ -70,7 +70,7 @@ export const labelerChecks: readonly Check<LabelerSubject>[] = [
       const backwards = (await labeler.label(question, [...candidates].reverse())).toReversed()
       const moved = labels.findIndex((label, c) => !isDeepStrictEqual(label, backwards[c]))
       if (moved >= 0)
-        return `Of ${JSON.stringify(candidates[moved].text)} it says ${JSON.stringify(labels[moved])}, in another order ${JSON.stringify(backwards[moved])}.`
+        return `Of ${JSON.stringify(candidates[moved]!.text)} it says ${JSON.stringify(labels[moved])}, in another order ${JSON.stringify(backwards[moved])}.`
       if (labeler.feedback === 'ranked') return undefined
       for (const [c, candidate] of candidates.entries()) {
         const [alone] = await labeler.label(question, [candidate])
@@ -107,8 +107,8 @@ export const labelerChecks: readonly Check<LabelerSubject>[] = [
     const known = subject.examples ?? (labeler.feedback === 'binary' ? examples : [])
     for (const { question: of, text, status } of known) {
       const [label] = await labeler.label(of, [complete(text)])
-      if (label.status !== status)
-        return `Of ${JSON.stringify(text)}, where ${of.answer ?? 'no answer'} is expected, it says ${label.status} instead of ${status}.`
+      if (label?.status !== status)
+        return `Of ${JSON.stringify(text)}, where ${of.answer ?? 'no answer'} is expected, it says ${label?.status ?? 'nothing'} instead of ${status}.`
     }
     return undefined
   }),

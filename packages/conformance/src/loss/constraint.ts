@@ -27,15 +27,15 @@ export const constraintChecks = [
       const { needsReference, beta } = loss.manifest
       // what the loss compares: scores, or log-ratios summed over the tokens
       const compared = group.lengths.map((n, c) =>
-        needsReference ? group.logProbs[c] - group.referenceLogProbs![c] : group.logProbs[c] / n,
+        needsReference ? group.logProbs[c]! - group.referenceLogProbs![c]! : group.logProbs[c]! / n,
       )
-      const n = group.lengths[worse]
+      const n = group.lengths[worse]!
       const band = needsReference ? n : 1
       const B = Math.min(...compared.filter((_, c) => c !== worse)) - beta! * band
       const slopes = OFFSETS.map((offset) => {
         const value = B + offset * band
         const moved = changed(group, worse, ({ referenceLogProb }) => ({ logProb: needsReference ? referenceLogProb + value : value * n }))
-        return { offset, slope: lossAndGradient(loss, moved).gradient[worse] * n }
+        return { offset, slope: lossAndGradient(loss, moved).gradient[worse]! * n }
       })
       const pushes = slopes.some(({ offset, slope }) => offset > 0 && slope > NEGLIGIBLE)
       for (const { offset, slope } of slopes) {
@@ -57,7 +57,7 @@ export const constraintChecks = [
     problem(loss, group) {
       const { worseIndex } = pairsOf(group, loss.manifest.feedback)
       const { gradient } = lossAndGradient(loss, group)
-      const at = gradient.findIndex((g, c) => g * group.lengths[c] > NEGLIGIBLE && !worseIndex.includes(c))
+      const at = gradient.findIndex((g, c) => g * group.lengths[c]! > NEGLIGIBLE && !worseIndex.includes(c))
       return at < 0 ? undefined : `Candidate ${at} is worse than none, but its gradient ${gradient[at]} pushes it down.`
     },
   }),

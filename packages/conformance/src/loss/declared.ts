@@ -75,7 +75,7 @@ export const declaredChecks = [
       const binary = loss.manifest.feedback === 'binary'
       const other = mapped(group, ({ positive, reward }, c) => (binary ? { reward: reward * 7 - c } : { positive: !positive }))
       const [before, after] = [group, other].map((it) => lossAndGradient(loss, it).loss)
-      if (near(before, after, 1e-6)) return undefined
+      if (near(before!, after!, 1e-6)) return undefined
       return `With other ${binary ? 'rewards' : 'right and wrong'} the loss is ${after} instead of ${before}.`
     },
   }),
@@ -88,7 +88,7 @@ export const declaredChecks = [
     groups: (loss) => typicalGroups(loss).flatMap((group) => [group, mapped(group, () => ({ positive: false, reward: 0 }))]),
     problem(loss, { logProbs, referenceLogProbs, ...labels }) {
       const at = (l: readonly number[]) =>
-        loss.metrics!({ ...labels, logProbs: l, referenceLogProbs, scores: l.map((value, c) => value / labels.lengths[c]) })
+        loss.metrics!({ ...labels, logProbs: l, referenceLogProbs, scores: l.map((value, c) => value / labels.lengths[c]!) })
       const figures = at(logProbs)
       const wrong = Object.entries(figures).find(([, value]) => !Number.isFinite(value))
       if (wrong) return `The metric "${wrong[0]}" is ${wrong[1]}.`

@@ -63,7 +63,7 @@ export const degenerateChecks = [
     groups: (loss) => typicalGroups(loss).map((group) => upsideDown(loss, group)),
     problem(loss, group) {
       const { gradient } = lossAndGradient(loss, group)
-      const labels = group.lengths.map((_, c) => (loss.manifest.feedback === 'binary' ? Number(group.positive[c]) : group.rewards[c]))
+      const labels = group.lengths.map((_, c) => (loss.manifest.feedback === 'binary' ? Number(group.positive[c]!) : group.rewards[c]!))
       const [low, high] = [Math.min(...labels), Math.max(...labels)]
       if (low === high) return undefined
       const best = gradient.filter((_, c) => labels[c] === high)

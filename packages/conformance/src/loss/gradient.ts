@@ -26,21 +26,21 @@ export const gradientChecks = [
     problem(loss, group) {
       const { result, constants } = recordConstants(() => lossAndGradient(loss, group))
       // per nat per token, so that long candidates count as much as short ones
-      const perToken = result.gradient.map((g, c) => g * group.lengths[c])
+      const perToken = result.gradient.map((g, c) => g * group.lengths[c]!)
       const scale = Math.max(...perToken.map(Math.abs))
       for (let c = 0; c < group.k; c++) {
-        const n = group.lengths[c]
+        const n = group.lengths[c]!
         // one unit in the last place of the loss, and of the score it is moved by
-        const resolution = FLOAT32 * Math.max(Math.abs(result.loss), Math.abs((group.logProbs[c] / n) * perToken[c]))
+        const resolution = FLOAT32 * Math.max(Math.abs(result.loss), Math.abs((group.logProbs[c]! / n) * perToken[c]!))
         const along = (x: number) => withConstants(constants, () => lossAndGradient(loss, moved(group, c, x * n)).loss)
         const slope = slopeAtZero(along, firstStep(loss, group, n), resolution)
-        const size = Math.max(Math.abs(slope.value), Math.abs(perToken[c]), 0.02 * scale, 1e-3)
+        const size = Math.max(Math.abs(slope.value), Math.abs(perToken[c]!), 0.02 * scale, 1e-3)
         if (slope.bend > 0.03 * size) continue // a kink right here: no slope to compare with
         const wrong = ({ value, error }: { value: number; error: number }, tolerance: number) =>
-          Math.abs(value - perToken[c]) > tolerance * size + 3 * error
+          Math.abs(value - perToken[c]!) > tolerance * size + 3 * error
         // both must say so: a kink within the larger steps leads the extrapolation astray, and not the smallest one
         if (wrong(slope, TOLERANCE) && wrong(slope.finest, 10 * TOLERANCE)) {
-          return `Per nat per token of candidate ${c} the gradient says ${show(perToken[c])}, the loss itself changes by ${show(slope.value)} (± ${show(slope.error)}).`
+          return `Per nat per token of candidate ${c} the gradient says ${show(perToken[c]!)}, the loss itself changes by ${show(slope.value)} (± ${show(slope.error)}).`
         }
       }
       return undefined
@@ -55,7 +55,7 @@ function moved(group: GroupNumbers, at: number, by: number): GroupNumbers {
 /** In nats per token: a tenth of what separates the scores; a loss of summed log-probabilities bends within a few nats of the sum. */
 function firstStep({ manifest }: AlignmentLoss, { logProbs, lengths }: GroupNumbers, length: number): number {
   if (manifest.needsReference) return 2 / length
-  const scores = logProbs.map((l, c) => l / lengths[c])
+  const scores = logProbs.map((l, c) => l / lengths[c]!)
   return Math.min(0.2, Math.max(0.03, 0.1 * (Math.max(...scores) - Math.min(...scores))))
 }
 

@@ -25,12 +25,12 @@ export function group(candidates: readonly Candidate[]): GroupNumbers {
 
 export function candidatesOf(numbers: GroupNumbers): Candidate[] {
   return numbers.lengths.map((length, c) => ({
-    logProb: numbers.logProbs[c],
+    logProb: numbers.logProbs[c]!,
     referenceLogProb: numbers.referenceLogProbs?.[c] ?? 0,
     length,
-    positive: numbers.positive[c],
-    reward: numbers.rewards[c],
-    reference: numbers.reference[c],
+    positive: numbers.positive[c]!,
+    reward: numbers.rewards[c]!,
+    reference: numbers.reference[c]!,
   }))
 }
 
@@ -47,7 +47,7 @@ function randomGroup(kind: 'binary' | 'ranked', n: number): GroupNumbers {
   const random = randomStreams(20260)('conformance', kind, n)
   const between = (low: number, high: number) => low + (high - low) * random()
   const k = 2 + (n % 5)
-  const scale = [0.1, 0.5, 1, 3][n % 4]
+  const scale = [0.1, 0.5, 1, 3][n % 4]!
   const distinct = Array.from({ length: k }, (_, c) => c - 1.5)
   const levels =
     kind === 'binary' ? distinct.map((_, c) => Number(c % 2 === 0)) : n % 2 === 0 ? distinct : distinct.map((r) => Math.floor(r / 2))
@@ -56,8 +56,8 @@ function randomGroup(kind: 'binary' | 'ranked', n: number): GroupNumbers {
     order.map((at, c) => {
       const length = 1 + Math.floor(between(0, 60))
       const logProb = -between(0.02, 1) * scale * length
-      const positive = kind === 'binary' && levels[at] === 1
-      return { logProb, referenceLogProb: logProb + between(-2, 2), length, positive, reward: levels[at], reference: positive && c === 0 }
+      const positive = kind === 'binary' && levels[at]! === 1
+      return { logProb, referenceLogProb: logProb + between(-2, 2), length, positive, reward: levels[at]!, reference: positive && c === 0 }
     }),
   )
 }
@@ -65,7 +65,7 @@ function randomGroup(kind: 'binary' | 'ranked', n: number): GroupNumbers {
 /** The same group with its candidates in another order. */
 export function reordered(numbers: GroupNumbers, order: readonly number[]): GroupNumbers {
   const candidates = candidatesOf(numbers)
-  return group(order.map((c) => candidates[c]))
+  return group(order.map((c) => candidates[c]!))
 }
 
 /** The same group with one candidate changed. */
@@ -94,7 +94,7 @@ export function smallest(numbers: GroupNumbers, problem: (numbers: GroupNumbers)
 export function showGroup(numbers: GroupNumbers): string {
   const columns = [
     ['candidate', ...numbers.lengths.map((_, c) => String(c))],
-    ['score', ...numbers.lengths.map((n, c) => number(numbers.logProbs[c] / n))],
+    ['score', ...numbers.lengths.map((n, c) => number(numbers.logProbs[c]! / n))],
     ['logProb', ...numbers.logProbs.map(number)],
     ['length', ...numbers.lengths.map(String)],
     ['positive', ...numbers.positive.map(String)],
@@ -103,7 +103,7 @@ export function showGroup(numbers: GroupNumbers): string {
     ...(numbers.referenceLogProbs ? [['referenceLogProb', ...numbers.referenceLogProbs.map(number)]] : []),
   ]
   const widths = columns.map((column) => Math.max(...column.map((cell) => cell.length)))
-  return columns[0].map((_, row) => '  ' + columns.map((column, c) => column[row].padStart(widths[c])).join('  ')).join('\n')
+  return columns[0]!.map((_, row) => '  ' + columns.map((column, c) => column[row]!.padStart(widths[c]!)).join('  ')).join('\n')
 }
 
 const number = (value: number) => String(Number(value.toPrecision(6)))

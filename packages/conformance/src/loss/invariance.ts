@@ -20,12 +20,12 @@ export const invarianceChecks = [
         const there = lossAndGradient(loss, reordered(group, order))
         if (!near(here.loss, there.loss, 1e-5)) return `In the order ${order.join(', ')} the loss is ${there.loss} instead of ${here.loss}.`
         const at = firstDifference(
-          order.map((c) => here.gradient[c]),
+          order.map((c) => here.gradient[c]!),
           there.gradient,
           1e-4,
         )
         if (at !== undefined) {
-          return `In the order ${order.join(', ')} candidate ${order[at]} has the gradient ${there.gradient[at]} instead of ${here.gradient[order[at]]}.`
+          return `In the order ${order.join(', ')} candidate ${order[at]} has the gradient ${there.gradient[at]} instead of ${here.gradient[order[at]!]}.`
         }
       }
       return undefined
@@ -42,8 +42,8 @@ export const invarianceChecks = [
       for (let c = 0; c < group.k; c++) {
         // the boundary of a loss of sums lies β nats per token of the worse candidate below the better ones
         if (loss.manifest.needsReference && worseIndex.includes(c)) continue
-        for (const length of [group.lengths[c] + 1, group.lengths[c] + 150]) {
-          const ratio = length / group.lengths[c]
+        for (const length of [group.lengths[c]! + 1, group.lengths[c]! + 150]) {
+          const ratio = length / group.lengths[c]!
           const byMean = changed(group, c, (it) => ({ length, logProb: it.logProb * ratio, referenceLogProb: it.referenceLogProb * ratio }))
           const bySum = changed(group, c, () => ({ length }))
           const after = (loss.manifest.needsReference ? [byMean, bySum] : [byMean]).map((it) => lossAndGradient(loss, it).loss)
@@ -92,15 +92,15 @@ export const invarianceChecks = [
       for (const split of SPLITS) {
         const parts = split.map(objective)
         const total = parts.reduce((sum, part) => sum + part.loss, 0)
-        const gradients = new Map(parts.flatMap(({ cotangents }, p) => cotangents.map((gradient, n) => [split[p][n], gradient] as const)))
-        const wrong = groups.findIndex((_, n) => firstDifference(whole.cotangents[n], gradients.get(n)!, 1e-6) !== undefined)
+        const gradients = new Map(parts.flatMap(({ cotangents }, p) => cotangents.map((gradient, n) => [split[p]![n], gradient] as const)))
+        const wrong = groups.findIndex((_, n) => firstDifference(whole.cotangents[n]!, gradients.get(n)!, 1e-6) !== undefined)
         const shown = `as micro-batches ${split.map((part) => `[${part.join(', ')}]`).join(' ')}`
         if (wrong >= 0) {
-          const [before, after] = [whole.cotangents[wrong], gradients.get(wrong)!].map((gradient) => gradient.join(', '))
+          const [before, after] = [whole.cotangents[wrong]!, gradients.get(wrong)!].map((gradient) => gradient.join(', '))
           throw new ContractViolation(
             id,
             contract,
-            `Question ${wrong}’s gradient is ${before} in one batch and ${after} ${shown}:\n${showGroup(groups[wrong])}`,
+            `Question ${wrong}’s gradient is ${before} in one batch and ${after} ${shown}:\n${showGroup(groups[wrong]!)}`,
           )
         }
         if (!near(total, whole.loss, 1e-6))
@@ -117,9 +117,9 @@ function objectiveOver(loss: AlignmentLoss, groups: readonly GroupNumbers[]) {
     groups: groups.map((group, n) => ({ ...group, id: String(n), pairs: undefined })),
   })
   return (indices: readonly number[]) => {
-    const tokens = indices.map((index) => groups[index].lengths.map((n, c) => new Float32Array(n).fill(groups[index].logProbs[c] / n)))
-    const { loss: value, cotangents } = objective(indices.map((index, n) => ({ index, tokenLogProbs: tokens[n] })))
-    return { loss: value, cotangents: cotangents.map((gradient) => gradient.map((g) => (typeof g === 'number' ? g : g[0]))) }
+    const tokens = indices.map((index) => groups[index]!.lengths.map((n, c) => new Float32Array(n).fill(groups[index]!.logProbs[c]! / n)))
+    const { loss: value, cotangents } = objective(indices.map((index, n) => ({ index, tokenLogProbs: tokens[n]! })))
+    return { loss: value, cotangents: cotangents.map((gradient) => gradient.map((g) => (typeof g === 'number' ? g : g[0]!))) }
   }
 }
 

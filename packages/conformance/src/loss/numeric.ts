@@ -27,13 +27,13 @@ export function slopeAtZero(f: (x: number) => number, firstStep: number, resolut
     const row = [(above - below) / (2 * step)]
     for (let order = 1; order <= level; order++) {
       const factor = SHRINK ** (2 * order)
-      row.push((factor * row[order - 1] - previous[order - 1]) / (factor - 1))
-      const disagreement = Math.max(Math.abs(row[order] - row[order - 1]), Math.abs(row[order] - previous[order - 1]))
+      row.push((factor * row[order - 1]! - previous[order - 1]!) / (factor - 1))
+      const disagreement = Math.max(Math.abs(row[order]! - row[order - 1]!), Math.abs(row[order]! - previous[order - 1]!))
       const spread = disagreement + resolution / step
-      if (spread < error) [value, error] = [row[order], spread]
+      if (spread < error) [value, error] = [row[order]!, spread]
     }
     previous = row
-    finest = { value: row[0], error: resolution / step }
+    finest = { value: row[0]!, error: resolution / step }
     bend = Math.abs(above - 2 * middle + below) / step
   }
   return { value, error, finest, bend }
@@ -47,6 +47,6 @@ export function near(a: number, b: number, tolerance: number, floor = 1e-6): boo
 /** The first position where two lists differ by more than `tolerance` of the largest entry of either. */
 export function firstDifference(a: readonly number[], b: readonly number[], tolerance: number): number | undefined {
   const scale = Math.max(...a.map(Math.abs), ...b.map(Math.abs), 1e-6)
-  const at = a.findIndex((value, n) => !(Math.abs(value - b[n]) <= tolerance * scale))
+  const at = a.findIndex((value, n) => !(Math.abs(value - b[n]!) <= tolerance * scale))
   return at < 0 ? undefined : at
 }

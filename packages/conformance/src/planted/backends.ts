@@ -119,7 +119,7 @@ export const plantedBackends: readonly PlantedBackend[] = [
     forwardBackward: (groups, objective, options) =>
       sound.forwardBackward(
         groups,
-        withCotangents(objective, (d) => (typeof d === 'number' ? d : d.map((_, t) => d[Math.max(0, t - 1)]))),
+        withCotangents(objective, (d) => (typeof d === 'number' ? d : d.map((_, t) => d[Math.max(0, t - 1)]!))),
         options,
       ),
   })),

@@ -43,7 +43,7 @@ export const plantedLabelers: readonly PlantedLabeler[] = [
   planted('duplicates-are-wrong', 'labeler/labels-belong-to-their-texts', async (question, candidates) => {
     const labels = await sound.label(question, candidates)
     return labels.map((label, c): Label => {
-      const seen = candidates.slice(0, c).some(({ text }) => text === candidates[c].text)
+      const seen = candidates.slice(0, c).some(({ text }) => text === candidates[c]!.text)
       return seen ? { status: 'wrong', positive: false } : label
     })
   }),

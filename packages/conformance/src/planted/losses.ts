@@ -189,14 +189,14 @@ export const plantedLosses: readonly PlantedLoss[] = [
     'loss/feedback-is-declared',
     'reads-rewards',
     'declares binary feedback and weighs by the rewards',
-    ({ scores, pairs, rewards }) => pairwise({ scores, pairs }).mul(1 + Math.abs(rewards[0])),
+    ({ scores, pairs, rewards }) => pairwise({ scores, pairs }).mul(1 + Math.abs(rewards[0]!)),
     {
       feedback: 'binary',
     },
   ),
 
   planted('loss/metrics-are-finite', 'metrics-by-score', 'it reports a metric only where a score is above another', pairwise, {
-    metrics: ({ scores }): Readonly<Record<string, number>> => (scores[0] > scores[scores.length - 1] ? { ahead: 1 } : {}),
+    metrics: ({ scores }): Readonly<Record<string, number>> => (scores[0]! > scores[scores.length - 1]! ? { ahead: 1 } : {}),
   }),
   planted('loss/metrics-are-finite', 'nan-metrics', 'its metric divides by the number of right candidates', pairwise, {
     metrics: ({ scores, positive }) => ({ score: scores.reduce((sum, s, c) => sum + (positive[c] ? s : 0), 0) / count(positive) }),

@@ -7,7 +7,7 @@ const root = join(__dirname, '../../../..')
 /** The fenced TypeScript blocks of a page that name their file (` ```ts file=src/x.ts `), in order. */
 export function namedBlocks(page: string): Map<string, string> {
   const text = readFileSync(join(root, page), 'utf8')
-  return new Map([...text.matchAll(/^```ts file=(\S+)\n([\s\S]*?)^```$/gm)].map(([, file, code]) => [file, code]))
+  return new Map([...text.matchAll(/^```ts file=(\S+)\n([\s\S]*?)^```$/gm)].map(([, file, code]) => [file!, code!]))
 }
 
 /**

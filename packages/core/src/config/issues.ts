@@ -59,7 +59,7 @@ function problemsOf(issue: Issue, schema: unknown, root: unknown, wording: Wordi
         where: (at: KeyPath) => wording.where([...path, ...at]),
         written: valueAt(wording.written ?? root, path),
       }
-      return fitting[0].flatMap((inner) => problemsOf(inner, schemaAt(schema, path), valueAt(root, path), below))
+      return fitting[0]!.flatMap((inner) => problemsOf(inner, schemaAt(schema, path), valueAt(root, path), below))
     }
     const expected = issue.errors.flatMap((branch) =>
       branch.filter((inner) => inner.path.length === 0).map((inner) => kind(inner.expected)),
@@ -79,7 +79,7 @@ function invalid(path: KeyPath, root: unknown, rule: string, { shown, where, wri
 
 function meant(rule: string, value: unknown): string {
   if (typeof value !== 'string' || !rule.startsWith('must be one of ')) return ''
-  const options = [...rule.matchAll(/"([^"]*)"/g)].map((match) => match[1])
+  const options = [...rule.matchAll(/"([^"]*)"/g)].map((match) => match[1] ?? '')
   const best = closest(value, options)
   return best === undefined ? '' : ` Did you mean "${best}"?`
 }

@@ -71,7 +71,7 @@ export function applyOverrides(raw: unknown, overrides: readonly (string | Overr
 
 function set(target: unknown, path: readonly string[], override: Override, depth: number): unknown {
   if (depth === path.length) return override.value
-  const key = path[depth]
+  const key = path[depth]!
   if (Array.isArray(target)) {
     const index = Number(key)
     if (!Number.isInteger(index) || index < 0 || index > target.length) {

@@ -31,7 +31,7 @@ export function configReference(): string {
     [
       '`model`',
       'A string is the path of a Hugging Face model folder. Random weights are described by:',
-      (modelSchema.options as readonly z.ZodType[])[1],
+      (modelSchema.options as readonly z.ZodType[])[1]!,
     ],
     ['`prompt`', '', promptSchema],
     ['`data`', '', dataSectionSchema],

@@ -289,7 +289,7 @@ export class ConfigError extends PlumbError {
       .map((problem) => [problem.code, problem.where, problem.message].filter(Boolean).join('  '))
     const hidden = all.length - 1 - shown.length
     if (hidden > 0) shown.push(`… and ${hidden} more.`)
-    super(first.code, [first.message, ...shown].join('\n'), first.where)
+    super(first!.code, [first!.message, ...shown].join('\n'), first!.where)
     this.problems = all
   }
 }

@@ -18,7 +18,7 @@ export function assessmentAccuracy(questions: readonly AssessedQuestion[]): numb
   const fractions = questions.flatMap(({ scores, positive, rewards }) => {
     const { betterIndex, worseIndex, count } = rewards ? Pairs.ranked(rewards) : Pairs.binary(positive)
     if (count === 0) return []
-    const wins = betterIndex.map((p, n) => (scores[p] > scores[worseIndex[n]] ? 1 : scores[p] === scores[worseIndex[n]] ? 0.5 : 0))
+    const wins = betterIndex.map((p, n) => (scores[p]! > scores[worseIndex[n]!]! ? 1 : scores[p] === scores[worseIndex[n]!] ? 0.5 : 0))
     return [wins.reduce((sum: number, win) => sum + win, 0) / count]
   })
   return fractions.length === 0 ? undefined : fractions.reduce((sum, f) => sum + f, 0) / fractions.length

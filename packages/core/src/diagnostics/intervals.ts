@@ -23,7 +23,7 @@ export function pairedDifference(
 ): { readonly difference: number; readonly standardError: number } {
   if (a.length !== b.length) throw new RangeError(`paired samples of ${a.length} and ${b.length}`)
   const n = a.length
-  const differences = a.map((value, q) => value - b[q])
+  const differences = a.map((value, q) => value - b[q]!)
   const mean = differences.reduce((sum, d) => sum + d, 0) / Math.max(1, n)
   const squares = differences.reduce((sum, d) => sum + (d - mean) ** 2, 0)
   return { difference: mean, standardError: n > 1 ? Math.sqrt(squares / (n - 1) / n) : 0 }

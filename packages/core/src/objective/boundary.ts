@@ -26,20 +26,20 @@ export function boundary(
   const operation = tf.customGrad((x) => {
     const s = valuesOf(x as tf.Tensor1D)
     const least = new Float64Array(pairs.k).fill(Infinity) // min over i ≻ j, for each j
-    pairs.worseIndex.forEach((j, n) => (least[j] = Math.min(least[j], s[pairs.betterIndex[n]])))
-    const value = Float64Array.from(pairs.worseIndex, (j) => least[j] - (typeof beta === 'number' ? beta : beta[j]))
+    pairs.worseIndex.forEach((j, n) => (least[j] = Math.min(least[j]!, s[pairs.betterIndex[n]!]!)))
+    const value = Float64Array.from(pairs.worseIndex, (j) => least[j]! - (typeof beta === 'number' ? beta : beta[j]!))
 
     const gradFunc = (dy: tf.Tensor) => {
       const ds = new Float64Array(pairs.k)
       if (gradient === 'flow') {
         const upstream = valuesOf(dy)
         const arriving = new Float64Array(pairs.k) // ∂/∂B_j, over the pairs of j
-        pairs.worseIndex.forEach((j, n) => (arriving[j] += upstream[n]))
-        const attained = pairs.worseIndex.map((j, n) => s[pairs.betterIndex[n]] === least[j])
+        pairs.worseIndex.forEach((j, n) => (arriving[j]! += upstream[n]!))
+        const attained = pairs.worseIndex.map((j, n) => s[pairs.betterIndex[n]!] === least[j])
         const ties = new Float64Array(pairs.k)
-        pairs.worseIndex.forEach((j, n) => (ties[j] += Number(attained[n])))
+        pairs.worseIndex.forEach((j, n) => (ties[j]! += Number(attained[n])))
         pairs.worseIndex.forEach((j, n) => {
-          if (attained[n]) ds[pairs.betterIndex[n]] += arriving[j] / ties[j]
+          if (attained[n]) ds[pairs.betterIndex[n]!]! += arriving[j]! / ties[j]!
         })
       }
       return doubles(ds)

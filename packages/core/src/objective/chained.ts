@@ -25,6 +25,7 @@ function add(name: string, method: Method): void {
 
 for (const name of RECEIVER_FIRST.trim().split(/\s+/)) {
   const operation = operations[name]
+  if (operation === undefined) throw new Error(`tfjs-core has no operation ${name}`)
   add(name, function (...args) {
     return operation(this, ...args)
   })

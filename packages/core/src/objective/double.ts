@@ -46,11 +46,11 @@ export function combination(...terms: readonly [Term, ...Term[]]): tf.Tensor1D {
   const factors = terms.map(
     ([, factor]) =>
       (n: number) =>
-        typeof factor === 'number' ? factor : factor[n],
+        typeof factor === 'number' ? factor : factor[n]!,
   )
   const operation = tf.customGrad((...args) => {
     const values = (args.slice(0, terms.length) as tf.Tensor1D[]).map(valuesOf) // the last argument is the function that saves tensors
-    const sum = Float64Array.from(values[0], (_, n) => values.reduce((total, of, t) => total + factors[t](n) * of[n], 0))
+    const sum = Float64Array.from(values[0]!, (_, n) => values.reduce((total, of, t) => total + factors[t]!(n) * of[n]!, 0))
     const gradFunc = (dy: tf.Tensor) => {
       const arriving = valuesOf(dy)
       return factors.map((factor) => doubles(Float64Array.from(arriving, (d, n) => d * factor(n))))

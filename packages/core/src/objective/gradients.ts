@@ -39,12 +39,12 @@ function unbroadcast(dy: tf.Tensor, shape: number[]): tf.Tensor {
 
 /** A function of one tensor; `slope` gives dy · f′. */
 function unary(kernel: string, slope: (dy: tf.Tensor, x: tf.Tensor, attributes: Attributes) => tf.Tensor): void {
-  register(kernel, { inputs: ['x'] }, (dy, [x], attributes) => ({ x: () => slope(dy, x, attributes) }))
+  register(kernel, { inputs: ['x'] }, (dy, [x], attributes) => ({ x: () => slope(dy, x!, attributes) }))
 }
 
 /** The same where f′ is known from the output. */
 function unaryByOutput(kernel: string, slope: (dy: tf.Tensor, y: tf.Tensor) => tf.Tensor): void {
-  register(kernel, { output: true }, (dy, [y]) => ({ x: () => slope(dy, y) }))
+  register(kernel, { output: true }, (dy, [y]) => ({ x: () => slope(dy, y!) }))
 }
 
 /** A function of two tensors that broadcast; each side gives its share of dy before the broadcast is undone. */
@@ -54,8 +54,8 @@ function binary(
   right: (dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
 ): void {
   register(kernel, { inputs: ['a', 'b'] }, (dy, [a, b]) => ({
-    a: () => unbroadcast(left(dy, a, b), a.shape),
-    b: () => unbroadcast(right(dy, a, b), b.shape),
+    a: () => unbroadcast(left(dy, a!, b!), a!.shape),
+    b: () => unbroadcast(right(dy, a!, b!), b!.shape),
   }))
 }
 
@@ -146,14 +146,14 @@ for (const comparison of [...[tf.Greater, tf.GreaterEqual, tf.Less, tf.LessEqual
 unary(tf.Identity, (dy) => float(dy))
 unary(tf.Cast, (dy) => tf.clone(dy))
 unary(tf.Reshape, (dy, x) => tf.reshape(dy, x.shape))
-register(tf.ExpandDims, { inputs: ['input'] }, (dy, [input]) => ({ input: () => tf.reshape(dy, input.shape) }))
+register(tf.ExpandDims, { inputs: ['input'] }, (dy, [input]) => ({ input: () => tf.reshape(dy, input!.shape) }))
 unary(tf.Transpose, (dy, _, { perm }) => tf.transpose(dy, tf.backend_util.getUndoAxesPermutation(perm as number[])))
 unary(tf.Reverse, (dy, x, { dims }) => tf.reverse(dy, axesOf(dims, x.shape)))
 unary(tf.Slice, (dy, x, { begin, size }) => {
   const [from, extent] = tf.slice_util.parseSliceParams(x, begin as number[], size as number[])
   return tf.pad(
     dy,
-    x.shape.map((n, i) => [from[i], n - from[i] - extent[i]] as [number, number]),
+    x.shape.map((n, i) => [from![i], n - from![i]! - extent![i]!] as [number, number]),
   )
 })
 unary(tf.PadV2, (dy, x, { paddings }) =>
@@ -164,18 +164,18 @@ unary(tf.PadV2, (dy, x, { paddings }) =>
   ),
 )
 unary(tf.Tile, (dy, x, { reps }) => {
-  const split = x.shape.flatMap((n, i) => [(reps as number[])[i], n])
+  const split = x.shape.flatMap((n, i) => [(reps as number[])[i]!, n])
   return tf.sum(
     tf.reshape(dy, split),
     x.shape.map((_, i) => 2 * i),
   )
 })
 register(tf.Concat, { allInputs: true }, (dy, parts, { axis }) => {
-  const [along] = axesOf(axis, parts[0].shape)
+  const [along] = axesOf(axis, parts[0]!.shape)
   return thunks(
     tf.split(
       dy,
-      parts.map((t) => t.shape[along]),
+      parts.map((t) => t.shape[along!]!),
       along,
     ),
   )
@@ -187,16 +187,16 @@ register(tf.SplitV, {}, (dy, _, { axis }) => ({ x: () => tf.concat(dy as unknown
 register(tf.AddN, { allInputs: true }, (dy, terms) => thunks(terms.map(() => tf.clone(dy))))
 register(tf.GatherV2, { inputs: ['x', 'indices'] }, (dy, [x, indices], { axis }) => ({
   x: () => {
-    const [along] = axesOf(axis, x.shape)
-    if (along !== 0 || indices.rank !== 1) throw new Error('the gradient of gather is there for a list of indices along axis 0')
-    return tf.unsortedSegmentSum(dy, indices as tf.Tensor1D, x.shape[0])
+    const [along] = axesOf(axis, x!.shape)
+    if (along !== 0 || indices!.rank !== 1) throw new Error('the gradient of gather is there for a list of indices along axis 0')
+    return tf.unsortedSegmentSum(dy, indices as tf.Tensor1D, x!.shape[0])
   },
-  indices: () => tf.zerosLike(float(indices)),
+  indices: () => tf.zerosLike(float(indices!)),
 }))
 register(tf.Select, { inputs: ['condition'] }, (dy, [condition]) => ({
-  condition: () => tf.zerosLike(float(condition)),
-  t: () => tf.mul(dy, float(condition)),
-  e: () => tf.mul(dy, float(tf.logicalNot(condition))),
+  condition: () => tf.zerosLike(float(condition!)),
+  t: () => tf.mul(dy, float(condition!)),
+  e: () => tf.mul(dy, float(tf.logicalNot(condition!))),
 }))
 
 /** dy with the reduced axes back as size 1, so that it broadcasts over x. */
@@ -212,20 +212,20 @@ const spread = (dy: tf.Tensor, x: tf.Tensor, axis: unknown) =>
 unary(tf.Sum, (dy, x, { axis }) => tf.mul(spread(dy, x, axis), tf.ones(x.shape)))
 unary(tf.Mean, (dy, x, { axis }) => tf.div(tf.mul(spread(dy, x, axis), tf.ones(x.shape)), x.size / dy.size))
 register(tf.Max, { inputs: ['x'], output: true }, (dy, [x, y], { reductionIndices }) => ({
-  x: () => tf.mul(spread(dy, x, reductionIndices), float(tf.equal(x, spread(y, x, reductionIndices)))),
+  x: () => tf.mul(spread(dy, x!, reductionIndices), float(tf.equal(x!, spread(y!, x!, reductionIndices)))),
 }))
 register(tf.Min, { inputs: ['x'], output: true }, (dy, [x, y], { axis }) => ({
-  x: () => tf.mul(spread(dy, x, axis), float(tf.equal(x, spread(y, x, axis)))),
+  x: () => tf.mul(spread(dy, x!, axis), float(tf.equal(x!, spread(y!, x!, axis)))),
 }))
 unary(tf.Cumsum, (dy, _, { axis, exclusive, reverse }) => tf.cumsum(dy, axis as number, exclusive as boolean, !(reverse as boolean)))
 register(tf.Softmax, { output: true }, (dy, [y], { dim }) => ({
-  logits: () => tf.sub(tf.mul(dy, y), tf.mul(tf.sum(tf.mul(dy, y), [dim as number], true), y)),
+  logits: () => tf.sub(tf.mul(dy, y!), tf.mul(tf.sum(tf.mul(dy, y!), [dim as number], true), y!)),
 }))
 register(tf.BatchMatMul, { inputs: ['a', 'b'] }, (dy, [a, b], { transposeA, transposeB }) => {
   const [tA, tB] = [Boolean(transposeA), Boolean(transposeB)]
   return {
-    a: () => (tA ? tf.matMul(b, dy, tB, true) : tf.matMul(dy, b, false, !tB)),
-    b: () => (tB ? tf.matMul(dy, a, true, tA) : tf.matMul(a, dy, !tA, false)),
+    a: () => (tA ? tf.matMul(b!, dy, tB, true) : tf.matMul(dy, b!, false, !tB)),
+    b: () => (tB ? tf.matMul(dy, a!, true, tA) : tf.matMul(a!, dy, !tA, false)),
   }
 })
 

@@ -42,7 +42,7 @@ export interface GroupView extends GroupLabels {
 export function viewOf(loss: AlignmentLoss, group: Omit<LabelledGroup, 'id'>): GroupView {
   const keep = group.selected?.get(loss)
   const index = group.lengths.flatMap((_, c) => (keep === undefined || keep[c] ? [c] : []))
-  const of = <T>(values: readonly T[]): readonly T[] => index.map((c) => values[c])
+  const of = <T>(values: readonly T[]): readonly T[] => index.map((c) => values[c]!)
   return {
     k: index.length,
     lengths: of(group.lengths),

@@ -25,12 +25,12 @@ export class GroupMetrics {
   ) {
     const read = groups.map((group, g) => (aligns(group, losses) ? needed[g] : group.lengths.map(() => false)))
     const count = (is: (group: LabelledGroup, c: number) => boolean) =>
-      groups.reduce((sum, group, g) => sum + read[g].filter((yes, c) => yes && is(group, c)).length, 0)
-    this.positives = count((group, c) => group.positive[c])
+      groups.reduce((sum, group, g) => sum + read[g]!.filter((yes, c) => yes && is(group, c)).length, 0)
+    this.positives = count((group, c) => group.positive[c]!)
     this.negatives = count((group, c) => !group.positive[c])
     this.pairs = groups.map((group, g) => {
       // an unread candidate ties with every other: NaN compares false both ways
-      const pairs = Pairs.ranked(group.rewards.map((reward, c) => (read[g][c] ? reward : NaN)))
+      const pairs = Pairs.ranked(group.rewards.map((reward, c) => (read[g]![c] ? reward : NaN)))
       return pairs.isEmpty ? undefined : pairs
     })
     this.compared = this.pairs.filter(Boolean).length
@@ -45,13 +45,13 @@ export class GroupMetrics {
   }
 
   add(sums: Record<string, number>, index: number, logProbs: readonly number[]): void {
-    const group = this.groups[index]
+    const group = this.groups[index]!
     if (!aligns(group, this.losses)) return
-    const scores = logProbs.map((l, c) => l / group.lengths[c])
+    const scores = logProbs.map((l, c) => l / group.lengths[c]!)
     const addTo = (name: string, value: number) => (sums[name] = (sums[name] ?? 0) + value)
     const binary = this.positives > 0 // without any positive the feedback is a ranking, or there is nothing to tell apart
     scores.forEach((s, c) => {
-      if (!this.needed[index][c] || !binary) return
+      if (!this.needed[index]![c] || !binary) return
       if (group.positive[c]) addTo('score/positive', s / this.positives)
       else addTo('score/negative', s / this.negatives)
     })
@@ -60,7 +60,7 @@ export class GroupMetrics {
       let margin = 0
       let right = 0
       pairs.betterIndex.forEach((i, n) => {
-        const difference = scores[i] - scores[pairs.worseIndex[n]]
+        const difference = scores[i]! - scores[pairs.worseIndex[n]!]!
         margin += difference
         right += difference > 0 ? 1 : difference === 0 ? 0.5 : 0
       })
@@ -75,11 +75,11 @@ export class GroupMetrics {
     return this.losses.flatMap(({ name, loss }) => {
       if (!loss.metrics || !concerns(loss, group)) return []
       const view = viewOf(loss, group)
-      const of = (values: readonly number[]) => view.index.map((c) => values[c])
+      const of = (values: readonly number[]) => view.index.map((c) => values[c]!)
       const { referenceLogProbs, lengths } = group
       const figures = loss.metrics({
         ...view,
-        scores: of(logProbs.map((l, c) => l / lengths[c])),
+        scores: of(logProbs.map((l, c) => l / lengths[c]!)),
         logProbs: of(logProbs),
         referenceLogProbs: referenceLogProbs && of(referenceLogProbs),
       })

@@ -38,19 +38,19 @@ export function createObjective({ losses, groups }: ObjectiveInput): Objective {
     for (const { name, units } of terms) if (units > 0) sums[`loss/${name}`] = 0
 
     const cotangents = batch.map(({ index, tokenLogProbs }) => {
-      const group = groups[index]
-      const logProbs = logProbsOf(group, needed[index], tokenLogProbs)
+      const group = groups[index]!
+      const logProbs = logProbsOf(group, needed[index]!, tokenLogProbs)
       const gradient = group.lengths.map(() => 0)
       terms.forEach(({ name, loss, weight, units }, t) => {
-        const view = views[t][index]
+        const view = views[t]![index]
         if (units === 0 || view === undefined || view.k === 0) return
-        const result = lossAndGradient(loss, { ...view, logProbs: view.index.map((c) => logProbs[c]) })
+        const result = lossAndGradient(loss, { ...view, logProbs: view.index.map((c) => logProbs[c]!) })
         if (!Number.isFinite(result.loss) || !result.gradient.every(Number.isFinite))
           throw nonFinite(group, `the loss "${name}"`, result.loss)
-        sums[`loss/${name}`] += result.loss / units
+        sums[`loss/${name}`]! += result.loss / units
         total += (weight * result.loss) / units
         result.gradient.forEach((g, n) => {
-          if (g !== 0) gradient[view.index[n]] += (weight * g) / units
+          if (g !== 0) gradient[view.index[n]!]! += (weight * g) / units
         })
       })
       metrics.add(sums, index, logProbs)
@@ -67,7 +67,7 @@ function prepare(loss: AlignmentLoss, group: LabelledGroup) {
   return {
     ...view,
     pairs: pairsOf(view, loss.manifest.feedback),
-    referenceLogProbs: referenceLogProbs && view.index.map((c) => referenceLogProbs[c]),
+    referenceLogProbs: referenceLogProbs && view.index.map((c) => referenceLogProbs[c]!),
   }
 }
 

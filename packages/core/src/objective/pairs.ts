@@ -14,12 +14,12 @@ export class Pairs implements GroupPairs {
 
   /** All i, j with reward_i > reward_j. */
   static ranked(rewards: readonly number[]): Pairs {
-    return Pairs.where(rewards.length, (i, j) => rewards[i] > rewards[j])
+    return Pairs.where(rewards.length, (i, j) => rewards[i]! > rewards[j]!)
   }
 
   /** All i, j with i right and j wrong. */
   static binary(positive: readonly boolean[]): Pairs {
-    return Pairs.where(positive.length, (i, j) => positive[i] && !positive[j])
+    return Pairs.where(positive.length, (i, j) => positive[i]! && !positive[j]!)
   }
 
   /** These pairs and no others, for a loss that chooses its own. */

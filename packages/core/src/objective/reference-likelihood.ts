@@ -29,8 +29,8 @@ export class ReferenceLikelihood implements AlignmentLoss, ClosedForm {
 
   lossAndGradient({ logProbs, lengths, reference }: GroupNumbers): LossAndGradient {
     let loss = 0
-    for (const c of indices(reference)) loss -= logProbs[c] / lengths[c]
-    return { loss, gradient: reference.map((is, c) => (is ? -1 / lengths[c] : 0)) }
+    for (const c of indices(reference)) loss -= logProbs[c]! / lengths[c]!
+    return { loss, gradient: reference.map((is, c) => (is ? -1 / lengths[c]! : 0)) }
   }
 
   units({ reference }: GroupLabels): number {

@@ -68,9 +68,9 @@ function differentiate(loss: AlignmentLoss, input: GroupNumbers): LossAndGradien
   const { logProbs, referenceLogProbs, pairs, k, lengths, positive, rewards, reference } = input
   const labels: GroupLabels = { k, lengths, positive, rewards, reference }
   // all are inputs, so that division and difference are taken once and in double precision; the chain rule joins them below
-  const scores = doubles(logProbs.map((l, c) => l / lengths[c]))
+  const scores = doubles(logProbs.map((l, c) => l / lengths[c]!))
   const sums = doubles(logProbs)
-  const ratios = referenceLogProbs && doubles(logProbs.map((l, c) => l - referenceLogProbs[c]))
+  const ratios = referenceLogProbs && doubles(logProbs.map((l, c) => l - referenceLogProbs[c]!))
   const group: ScoredGroup = {
     ...labels,
     scores,
@@ -83,8 +83,8 @@ function differentiate(loss: AlignmentLoss, input: GroupNumbers): LossAndGradien
   const { value, grads } = tf.engine().gradients(() => scalar(loss, group), inputs, undefined, true)
   const [byScore, ...bySum] = (grads as (tf.Tensor | null | undefined)[]).map((gradient) => gradient && valuesOf(gradient))
   return {
-    loss: valuesOf(value)[0],
-    gradient: lengths.map((n, c) => bySum.reduce((sum, by) => sum + (by ? by[c] : 0), byScore ? byScore[c] / n : 0)),
+    loss: valuesOf(value)[0]!,
+    gradient: lengths.map((n, c) => bySum.reduce((sum, by) => sum + (by ? by[c]! : 0), byScore ? byScore[c]! / n : 0)),
   }
 }
 

@@ -33,7 +33,7 @@ export function logOnePlusSumExp(...exponents: readonly tf.Tensor1D[]): tf.Scala
     // with the peak at 0 the "1 +" is the largest term
     const rest = peak === 0 ? Math.log1p(sum) : Math.log(Math.exp(-peak) + sum)
     const gradFunc = (dy: tf.Tensor) => {
-      const scale = valuesOf(dy)[0]
+      const scale = valuesOf(dy)[0]!
       return values.map((data) => doubles(data.map((e) => scale * Math.exp(e - peak - rest))))
     }
     return { value: double(peak + rest), gradFunc: gradFunc as (dy: tf.Scalar) => tf.Tensor[] }
@@ -52,10 +52,10 @@ export function pick(values: tf.Tensor1D, index: readonly number[]): tf.Tensor1D
     const gradFunc = (dy: tf.Tensor) => {
       const gradient = new Float64Array(data.length)
       const upstream = valuesOf(dy)
-      for (let n = 0; n < index.length; n++) gradient[index[n]] += upstream[n]
+      for (let n = 0; n < index.length; n++) gradient[index[n]!]! += upstream[n]!
       return doubles(gradient)
     }
-    return { value: doubles(index.map((i) => data[i])), gradFunc }
+    return { value: doubles(index.map((i) => data[i]!)), gradFunc }
   })
   return operation(values)
 }

@@ -86,7 +86,7 @@ async function findModule(specifier: string, folders: readonly string[]): Promis
     if (file !== undefined) return file
   }
   if (isPath) {
-    const full = path.resolve(folders[0], target)
+    const full = path.resolve(folders[0]!, target)
     const there = await stat(full).then(
       () => true,
       () => false,

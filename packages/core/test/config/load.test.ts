@@ -91,7 +91,7 @@ describe('a text given on the command line', () => {
 
   test('is no number and no section', () => {
     expect(set('run=2024').run).toBe('/base/2024')
-    expect(set('align.0.name=1e3').align[0].name).toBe('1e3')
+    expect(set('align.0.name=1e3').align[0]!.name).toBe('1e3')
     expect(set('run=C:\\new').run).toBe('/base/C:\\new')
   })
 })
@@ -111,7 +111,7 @@ describe('where it is looked for', () => {
     const folder = folderWith({ [name]: text })
     const { config, source } = await loadConfig({ cwd: folder })
     expect(source.file).toBe(path.join(folder, name))
-    expect(config.align[0].name).toBe('ca')
+    expect(config.align[0]!.name).toBe('ca')
   })
 
   test('a folder above, up to the one with a package.json', async () => {

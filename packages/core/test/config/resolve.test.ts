@@ -91,7 +91,7 @@ describe('what a config names is made', () => {
       ],
       ['sft', [['sft', 1, 'sft']]],
     ])
-    expect(variants[0].terms[1].identity).toEqual({ name: 'ca', options: { constraint: 'none', beta: 0.15 }, seed: 7 })
+    expect(variants[0]!.terms[1]!.identity).toEqual({ name: 'ca', options: { constraint: 'none', beta: 0.15 }, seed: 7 })
     expect(seen).toEqual({ options: [{ constraint: 'none', beta: 0.15 }], seed: 7, folder: '/base/out' })
   })
 
@@ -119,7 +119,7 @@ describe('what a config names is made', () => {
   ])('backend %j', (backend, names, open) => {
     const resolved = resolveConfig(parseConfig({ ...MINIMAL, align: ALIGN, backend }), example().registry).backend
     expect(resolved.candidates.map(({ name }) => name)).toEqual(names)
-    expect(resolved.candidates[0].open).toEqual(open)
+    expect(resolved.candidates[0]!.open).toEqual(open)
   })
 })
 

@@ -33,8 +33,8 @@ describe('groups', () => {
   test('lines longer than a chunk, and characters across chunks', async () => {
     const long = 'ü€😀'.repeat(60_000)
     const [first, second] = await read('groups', lines({ prompt: long }, { prompt: 'b' }))
-    expect(first.prompt === long).toBe(true)
-    expect(second.id).toBe('data-2')
+    expect(first!.prompt === long).toBe(true)
+    expect(second!.id).toBe('data-2')
   })
 
   test.each([
@@ -102,7 +102,7 @@ describe('gsm8k', () => {
 
   test('annotations can be taken out', async () => {
     const [record] = await read('gsm8k', lines(row), { stripAnnotations: true })
-    expect(record.candidates[0].text).toBe('She sold 48/2 = 24 in May.\nAll: 72.\n#### 72')
+    expect(record!.candidates[0]!.text).toBe('She sold 48/2 = 24 in May.\nAll: 72.\n#### 72')
   })
 
   test.each(['24 in May', '24\n####', '24\n####  '])('an answer %j without its end', async (answer) => {
@@ -173,7 +173,7 @@ describe('preference', () => {
 
   test('the chosen text need not be the reference', async () => {
     const [record] = await read('preference', lines({ prompt: 'q', chosen: 'good', rejected: 'bad' }), { chosenIsReference: false })
-    expect(record.candidates[0]).toEqual({ text: 'good', positive: true, reward: 1 })
+    expect(record!.candidates[0]).toEqual({ text: 'good', positive: true, reward: 1 })
   })
 
   test.each([
@@ -277,7 +277,7 @@ describe('readRecords', () => {
   test('stops at the limit', async () => {
     const records = await readRecords(reader('groups'), source(2))
     expect(records.map(({ prompt }) => prompt)).toEqual(['a', 'b'])
-    expect(originOf(records[1])).toMatch(/data\.jsonl:2$/)
+    expect(originOf(records[1]!)).toMatch(/data\.jsonl:2$/)
   })
 
   test.each([

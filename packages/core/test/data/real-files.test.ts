@@ -34,7 +34,7 @@ for (const [format, file, questions, chains] of FILES) {
           record,
           references.map(({ text }) => ({ text, complete: true })),
         )
-        statuses.push(label.status)
+        statuses.push(label!.status)
       }
       expect(statuses).toHaveLength(chains)
       expect(statuses.filter((status) => status !== 'right')).toEqual([])

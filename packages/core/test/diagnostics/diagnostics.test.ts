@@ -8,8 +8,8 @@ describe('wilsonInterval', () => {
       [1, 50],
       [585, 1000],
     ]) {
-      for (const end of wilsonInterval(successes, n)) {
-        expect((successes / n - end) ** 2).toBeCloseTo((z ** 2 * end * (1 - end)) / n, 12)
+      for (const end of wilsonInterval(successes!, n!)) {
+        expect((successes! / n! - end) ** 2).toBeCloseTo((z ** 2 * end * (1 - end)) / n!, 12)
       }
     }
   })

@@ -7,7 +7,7 @@ type Case = readonly [text: string, expected: string, status: Status, read?: str
 async function label(text: string, expected: string, options: object = {}, complete = true) {
   const labeler = new AnswerLabeler(answerOptions.parse(options))
   const [result] = await labeler.label({ id: 'q', prompt: '?', answer: expected }, [{ text, complete }])
-  return result
+  return result!
 }
 
 function table(title: string, cases: readonly Case[], options: object = {}, complete = true) {
@@ -257,7 +257,7 @@ table(
 )
 
 test('a pattern that is no regular expression is refused', () => {
-  expect(answerOptions.safeParse({ patterns: ['('] }).error?.issues[0].message).toMatch(/must be a regular expression/)
+  expect(answerOptions.safeParse({ patterns: ['('] }).error?.issues[0]?.message).toMatch(/must be a regular expression/)
 })
 
 test('without an expected answer there is nothing to compare with', async () => {

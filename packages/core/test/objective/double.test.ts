@@ -35,7 +35,7 @@ describe.each([
       loss((group) => ratio(group).slice([c], [1]).asScalar().mul(3)),
       far,
     )
-    expect(Math.abs(result.loss / (3 * ratios[c]) - 1)).toBeLessThan(1e-6)
+    expect(Math.abs(result.loss / (3 * ratios[c]!) - 1)).toBeLessThan(1e-6)
     expect(result.gradient).toEqual([0, 1].map((at) => (at === c ? 3 : 0)))
   })
 })
@@ -63,7 +63,7 @@ describe('combination', () => {
   it('adds up in double what cancels: 2B − s_i − s_j', () => {
     tf.tidy(() => {
       const [B, i, j] = [[-5.15000001], [-5.1], [-5.2]].map((values) => doubles(values))
-      expect(valuesOf(combination([B, 2], [i, -1], [j, -1]))[0] / -2e-8).toBeCloseTo(1, 6)
+      expect(valuesOf(combination([B!, 2], [i!, -1], [j!, -1]))[0]! / -2e-8).toBeCloseTo(1, 6)
     })
   })
 

@@ -50,7 +50,7 @@ const operations: Record<string, [F, boolean?]> = {
   'where by comparison': [(x) => x.square().where(x.greater(0.4), x.neg())],
   cast: [(x) => x.cast('float32').mul(2)],
   reshape: [(x) => x.reshape([3, 2]).mul(tf.range(0, 6).reshape([3, 2]))],
-  expandDims: [(x) => x.expandDims(1).mul(other[0])],
+  expandDims: [(x) => x.expandDims(1).mul(other[0]!)],
   transpose: [(x) => x.transpose().mul(tf.range(0, 6).reshape([3, 2]))],
   reverse: [(x) => x.reverse(1).mul(other)],
   slice: [(x) => x.slice([0, 1], [2, 2]).square()],
@@ -70,9 +70,9 @@ const operations: Record<string, [F, boolean?]> = {
   split: [
     (x) =>
       tf
-        .split(x, [1, 2], 1)[1]
+        .split(x, [1, 2], 1)[1]!
         .square()
-        .add(tf.split(x, [1, 2], 1)[0]),
+        .add(tf.split(x, [1, 2], 1)[0]!),
   ],
   addN: [(x) => tf.addN([x, x.square(), tf.tensor2d(other)])],
   gather: [(x) => x.gather(tf.tensor1d([1, 0, 1], 'int32')).square()],
@@ -98,7 +98,7 @@ describe('gradients of tfjs operations against central differences', () => {
         () =>
           operation(tf.tensor2d(values as number[], [2, 3]))
             .sum()
-            .dataSync()[0],
+            .dataSync()[0]!,
       )
     const gradient = tf.tidy(() =>
       tf
@@ -111,7 +111,7 @@ describe('gradients of tfjs operations against central differences', () => {
       const near = (f(moved(i, step)) - f(moved(i, -step))) / (2 * step)
       const far = (f(moved(i, 2 * step)) - f(moved(i, -2 * step))) / (4 * step)
       const expected = (4 * near - far) / 3
-      expect(Math.abs(gradient[i] - expected)).toBeLessThan(2e-3 * Math.max(1, Math.abs(expected)))
+      expect(Math.abs(gradient[i]! - expected)).toBeLessThan(2e-3 * Math.max(1, Math.abs(expected)))
     })
   })
 })

@@ -103,7 +103,7 @@ describe('ReferenceLikelihood', () => {
     expect(closed.gradient).toEqual([-0.25, 0, -0.2])
     const onTape = lossAndGradient({ manifest: loss.manifest, loss: (g) => loss.loss(g) }, labels)
     expect(onTape.loss).toBeCloseTo(closed.loss, 6)
-    onTape.gradient.forEach((g, c) => expect(g).toBeCloseTo(closed.gradient[c], 6))
+    onTape.gradient.forEach((g, c) => expect(g).toBeCloseTo(closed.gradient[c]!, 6))
   })
 })
 
@@ -129,10 +129,10 @@ describe('createObjective', () => {
       [[0], [1], [2], [3], [4], [5]],
       [[5, 0, 3], [], [2, 1, 4]],
     ]) {
-      const parts = split.map((indices) => objective(indices.map((i) => batch[i])))
+      const parts = split.map((indices) => objective(indices.map((i) => batch[i]!)))
       const order = split.flat()
       expect(parts.reduce((sum, part) => sum + part.loss, 0)).toBeCloseTo(whole.loss, 12)
-      parts.flatMap((part) => part.cotangents).forEach((cotangent, n) => expect(cotangent).toEqual(whole.cotangents[order[n]]))
+      parts.flatMap((part) => part.cotangents).forEach((cotangent, n) => expect(cotangent).toEqual(whole.cotangents[order[n]!]))
       for (const [name, value] of Object.entries(whole.metrics ?? {})) {
         expect(parts.reduce((sum, part) => sum + (part.metrics?.[name] ?? 0), 0)).toBeCloseTo(value, 12)
       }
@@ -148,12 +148,12 @@ describe('createObjective', () => {
     for (const { index, tokenLogProbs } of batch) {
       tokenLogProbs.forEach((tokens, c) => {
         const at = (delta: number) => {
-          tokens[0] += delta
+          tokens[0]! += delta
           const { loss } = objective(batch)
-          tokens[0] -= delta
+          tokens[0]! -= delta
           return loss
         }
-        expect((at(step) - at(-step)) / (2 * step)).toBeCloseTo(cotangents[index][c] as number, 4)
+        expect((at(step) - at(-step)) / (2 * step)).toBeCloseTo(cotangents[index]![c] as number, 4)
       })
     }
   })
@@ -161,7 +161,7 @@ describe('createObjective', () => {
   it('keeps zero cotangents exactly zero: the wrong candidates under the detached constraint', () => {
     const groups = [group('a', 4, 'align')]
     const { cotangents } = createObjective({ losses: terms(new Contrast(true)), groups })(scored(groups))
-    expect(cotangents[0].map((g) => Object.is(g, 0))).toEqual([false, true, false, true])
+    expect(cotangents[0]!.map((g) => Object.is(g, 0))).toEqual([false, true, false, true])
   })
 
   it('reports scores, margin and assessment of the step', () => {
@@ -172,7 +172,7 @@ describe('createObjective', () => {
     ]
     const batch = groups.map(({ lengths }, index) => ({
       index,
-      tokenLogProbs: lengths.map((n, c) => new Float32Array(n).fill(at[index][c])),
+      tokenLogProbs: lengths.map((n, c) => new Float32Array(n).fill(at[index]![c]!)),
     }))
     const { metrics } = createObjective({ losses: terms(new Contrast()), groups })(batch)
     expect(metrics).toMatchObject({ 'score/negative': -2, margin: 1, assessment: 0.75 })
@@ -216,9 +216,9 @@ describe('createObjective', () => {
     expect(neededCandidates([first, new ReferenceLikelihood()], { ...labels, role: 'sft' })).toEqual([true, false, false])
     expect(neededCandidates([new Contrast(), first], labels)).toEqual([true, true, true])
     const objective = createObjective({ losses: terms(first), groups: [labels] })
-    const result = objective([{ index: 0, tokenLogProbs: [undefined, new Float32Array(labels.lengths[1]).fill(-2), undefined] }])
+    const result = objective([{ index: 0, tokenLogProbs: [undefined, new Float32Array(labels.lengths[1]!).fill(-2), undefined] }])
     expect(result.loss).toBe(-2)
-    expect(result.cotangents[0]).toEqual([0, 1 / labels.lengths[1], 0])
+    expect(result.cotangents[0]).toEqual([0, 1 / labels.lengths[1]!, 0])
   })
 
   it('gives a loss only the candidates selected for it', () => {
@@ -234,7 +234,7 @@ describe('createObjective', () => {
       { index: 1, tokenLogProbs: none.lengths.map(() => undefined) },
     ])
     expect(result.loss).toBe(-1.5) // the mean of −1 and −2: two sequences in all
-    expect(result.cotangents[0]).toEqual([0, 0.5 / labels.lengths[1], 0.5 / labels.lengths[2]].map((g) => expect.closeTo(g, 6) as number))
+    expect(result.cotangents[0]).toEqual([0, 0.5 / labels.lengths[1]!, 0.5 / labels.lengths[2]!].map((g) => expect.closeTo(g, 6) as number))
     expect(result.cotangents[1]).toEqual([0, 0])
   })
 
@@ -252,7 +252,7 @@ describe('createObjective', () => {
   it('stops at a log-prob, a loss or a gradient that is not finite, naming the group', () => {
     const groups = [group('a', 2), group('q-17', 2)]
     const batch = scored(groups)
-    batch[1].tokenLogProbs[1][0] = NaN
+    batch[1]!.tokenLogProbs[1]![0] = NaN
     const run =
       (losses: AlignmentLoss[], at = batch) =>
       () =>

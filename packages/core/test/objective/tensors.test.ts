@@ -6,14 +6,14 @@ import { vectorCases } from '../support/vectors'
 function valueAndGradient(f: (x: tf.Tensor1D) => tf.Scalar, at: number[]): { value: number; gradient: number[] } {
   return tf.tidy(() => {
     const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => f(x as tf.Tensor1D))(doubles(at))
-    return { value: value.dataSync()[0], gradient: [...grad.dataSync()] }
+    return { value: value.dataSync()[0]!, gradient: [...grad.dataSync()] }
   })
 }
 
 /** Largest error relative to the largest entry (1e-30 keeps an all-zero expectation meaningful). */
 function relativeError(actual: number[], expected: number[]): number {
   const scale = Math.max(1e-30, ...expected.map(Math.abs))
-  return Math.max(0, ...actual.map((a, i) => Math.abs(a - expected[i]))) / scale
+  return Math.max(0, ...actual.map((a, i) => Math.abs(a - expected[i]!))) / scale
 }
 
 describe('detach', () => {
@@ -52,7 +52,7 @@ describe('logOnePlusSumExp', () => {
     expect(valueAndGradient((x) => logOnePlusSumExp(x), [-1e4])).toEqual({ value: 0, gradient: [0] })
     const tiny = valueAndGradient((x) => logOnePlusSumExp(x), [-20])
     expect(tiny.value / Math.exp(-20)).toBeCloseTo(1, 6)
-    expect(tiny.gradient[0] / Math.exp(-20)).toBeCloseTo(1, 6)
+    expect(tiny.gradient[0]! / Math.exp(-20)).toBeCloseTo(1, 6)
   })
 
   it('scales with the gradient that arrives', () => {
@@ -103,12 +103,12 @@ describe('the pieces together reproduce the constrained alignment vectors', () =
     it.each(['none', 'detached', 'boundary'] as const)(`${feedback}/%s`, (constraint) => {
       for (const c of vectorCases) {
         const pairs = feedback === 'binary' ? Pairs.binary(c.positive) : Pairs.ranked(c.rewards)
-        const scores = c.logProbs.map((l, i) => l / c.lengths[i])
+        const scores = c.logProbs.map((l, i) => l / c.lengths[i]!)
         const loss = (s: tf.Tensor1D) => forms[constraint](pairs.worse(s), pairs.better(s), boundary(s, pairs, c.beta))
         const { value, gradient } = valueAndGradient(loss, scores)
-        const expected = c.expected[`ca/${feedback}/${constraint}`]
+        const expected = c.expected[`ca/${feedback}/${constraint}`]!
         expect(relativeError([value], [expected.loss])).toBeLessThan(1e-6)
-        const byLogProb = gradient.map((g, i) => g / c.lengths[i])
+        const byLogProb = gradient.map((g, i) => g / c.lengths[i]!)
         expect(relativeError(byLogProb, expected.grad)).toBeLessThan(1e-6)
       }
     })

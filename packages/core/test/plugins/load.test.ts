@@ -47,8 +47,8 @@ test.each([
 
 test('the version is the package’s, unless the plugin says another', async () => {
   const [plugin] = await loadPlugins(['installed'], { from: folder })
-  expect(plugin.version).toBe('1.2.3')
-  expect(createRegistry([plugin]).plugins).toContain('installed')
+  expect(plugin!.version).toBe('1.2.3')
+  expect(createRegistry([plugin!]).plugins).toContain('installed')
 })
 
 test('a package that the config’s folder does not have is looked for beside the command line', async () => {

@@ -86,9 +86,9 @@ describe('candidates of the data file', () => {
       negativePerplexity: expect.any(Number) as number,
     })
     // the test pairs are the training pairs, so what a loss says of these is seen on those; `stay` holds the start's log-probabilities
-    expect(start.assessmentAccuracy).toBeLessThan(1)
-    expect(contrast.assessmentAccuracy).toBe(1)
-    expect(both.positivePerplexity!).toBeLessThan(contrast.positivePerplexity!)
+    expect(start!.assessmentAccuracy).toBeLessThan(1)
+    expect(contrast!.assessmentAccuracy).toBe(1)
+    expect(both!.positivePerplexity!).toBeLessThan(contrast!.positivePerplexity!)
     expect(stay).toEqual({ ...start, name: 'stay' })
     expect(report.design).toBe('alignment on the candidates of the data file, none sampled')
 
@@ -133,7 +133,7 @@ describe('candidates of the data file', () => {
       references: [],
     })
     const [, labelled] = await artifact(made, 'label', 'groups.jsonl')
-    expect(labelled.candidates).toEqual([
+    expect(labelled!.candidates).toEqual([
       { text: 's1 a1', tokens: [14, 24, 1], status: 'right', positive: true, reward: 1, times: 1, reference: true },
       { text: 's2 a2', tokens: [15, 25, 1], status: 'wrong', positive: false, reward: 0, times: 1 },
     ])
@@ -145,7 +145,7 @@ describe('candidates of the data file', () => {
     await runConfig(b)
     const [first, second] = [await filesBelow(a.config.run), await filesBelow(b.config.run)]
     expect(Object.keys(second)).toEqual(Object.keys(first))
-    for (const [name, bytes] of Object.entries(first)) expect([name, second[name].equals(bytes)]).toEqual([name, true])
+    for (const [name, bytes] of Object.entries(first)) expect([name, second[name]!.equals(bytes)]).toEqual([name, true])
     const ended: RunEvent[] = []
     await runConfig({ ...a, onEvent: (event) => event.type === 'stage-end' && ended.push(event) })
     expect(ended).toEqual([])
@@ -173,7 +173,7 @@ describe('candidates of the data file', () => {
     expect(interruptions).toBeGreaterThan(4)
     const [expected, actual] = [await filesBelow(whole.config.run), await filesBelow(cut.config.run)]
     expect(Object.keys(actual)).toEqual(Object.keys(expected))
-    for (const [name, bytes] of Object.entries(expected)) expect([name, actual[name].equals(bytes)]).toEqual([name, true])
+    for (const [name, bytes] of Object.entries(expected)) expect([name, actual[name]!.equals(bytes)]).toEqual([name, true])
   })
 
   it('takes rewards where there are no labels: no chain is needed, and better is better', async () => {
@@ -182,10 +182,10 @@ describe('candidates of the data file', () => {
     const report = await runConfig(made)
     expect(report.samples).toMatchObject({ given: 18, ranked: 18, mixed: 6 })
     expect(report.samples).not.toHaveProperty('right')
-    expect(report.rows[1].assessmentAccuracy).toBeGreaterThan(report.rows[0].assessmentAccuracy!)
+    expect(report.rows[1]!.assessmentAccuracy).toBeGreaterThan(report.rows[0]!.assessmentAccuracy!)
     expect(report.rows[1]).not.toMatchObject({ positivePerplexity: expect.any(Number) as number })
     const [first] = await artifact(made, 'label', 'groups.jsonl')
-    expect((first.candidates as { status: string; reward: number }[]).map(({ status, reward }) => [status, reward])).toEqual([
+    expect((first!.candidates as { status: string; reward: number }[]).map(({ status, reward }) => [status, reward])).toEqual([
       ['ranked', 0],
       ['ranked', -1],
       ['ranked', -2],
@@ -208,12 +208,12 @@ describe('candidates of the data file', () => {
       'In 1 of 3 questions of data.train the same text stands twice with different labels; the first counts.',
     ])
     const [first] = await artifact(made, 'sample', 'samples.jsonl')
-    expect(first.candidates).toMatchObject([{ times: 2, given: { positive: true, reference: true } }, { times: 1 }])
+    expect(first!.candidates).toMatchObject([{ times: 2, given: { positive: true, reference: true } }, { times: 1 }])
   })
 
   it('answers the test questions whose answer is known, and those alone', async () => {
     const [first, ...others] = digits.map((d) => pair(`t-${d}`, d))
-    const report = await runConfig(await offline({ test: [{ ...first, answer: '7' }, ...others] }))
+    const report = await runConfig(await offline({ test: [{ ...first!, answer: '7' }, ...others] }))
     expect(report.rows[1]).toMatchObject({ questions: 1, accuracy: 0, parseFailures: 1, assessmentAccuracy: 1 })
   })
 
@@ -242,12 +242,12 @@ describe('what a data file of candidates must have', () => {
   const [whole] = digits.map((d) => pair(`p-${d}`, d))
 
   it('candidates for every question', async () => {
-    const error = await refused({ train: [whole, { id: 'bare', prompt: 'q1', candidates: [] }] })
+    const error = await refused({ train: [whole!, { id: 'bare', prompt: 'q1', candidates: [] }] })
     expect(error).toMatchObject({ code: 'PLUMB_DATA_NO_CANDIDATES', message: expect.stringContaining('Question "bare" has no') as string })
   })
 
   it('a label for every candidate, in the test file too', async () => {
-    const bare = { ...whole, candidates: [...whole.candidates, { text: 's5' }] }
+    const bare = { ...whole!, candidates: [...whole!.candidates, { text: 's5' }] }
     for (const files of [{ train: [bare] }, { test: [bare] }]) {
       expect(await refused(files)).toMatchObject({
         code: 'PLUMB_DATA_NO_LABEL',
@@ -258,7 +258,7 @@ describe('what a data file of candidates must have', () => {
 
   it('labels of one kind in a question', async () => {
     const mixed = {
-      ...whole,
+      ...whole!,
       candidates: [
         { text: 's1', positive: true },
         { text: 's2', reward: 0.5 },
@@ -277,7 +277,7 @@ describe('what a data file of candidates must have', () => {
   })
 
   it('a candidate that fits into the context', async () => {
-    const long = { ...whole, candidates: whole.candidates.map((candidate) => ({ ...candidate, text: 's1 '.repeat(9) })) }
+    const long = { ...whole!, candidates: whole!.candidates.map((candidate) => ({ ...candidate, text: 's1 '.repeat(9) })) }
     const made = await offline({ train: [long], contextLength: 8, variants: ['contrast'] })
     expect(await failure(() => runConfig(made))).toMatchObject({ code: 'PLUMB_DATA_EMPTY' })
     expect(made.backend.open_).toBe(0)

@@ -20,8 +20,8 @@ describe('bad input', () => {
     })
     expect(made.backend.open_).toBe(0)
     const [sft] = await readdir(made.config.run)
-    expect(await readdir(path.join(made.config.run, sft))).toEqual(['work'])
-    expect(await readdir(path.join(made.config.run, sft, 'work'))).toEqual(['stage.json'])
+    expect(await readdir(path.join(made.config.run, sft!))).toEqual(['work'])
+    expect(await readdir(path.join(made.config.run, sft!, 'work'))).toEqual(['stage.json'])
   })
 
   it('leaves out chains that do not fit and says how many; refuses when none does', async () => {

@@ -21,7 +21,7 @@ const scripted = (texts: readonly string[], { finish = 'eos' as 'eos' | 'length'
       candidates,
     } of requests) {
       for (const candidate of candidates) {
-        const text = texts[candidate]
+        const text = texts[candidate]!
         const tokens = [...policy.tokenizer.encode(text), ...(finish === 'eos' ? [policy.tokenizer.eosId!] : [])]
         yield { id, candidate, tokens: text === '' ? [] : tokens, text, finish }
       }
@@ -42,8 +42,8 @@ describe('sampling and labelling', () => {
       'sample',
       'samples.jsonl',
     )
-    expect(first.sampled).toBe(5)
-    expect(first.candidates.map(({ candidate, times, text }) => [candidate, times, text])).toEqual([
+    expect(first!.sampled).toBe(5)
+    expect(first!.candidates.map(({ candidate, times, text }) => [candidate, times, text])).toEqual([
       [0, 3, 's1 a1'],
       [1, 1, 's2 a2'],
     ])

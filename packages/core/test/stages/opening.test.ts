@@ -25,7 +25,7 @@ describe('a model that is opened for training', () => {
     await runConfig(learns)
     const [expected, found] = [await filesBelow(knows.config.run), await filesBelow(learns.config.run)]
     expect(Object.keys(found)).toEqual(Object.keys(expected))
-    for (const [name, bytes] of Object.entries(expected)) expect([name, found[name].equals(bytes)]).toEqual([name, true])
+    for (const [name, bytes] of Object.entries(expected)) expect([name, found[name]!.equals(bytes)]).toEqual([name, true])
   })
 
   it('is opened while the data is tokenised', async () => {

@@ -29,8 +29,8 @@ describe('runConfig', () => {
     expect(stagesOf(events, 'stage-end')).toEqual(ALL)
     expect(report.rows.map(({ name }) => name)).toEqual(['VFT', 'boundary', 'stay', 'control'])
     expect(report.control).toBe('control')
-    expect(report.rows[3].versusControl).toBeUndefined()
-    expect(report.rows[1].versusControl).toBeDefined()
+    expect(report.rows[3]!.versusControl).toBeUndefined()
+    expect(report.rows[1]!.versusControl).toBeDefined()
     expect(report.design).toMatch(/questions of stage 1/)
     expect(report.samples).toMatchObject({ questions: 8, sampled: 40, references: 8 })
     expect(backend.open_).toBe(0)
@@ -54,7 +54,7 @@ describe('runConfig', () => {
     await runConfig(b)
     const [first, second] = [await filesBelow(a.config.run), await filesBelow(b.config.run)]
     expect(Object.keys(second)).toEqual(Object.keys(first))
-    for (const [name, bytes] of Object.entries(first)) expect([name, second[name].equals(bytes)]).toEqual([name, true])
+    for (const [name, bytes] of Object.entries(first)) expect([name, second[name]!.equals(bytes)]).toEqual([name, true])
     expect(Object.keys(first).some((name) => name.includes('work'))).toBe(false)
   })
 
@@ -85,7 +85,7 @@ describe('runConfig', () => {
     expect(interruptions).toBeGreaterThan(8)
     const actual = await filesBelow(cut.config.run)
     expect(Object.keys(actual)).toEqual(Object.keys(expected))
-    for (const [name, bytes] of Object.entries(expected)) expect([name, actual[name].equals(bytes)]).toEqual([name, true])
+    for (const [name, bytes] of Object.entries(expected)) expect([name, actual[name]!.equals(bytes)]).toEqual([name, true])
   })
 
   it('runs up to a stage, and one variant alone', async () => {
@@ -114,8 +114,8 @@ describe('runConfig', () => {
     const sft = (steps: number) => ({ config: { sft: { steps, batchSize: 8, learningRate: 0.3 } } })
     const before = await runConfig(await world({ ...held, ...sft(0) }))
     const after = await runConfig(await world({ ...held, ...sft(60) }))
-    expect(after.rows[0].accuracy).toBe(1)
-    expect(before.rows[0].accuracy).toBeLessThan(0.5)
+    expect(after.rows[0]!.accuracy).toBe(1)
+    expect(before.rows[0]!.accuracy).toBeLessThan(0.5)
     expect(after.design).toMatch(/fresh questions/)
   })
 })

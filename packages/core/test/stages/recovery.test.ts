@@ -21,7 +21,7 @@ const sftFolder = async ({ config }: World) => (await readdir(config.run)).find(
 async function expectSameFiles(actual: World, expected: World): Promise<void> {
   const [a, b] = [await filesBelow(actual.config.run), await filesBelow(expected.config.run)]
   expect(Object.keys(a)).toEqual(Object.keys(b))
-  for (const [name, bytes] of Object.entries(b)) expect([name, a[name].equals(bytes)]).toEqual([name, true])
+  for (const [name, bytes] of Object.entries(b)) expect([name, a[name]!.equals(bytes)]).toEqual([name, true])
 }
 
 describe('a run that was killed', () => {
@@ -41,7 +41,7 @@ describe('a run that was killed', () => {
     })
     for (let attempt = 0; ; attempt++) {
       count = 0
-      dieAt = [3, 1, 4, 7, 2, 5, 6, 3][attempt % 8] // after a few calls: now and then enough to reach the next checkpoint
+      dieAt = [3, 1, 4, 7, 2, 5, 6, 3][attempt % 8]! // after a few calls: now and then enough to reach the next checkpoint
       const outcome = await runConfig(cut).catch((error: Error) => error.message)
       if (outcome !== 'killed') break
     }
@@ -61,7 +61,7 @@ describe('a run that was killed', () => {
     })
     await expect(runConfig(cut)).rejects.toThrow('killed')
     const [sample] = (await readdir(cut.config.run)).filter((name) => name.startsWith('sample-'))
-    const folder = path.join(cut.config.run, sample)
+    const folder = path.join(cut.config.run, sample!)
     await appendFile(path.join(folder, 'work', 'completions.jsonl'), '{"id":"train-3","cand')
     await writeFile(path.join(folder, '.samples.jsonl.4711.tmp'), 'half')
     await runConfig(cut)

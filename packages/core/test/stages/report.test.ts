@@ -26,10 +26,10 @@ describe('makeReport', () => {
   it('compares every row with the control, question by question', () => {
     const [vft, x, control] = report.rows
     expect(vft).toMatchObject({ accuracy: 0.25, parseFailures: 0.25, questions: 4 })
-    expect(vft.versusControl?.difference).toBeCloseTo(-0.25, 12)
+    expect(vft!.versusControl?.difference).toBeCloseTo(-0.25, 12)
     // differences 0, 0, 1, 0: variance 0.25, standard error √(0.25/4)
-    expect(x.versusControl?.standardError).toBeCloseTo(0.25, 12)
-    expect(control.versusControl).toBeUndefined()
+    expect(x!.versusControl?.standardError).toBeCloseTo(0.25, 12)
+    expect(control!.versusControl).toBeUndefined()
     expect(report.notices).toEqual(['n'])
   })
 
@@ -66,14 +66,14 @@ describe('a labeler that ranks', () => {
     expect(report.samples).toMatchObject({ ranked: report.samples?.labelled, references: 8 })
     expect(report.samples).not.toHaveProperty('right')
     expect(report.rows).toHaveLength(2)
-    expect(report.rows[0].parseFailures).toBe(1) // this world's words hold no number
+    expect(report.rows[0]!.parseFailures).toBe(1) // this world's words hold no number
   })
 
   it('needs no answers on the test file: what has none is not asked, and the candidates are ranked', async () => {
     const made = await world({ config, labeler: ranked, test: [numbered('t', 1), { ...question('u', 2), answer: undefined }] })
     const report = await runConfig(made)
     expect(report.rows[0]).toMatchObject({ questions: 1, parseFailures: 1, assessmentAccuracy: expect.any(Number) as number })
-    expect(report.rows[0].positivePerplexity).toBeUndefined()
+    expect(report.rows[0]!.positivePerplexity).toBeUndefined()
     expect(report.notices).toContain('1 of the 2 questions of data.test have no answer to compare with; they are not asked.')
     const none = await runConfig(await world({ config, labeler: ranked, test: [{ ...question('u', 2), answer: undefined }] }))
     expect(none.rows[0]).toMatchObject({ questions: 0 })

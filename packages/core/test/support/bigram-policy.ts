@@ -50,7 +50,9 @@ export class BigramPolicy implements Policy {
       vocabularySize: size,
     }
     this.trained = Array.from({ length: size }, () => true)
-    ;[this.gradient, this.first, this.second] = [0, 1, 2].map(() => new Float64Array(weights.length))
+    this.gradient = new Float64Array(weights.length)
+    this.first = new Float64Array(weights.length)
+    this.second = new Float64Array(weights.length)
   }
 
   async logProbs(groups: readonly TokenGroup[]): Promise<TokenLogProbs[][]> {
@@ -70,13 +72,13 @@ export class BigramPolicy implements Policy {
         const batch = groups.slice(start, start + this.options.microBatch)
         const scored = batch.map((group, n) => ({ index: start + n, tokenLogProbs: this.score(group) }))
         const result = objective(scored)
-        if (!Number.isFinite(result.loss)) throw new PlumbError('PLUMB_NON_FINITE_LOSS', `The loss is ${result.loss}.`, batch[0].id)
+        if (!Number.isFinite(result.loss)) throw new PlumbError('PLUMB_NON_FINITE_LOSS', `The loss is ${result.loss}.`, batch[0]!.id)
         loss += result.loss
         for (const [name, value] of Object.entries(result.metrics ?? {})) metrics[name] = (metrics[name] ?? 0) + value
         batch.forEach((group, n) => {
           group.completions.forEach((completion, c) => {
-            if (scored[n].tokenLogProbs[c]) completionTokens += completion.length
-            this.backward(group.prompt, completion, result.cotangents[n][c])
+            if (scored[n]!.tokenLogProbs[c]) completionTokens += completion.length
+            this.backward(group.prompt, completion, result.cotangents[n]![c]!)
           })
         })
         microBatches++
@@ -110,11 +112,11 @@ export class BigramPolicy implements Policy {
     const [b1, b2] = betas
     for (let i = 0; i < this.weights.length; i++) {
       if (!this.trained[Math.floor(i / size)]) continue
-      const g = this.gradient[i] * scale
-      this.first[i] = b1 * this.first[i] + (1 - b1) * g
-      this.second[i] = b2 * this.second[i] + (1 - b2) * g * g
-      const step = this.first[i] / (1 - b1 ** this.steps) / (Math.sqrt(this.second[i] / (1 - b2 ** this.steps)) + epsilon)
-      this.weights[i] -= learningRate * (step + weightDecay * this.weights[i])
+      const g = this.gradient[i]! * scale
+      this.first[i] = b1 * this.first[i]! + (1 - b1) * g
+      this.second[i] = b2 * this.second[i]! + (1 - b2) * g * g
+      const step = this.first[i]! / (1 - b1 ** this.steps) / (Math.sqrt(this.second[i]! / (1 - b2 ** this.steps)) + epsilon)
+      this.weights[i]! -= learningRate * (step + weightDecay * this.weights[i]!)
     }
     this.gradient.fill(0)
     return { gradNorm }
@@ -149,8 +151,10 @@ export class BigramPolicy implements Policy {
   async loadState(folder: string): Promise<void> {
     const state = doubles(await readFile(path.join(folder, 'state.bin')))
     const n = this.weights.length
-    ;[this.weights, this.first, this.second] = [0, 1, 2].map((part) => state.slice(part * n, (part + 1) * n))
-    this.steps = state[3 * n]
+    this.weights = state.slice(0, n)
+    this.first = state.slice(n, 2 * n)
+    this.second = state.slice(2 * n, 3 * n)
+    this.steps = state[3 * n]!
     this.gradient.fill(0)
   }
 
@@ -161,9 +165,9 @@ export class BigramPolicy implements Policy {
   private score({ prompt, completions, needed }: TokenGroup): TokenLogProbs[] {
     return completions.map((completion, c) => {
       if (needed && !needed[c]) return undefined
-      let previous = prompt[prompt.length - 1]
+      let previous = prompt[prompt.length - 1]!
       return Float32Array.from(completion, (token) => {
-        const logProb = Math.log(this.distribution(previous)[token])
+        const logProb = Math.log(this.distribution(previous)[token]!)
         previous = token
         return logProb
       })
@@ -173,13 +177,13 @@ export class BigramPolicy implements Policy {
   /** ∂ log p(t | u) / ∂W[u] = 1[t] − p(· | u). */
   private backward(prompt: readonly number[], completion: readonly number[], cotangent: number | Float32Array): void {
     const size = this.info.vocabularySize
-    let previous = prompt[prompt.length - 1]
+    let previous = prompt[prompt.length - 1]!
     completion.forEach((token, t) => {
-      const weight = typeof cotangent === 'number' ? cotangent : cotangent[t]
+      const weight = typeof cotangent === 'number' ? cotangent : cotangent[t]!
       if (weight !== 0) {
         const row = previous * size
-        this.distribution(previous).forEach((p, v) => (this.gradient[row + v] -= weight * p))
-        this.gradient[row + token] += weight
+        this.distribution(previous).forEach((p, v) => (this.gradient[row + v]! -= weight * p))
+        this.gradient[row + token]! += weight
       }
       previous = token
     })
@@ -198,7 +202,7 @@ export class BigramPolicy implements Policy {
     const { temperature, maxNewTokens, stop = [], endTokens = [] } = sampling
     const room = Math.min(maxNewTokens, this.options.contextLength - prompt.length)
     const tokens: number[] = []
-    let previous = prompt[prompt.length - 1]
+    let previous = prompt[prompt.length - 1]!
     while (tokens.length < room) {
       const p = truncate(this.distribution(previous, temperature || 1), sampling)
       previous = temperature === 0 ? p.indexOf(Math.max(...p)) : draw(p, uniform())
@@ -219,21 +223,21 @@ export const parameterNames = (size: number) => Array.from({ length: size }, (_,
 
 /** Keeps the `topK` likeliest tokens, and of these the fewest whose probability reaches `topP`. */
 function truncate(p: Float64Array, { topK = 0, topP = 1 }: Sampling): Float64Array {
-  const ranked = [...p.keys()].sort((a, b) => p[b] - p[a]).slice(0, topK || p.length)
+  const ranked = [...p.keys()].sort((a, b) => p[b]! - p[a]!).slice(0, topK || p.length)
   let reached = 0
   const kept = ranked.filter((v) => {
     const open = reached < topP
-    reached += p[v]
+    reached += p[v]!
     return open
   })
-  const sum = kept.reduce((total, v) => total + p[v], 0)
+  const sum = kept.reduce((total, v) => total + p[v]!, 0)
   return p.map((value, v) => (kept.includes(v) ? value / sum : 0))
 }
 
 function draw(p: Float64Array, u: number): number {
   let sum = 0
   for (let v = 0; v < p.length; v++) {
-    sum += p[v]
+    sum += p[v]!
     if (u < sum) return v
   }
   return p.length - 1

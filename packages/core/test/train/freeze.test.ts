@@ -22,7 +22,7 @@ describe('frozenParameters', () => {
   it('takes {a..b} for the numbers from a to b, both included', () => {
     expect(frozen('model.layers.{0..1}.*')).toEqual(layers.slice(0, 2).flat())
     expect(frozen('model.layers.{1..1}.*')).toEqual(layers[1])
-    expect(frozen('model.layers.{9..99}.mlp.*')).toEqual([9, 10, 11].map((layer) => layers[layer][0]))
+    expect(frozen('model.layers.{9..99}.mlp.*')).toEqual([9, 10, 11].map((layer) => layers[layer]![0]))
   })
 
   it('takes nothing where there are no patterns', () => {

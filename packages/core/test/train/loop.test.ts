@@ -38,8 +38,8 @@ describe('train', () => {
     const policy = await open()
     const group = single('a', 5, 7)
     const logOdds = async () => {
-      const [[[seen], [other]]] = (await policy.logProbs([{ ...group, completions: [[7], [8]] }])) as Float32Array[][]
-      return seen - other
+      const [scored] = (await policy.logProbs([{ ...group, completions: [[7], [8]] }])) as Float32Array[][]
+      return scored![0]![0]! - scored![1]![0]!
     }
     const before = await logOdds()
     await train({ policy, config, totalSteps: 1, folder: await newFolder(), title: 'sft', step: () => trainingStep(sft, [group]) })
@@ -51,7 +51,7 @@ describe('train', () => {
     const policy = await open()
     const folder = await newFolder()
     const poisoned = Object.assign(new ReferenceLikelihood(), { lossAndGradient: () => ({ loss: NaN, gradient: [0] }) })
-    const step = (n: number) => trainingStep(n === 3 ? [{ ...sft[0], loss: poisoned }] : sft, [single(`q${n}`, 5, 7)])
+    const step = (n: number) => trainingStep(n === 3 ? [{ ...sft[0]!, loss: poisoned }] : sft, [single(`q${n}`, 5, 7)])
     await expect(train({ policy, config, totalSteps: 6, folder, title: 'align "x"', step })).rejects.toMatchObject({
       code: 'PLUMB_NON_FINITE_LOSS',
       where: 'align "x", q3',
@@ -64,7 +64,7 @@ describe('train', () => {
 
   it('stops at a gradient norm that is not finite', async () => {
     const policy = await open()
-    const huge = { ...sft[0], weight: 1e200 }
+    const huge = { ...sft[0]!, weight: 1e200 }
     const groups = Array.from({ length: 4 }, (_, n) => ({ ...single(`q${n}`, 5, 7), completions: [[7, 7, 7]], lengths: [3] }))
     const run = train({ policy, config, totalSteps: 6, folder: await newFolder(), title: 'sft', step: () => trainingStep([huge], groups) })
     await expect(run).rejects.toMatchObject({
@@ -113,12 +113,12 @@ describe('train', () => {
       return train({ policy, config, totalSteps: 3, folder: await newFolder(), title: 'sft', step: () => trainingStep(sft, groups) })
     }
     const [one, all] = [await run(1), await run(7)]
-    one.metrics.forEach((line, i) => expect(line.loss).toBeCloseTo(all.metrics[i].loss, 12))
+    one.metrics.forEach((line, i) => expect(line.loss).toBeCloseTo(all.metrics[i]!.loss, 12))
   })
 
   it('leaves the weights alone in a step in which nothing is read', async () => {
     const nothing: AlignmentLoss = {
-      manifest: sft[0].loss.manifest,
+      manifest: sft[0]!.loss.manifest,
       loss: ({ scores }) => scores.sum(),
       needed: ({ lengths }) => lengths.map(() => false),
     }
@@ -137,7 +137,7 @@ describe('train', () => {
 
   it('passes over groups of which no loss reads a candidate, and still counts them', () => {
     const picky: AlignmentLoss = {
-      manifest: { ...sft[0].loss.manifest, name: 'picky', unit: 'question' },
+      manifest: { ...sft[0]!.loss.manifest, name: 'picky', unit: 'question' },
       loss: ({ scores }) => scores.sum(),
       needed: ({ lengths }) => lengths.map((n) => n > 1),
     }

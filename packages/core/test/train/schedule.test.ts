@@ -16,7 +16,7 @@ describe('learningRateAt', () => {
     const config = { ...base, schedule: 'cosine' } as const
     // (1 + cos(π t)) at t = 0, 1/3, 1/2, 2/3, 1
     const expected = [2, 1.5, 1, 0.5, 0]
-    ;[0, 2, 3, 4, 6].forEach((step, i) => expect(learningRateAt(step, 6, config)).toBeCloseTo(expected[i], 12))
+    ;[0, 2, 3, 4, 6].forEach((step, i) => expect(learningRateAt(step, 6, config)).toBeCloseTo(expected[i]!, 12))
   })
 
   it('rises over the warm-up, reaches the peak with its last step, and decays from there', () => {

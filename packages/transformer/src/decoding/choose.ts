@@ -43,7 +43,7 @@ export class TokenChooser {
   choose(logits: Float32Array, uniform: number): number {
     const likeliest = argmax(logits)
     if (!this.random) return likeliest
-    const largest = logits[likeliest]
+    const largest = logits[likeliest]!
     const { temperature, topK = 0, topP = 1 } = this.sampling
     const limited = topK > 0 && topK < logits.length
     if (!limited && topP >= 1) return this.drawFromAll(logits, largest, uniform)
@@ -58,16 +58,16 @@ export class TokenChooser {
     const inverse = 1 / this.sampling.temperature
     let total = 0
     for (let block = 0, id = 0; block < sums.length; block++) {
-      for (const end = Math.min(id + BLOCK, logits.length); id < end; id++) total += expNegative((largest - logits[id]) * inverse)
+      for (const end = Math.min(id + BLOCK, logits.length); id < end; id++) total += expNegative((largest - logits[id]!) * inverse)
       sums[block] = total
     }
     const target = uniform * total
     let block = 0
-    while (block < sums.length - 1 && sums[block] <= target) block++
-    let reached = block === 0 ? 0 : sums[block - 1]
+    while (block < sums.length - 1 && sums[block]! <= target) block++
+    let reached = block === 0 ? 0 : sums[block - 1]!
     let last = 0
     for (let id = block * BLOCK; id < logits.length; id++) {
-      const weight = expNegative((largest - logits[id]) * inverse)
+      const weight = expNegative((largest - logits[id]!) * inverse)
       if (weight === 0) continue
       reached += weight
       if (target < reached) return id
@@ -78,7 +78,7 @@ export class TokenChooser {
 
   private keep(logits: Float32Array, smallest: number): number {
     let count = 0
-    for (let id = 0; id < logits.length; id++) if (logits[id] >= smallest) this.kept[count++] = id
+    for (let id = 0; id < logits.length; id++) if (logits[id]! >= smallest) this.kept[count++] = id
     return count
   }
 
@@ -86,14 +86,14 @@ export class TokenChooser {
     const { kept } = this
     const inverse = 1 / this.sampling.temperature
     let total = 0
-    for (let i = 0; i < count; i++) total += expNegative((largest - logits[kept[i]]) * inverse)
+    for (let i = 0; i < count; i++) total += expNegative((largest - logits[kept[i]!]!) * inverse)
     const target = uniform * total
     let reached = 0
     for (let i = 0; i < count; i++) {
-      reached += expNegative((largest - logits[kept[i]]) * inverse)
-      if (target < reached) return kept[i]
+      reached += expNegative((largest - logits[kept[i]!]!) * inverse)
+      if (target < reached) return kept[i]!
     }
-    return kept[count - 1]
+    return kept[count - 1]!
   }
 }
 
@@ -102,7 +102,7 @@ function argmax(logits: Float32Array): number {
   let largest = -Infinity
   let bad = false
   for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id]
+    const logit = logits[id]!
     if (logit > largest) {
       largest = logit
       best = id

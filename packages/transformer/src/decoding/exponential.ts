@@ -14,5 +14,5 @@ export function expNegative(x: number): number {
   if (x > 44) return 0
   const j = (x * STEPS_PER_UNIT) | 0
   const r = j * UNITS_PER_STEP - x // in (−ln2/64, 0]
-  return POWERS[j] * (1 + r * (1 + r * (1 / 2 + r * (1 / 6 + r * (1 / 24)))))
+  return POWERS[j]! * (1 + r * (1 + r * (1 / 2 + r * (1 / 6 + r * (1 / 24)))))
 }

@@ -7,8 +7,8 @@ import { expNegative } from './exponential'
 export function kthLargest(values: Float32Array, k: number): number {
   const size = Math.min(k, values.length)
   const heap = Float32Array.from(values.subarray(0, size)).sort() // ascending is a valid min-heap
-  for (let i = size; i < values.length; i++) if (values[i] > heap[0]) replaceRoot(heap, values[i])
-  return heap[0]
+  for (let i = size; i < values.length; i++) if (values[i]! > heap[0]!) replaceRoot(heap, values[i]!)
+  return heap[0]!
 }
 
 function replaceRoot(heap: Float32Array, value: number): void {
@@ -16,9 +16,9 @@ function replaceRoot(heap: Float32Array, value: number): void {
   for (;;) {
     let child = 2 * i + 1
     if (child >= heap.length) break
-    if (child + 1 < heap.length && heap[child + 1] < heap[child]) child++
-    if (heap[child] >= value) break
-    heap[i] = heap[child]
+    if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++
+    if (heap[child]! >= value) break
+    heap[i] = heap[child]!
     i = child
   }
   heap[i] = value
@@ -43,35 +43,35 @@ export function nucleus(logits: Float32Array, largest: number, temperature: numb
   const mass = new Float64Array(BUCKETS)
   let total = 0
   for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id]
+    const logit = logits[id]!
     if (logit < smallest) continue
     const depth = (largest - logit) * inverse
     const weight = expNegative(depth)
-    mass[bucketOf(depth)] += weight
+    mass[bucketOf(depth)]! += weight
     total += weight
   }
   const target = p * total
   let reached = 0
   let border = 0
-  while (border < BUCKETS - 1 && reached + mass[border] < target) reached += mass[border++]
+  while (border < BUCKETS - 1 && reached + mass[border]! < target) reached += mass[border++]!
 
   const undecided: number[] = []
   for (let id = 0; id < logits.length; id++) {
-    if (logits[id] >= smallest && bucketOf((largest - logits[id]) * inverse) === border) undecided.push(id)
+    if (logits[id]! >= smallest && bucketOf((largest - logits[id]!) * inverse) === border) undecided.push(id)
   }
-  undecided.sort((a, b) => logits[b] - logits[a] || a - b)
+  undecided.sort((a, b) => logits[b]! - logits[a]! || a - b)
   let last = -1 // the least likely token of the nucleus
   for (const id of undecided) {
     if (last >= 0 && reached >= target) break
-    reached += expNegative((largest - logits[id]) * inverse)
+    reached += expNegative((largest - logits[id]!) * inverse)
     last = id
   }
   // Without a border, p is so near 1 that rounding left nothing to decide: all are in.
-  const least = last < 0 ? smallest : logits[last]
+  const least = last < 0 ? smallest : logits[last]!
   if (last < 0) last = logits.length
   let count = 0
   for (let id = 0; id < logits.length; id++) {
-    if (logits[id] > least || (logits[id] === least && id <= last)) kept[count++] = id
+    if (logits[id]! > least || (logits[id] === least && id <= last)) kept[count++] = id
   }
   return count
 }

@@ -6,7 +6,7 @@ export function splitLogProbs(part: readonly SelectedGroup[], packed: Float32Arr
   let offset = 0
   for (const { group, selected, completions } of part) {
     for (const [i, { length }] of completions.entries()) {
-      results[group][selected[i]] = packed.slice(offset, offset + length)
+      results[group]![selected[i]!] = packed.slice(offset, offset + length)
       offset += length
     }
   }
@@ -19,7 +19,7 @@ export function spreadCotangents(part: readonly SelectedGroup[], byGroup: Readon
   let offset = 0
   for (const { group, selected, completions } of part) {
     for (const [i, { length }] of completions.entries()) {
-      const cotangent = byGroup.get(group)![selected[i]]
+      const cotangent = byGroup.get(group)![selected[i]!]!
       if (typeof cotangent === 'number') packed.fill(cotangent, offset, offset + length)
       else if (cotangent.length === length) packed.set(cotangent, offset)
       else throw new RangeError(`The objective gave ${cotangent.length} cotangents for a completion of ${length} tokens`)

@@ -11,7 +11,7 @@ import type { MicroBatch } from './micro-batches'
 /** The groups of a micro-batch, each once, in the caller's order: what its objective is given. */
 export function scoredGroups({ parts }: MicroBatch, logProbs: readonly TokenLogProbs[][]): ScoredCompletions[] {
   const indices = [...new Set(parts.flat().map(({ group }) => group))].sort((a, b) => a - b)
-  return indices.map((index) => ({ index, tokenLogProbs: logProbs[index] }))
+  return indices.map((index) => ({ index, tokenLogProbs: logProbs[index]! }))
 }
 
 /** @throws PlumbError PLUMB_NON_FINITE_LOSS with the group whose log-probabilities are not finite. */
@@ -19,7 +19,11 @@ export function requireFiniteLogProbs(groups: readonly TokenGroup[], scored: rea
   for (const { index, tokenLogProbs } of scored) {
     const candidate = tokenLogProbs.findIndex((values) => values?.some((value) => !Number.isFinite(value)))
     if (candidate < 0) continue
-    throw new PlumbError('PLUMB_NON_FINITE_LOSS', `A log-probability of candidate ${candidate} is not finite.`, `group ${groups[index].id}`)
+    throw new PlumbError(
+      'PLUMB_NON_FINITE_LOSS',
+      `A log-probability of candidate ${candidate} is not finite.`,
+      `group ${groups[index]!.id}`,
+    )
   }
 }
 
@@ -40,8 +44,8 @@ export function requireFiniteLoss(
   { loss, cotangents }: ObjectiveResult,
 ): void {
   const finite = (cotangent: Cotangent) => (typeof cotangent === 'number' ? Number.isFinite(cotangent) : cotangent.every(Number.isFinite))
-  const culprits = scored.filter((_, i) => !cotangents[i].every(finite))
+  const culprits = scored.filter((_, i) => !cotangents[i]!.every(finite))
   if (Number.isFinite(loss) && culprits.length === 0) return
-  const ids = (culprits.length > 0 ? culprits : scored).map(({ index }) => groups[index].id).join(', ')
+  const ids = (culprits.length > 0 ? culprits : scored).map(({ index }) => groups[index]!.id).join(', ')
   throw new PlumbError('PLUMB_NON_FINITE_LOSS', `The loss of this micro-batch is ${loss}, or its gradient is not finite.`, `group ${ids}`)
 }

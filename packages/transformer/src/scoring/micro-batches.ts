@@ -57,7 +57,7 @@ function splitCompletions(group: SelectedGroup, budget: number): SelectedGroup[]
   return runs.map((run) => ({
     group: group.group,
     prompt: group.prompt,
-    selected: run.map((i) => group.selected[i]),
-    completions: run.map((i) => group.completions[i]),
+    selected: run.map((i) => group.selected[i]!),
+    completions: run.map((i) => group.completions[i]!),
   }))
 }

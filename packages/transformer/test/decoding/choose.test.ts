@@ -13,7 +13,7 @@ const warperCases = JSON.parse(readFileSync(join(__dirname, 'fixtures/warpers.js
 /** Walks the unit interval in even steps; the share of steps at which a token is chosen is its probability to 1/steps. */
 function shares(chooser: TokenChooser, logits: Float32Array, steps: number): number[] {
   const counts = new Array<number>(logits.length).fill(0)
-  for (let i = 0; i < steps; i++) counts[chooser.choose(logits, (i + 0.5) / steps)]++
+  for (let i = 0; i < steps; i++) counts[chooser.choose(logits, (i + 0.5) / steps)]!++
   return counts.map((count) => count / steps)
 }
 
@@ -38,9 +38,9 @@ describe('TokenChooser', () => {
     const row = Float32Array.from(logits)
     const steps = 1000
     const found = shares(new TokenChooser(row.length, sampling), row, steps)
-    found.forEach((share, id) => expect(Math.abs(share - probabilities[id])).toBeLessThanOrEqual(1.001 / steps))
+    found.forEach((share, id) => expect(Math.abs(share - probabilities[id]!)).toBeLessThanOrEqual(1.001 / steps))
     // A token outside the set is never drawn.
-    expect(found.every((share, id) => share === 0 || probabilities[id] > 0)).toBe(true)
+    expect(found.every((share, id) => share === 0 || probabilities[id]! > 0)).toBe(true)
   })
 
   it('puts the tokens on the unit interval in the order of their ids', () => {
@@ -87,9 +87,9 @@ describe('TokenChooser', () => {
     const uniform = randomStreams(11)('question', 0)
     const draws = 20_000
     const counts = new Array<number>(8).fill(0)
-    for (let i = 0; i < draws; i++) counts[chooser.choose(logits, uniform())]++
+    for (let i = 0; i < draws; i++) counts[chooser.choose(logits, uniform())]!++
     const chiSquare = counts.reduce((sum, count, id) => {
-      const expected = (draws * weights[id]) / total
+      const expected = (draws * weights[id]!) / total
       return sum + (count - expected) ** 2 / expected
     }, 0)
     expect(chiSquare).toBeLessThan(24.32) // 0.999 quantile, 7 degrees of freedom
