@@ -46,7 +46,7 @@ export class Spool<T extends object> implements Sequence<T> {
   }
 
   *[Symbol.iterator](): Generator<T> {
-    for (let from = 0; from < this.length; ) {
+    for (let from = 0; from < this.length;) {
       const start = this.startOf(from)
       let to = from + 1
       while (to < this.length && (this.ends.at(to) ?? 0) - start <= CHUNK_BYTES) to++
@@ -66,7 +66,7 @@ export class Spool<T extends object> implements Sequence<T> {
   private read(start: number, end: number): Buffer {
     if (end > this.written) this.flush()
     const bytes = Buffer.allocUnsafe(end - start)
-    for (let filled = 0; filled < bytes.length; ) {
+    for (let filled = 0; filled < bytes.length;) {
       const read = readSync(this.fd, bytes, filled, bytes.length - filled, start + filled)
       if (read === 0) throw new Error(`the temporary file of ${this.file} is shorter than what was written`)
       filled += read
@@ -79,7 +79,7 @@ export class Spool<T extends object> implements Sequence<T> {
     this.buffer = []
     this.buffered = 0
     try {
-      for (let done = 0; done < bytes.length; ) done += writeSync(this.fd, bytes, done, bytes.length - done, this.written + done)
+      for (let done = 0; done < bytes.length;) done += writeSync(this.fd, bytes, done, bytes.length - done, this.written + done)
     } catch (error) {
       throw withPath(error, this.file)
     }

@@ -5,10 +5,18 @@ import { slice, type Sequence } from '../util/sequence'
 import { Pace, type StageDesk } from './context'
 
 /**
- * Questions that a source of completions is asked at once. Their boundaries are fixed, so that a run that was interrupted asks as one that
- * was not. What a completion is depends on its question alone (see `Sampler` and `Sampling`), and not on this number.
+ * Completions that a source is asked for at once: so many that an engine's batches are full nearly all of the time, so few that they, and
+ * their questions, fit into any memory.
  */
-export const WINDOW = 2048
+const AT_ONCE = 2048
+
+/**
+ * Questions that are asked at once. Their boundaries are fixed, so that a run that was interrupted asks as one that was not. What a
+ * completion is depends on its question alone (see `Sampler` and `Sampling`), and not on this number.
+ */
+export function windowOf(k: number): number {
+  return Math.max(1, Math.ceil(AT_ONCE / k))
+}
 
 /** What is asked: a question by its id, with whatever the source needs of it. */
 interface Asked {
@@ -53,14 +61,15 @@ export async function* collect<Q extends Asked>({
   source,
   produce,
 }: Collection<Q>): AsyncGenerator<Collected<Q>> {
+  const size = windowOf(k)
   const journal = await WindowJournal.open<Generation>(desk.folder.work(name), (message) => desk.say(message))
   const total = questions.length * k
   let done = Math.min(journal.length, total)
   const pace = new Pace(done, total)
   desk.start(total, done)
   try {
-    for (let from = 0; from < questions.length; from += WINDOW) {
-      const window = new Window(slice(questions, from, from + WINDOW), k)
+    for (let from = 0; from < questions.length; from += size) {
+      const window = new Window(slice(questions, from, from + size), k)
       for (const generation of await journal.take(({ id }) => window.has(id))) window.put(generation)
       const missing = window.missing()
       if (missing.length > 0) {

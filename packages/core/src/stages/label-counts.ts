@@ -60,9 +60,7 @@ export class LabelCounts {
   private addRates(sampled: number, own: readonly LabelledCandidate[]): void {
     this.k = Math.min(this.k, sampled)
     const right = own.reduce((sum, { positive, times = 1 }) => sum + (positive ? times : 0), 0)
-    const votes = own.flatMap(({ given, positive, times = 1 }) =>
-      Array.from({ length: times }, () => ({ answer: given, right: positive })),
-    )
+    const votes = own.flatMap(({ given, positive, times = 1 }) => Array.from({ length: times }, () => ({ answer: given, right: positive })))
     this.sums.first += passAtK(sampled, right, 1) ?? 0
     this.sums.any += passAtK(sampled, right, sampled) ?? 0
     this.sums.majority += majorityAtK(votes)

@@ -29,7 +29,10 @@ export async function labelStage(context: StageContext, data: RunData, samples: 
     const file = desk.folder.file('groups.jsonl')
     try {
       const lines = labelAll(context, desk, labeler.made, records, sampled)
-      await writeJsonLines(file, mapped(lines, (line) => counts.add(line)))
+      await writeJsonLines(
+        file,
+        mapped(lines, (line) => counts.add(line)),
+      )
     } finally {
       await sampled.close()
     }
@@ -45,8 +48,8 @@ export async function labelStage(context: StageContext, data: RunData, samples: 
   })
 }
 
-/** Questions whose labels are in memory at once. */
-const WINDOW = 1024
+/** Questions whose candidates are in memory at once: the more there are, the seldomer the last ones of a window keep the next one waiting. */
+const WINDOW = 128
 
 /**
  * Labels every question, several at the same time, and writes each down as it comes: an interrupted stage asks only for the rest. The

@@ -109,4 +109,3 @@ async function givenTestCandidates(context: StageContext, data: RunData, model: 
     }),
   )
 }
-
