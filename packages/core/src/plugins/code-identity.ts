@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import path from 'node:path'
-import { manifestOf, packageVersion } from './package-manifest'
+import { fileURLToPath } from 'node:url'
+import { manifestFolderOf, manifestOf, packageVersion, readManifest } from './package-manifest'
 import { resolveModule } from './resolve-module'
 
 /**
@@ -49,23 +50,25 @@ function hashModules(entry: string): string {
   return hash.digest('hex').slice(0, 16)
 }
 
-/** Any text in quotes that names a file: more than imports (`new URL('./table.json', …)`), and a match that was none does no harm. */
-const QUOTED = /(['"`])((?:(?!\1)[^\\\n]){1,200})\1/g
+/**
+ * Any text in quotes that names a file: more than imports (`new URL('./table.json', …)`), and a match that was none does no harm. Each
+ * quotation mark may begin one, whatever stands before it: an apostrophe in a comment or a regular expression must not swallow the next.
+ */
+const QUOTED = /(['"`])(?=((?:(?!\1)[^\\\n]){1,200})\1)/g
 const IMPORTED = /(?:\bfrom|\bimport|\brequire|\bresolve)\s*\(?\s*(['"`])([^'"`./\\\n][^'"`\\\n]*)\1/g
 const MODULES = /\.(?:[cm]?[jt]sx?)$/
-const ENDINGS = ['', '.js', '.mjs', '.cjs', '.json', '.node', '.ts', '/index.js', '/index.mjs', '/index.cjs', '/index.json']
+const ENDINGS = ['', '.js', '.mjs', '.cjs', '.json', '.node', '.ts', '/index.js', '/index.mjs', '/index.cjs', '/index.json', '/index.ts']
 
 function reached(file: string, packages: Set<string>): string[] {
   if (!MODULES.test(file)) return []
   const text = readFileSync(file, 'utf8')
   const found: string[] = []
   for (const [, , target = ''] of text.matchAll(QUOTED)) {
-    const beside = path.resolve(path.dirname(file), target)
-    const endings = target.startsWith('.') ? ENDINGS : ['']
-    const hit = endings.map((ending) => beside + ending).find(isFile)
+    const hit = fileOf(target, path.dirname(file))
     if (hit !== undefined) found.push(realpathSync(hit))
   }
-  for (const [, , name = ''] of text.matchAll(IMPORTED)) {
+  const names = [...text.matchAll(IMPORTED)].map(([, , name = '']) => name)
+  for (const name of names.flatMap((each) => (each.startsWith('#') ? aliased(each, file, found, packages) : [each]))) {
     // Of Plumbline's own packages the version is part of every key.
     if (isBuiltin(name) || name.startsWith('@plumbline/') || !/^(@[\w.-]+\/)?[\w.-]+/.test(name)) continue
     const target = attempt(() => resolveModule(name, path.dirname(file)))
@@ -75,6 +78,43 @@ function reached(file: string, packages: Set<string>): string[] {
     else found.push(real)
   }
   return found
+}
+
+/** The file that a quoted text names, seen from a folder. */
+function fileOf(quoted: string, folder: string): string | undefined {
+  // What the loader takes off: `./table.json?raw`, `./strength.mjs#1`.
+  const [target = ''] = quoted.startsWith('.') && !isFile(path.resolve(folder, quoted)) ? quoted.split(/[?#]/) : [quoted]
+  const beside = target.startsWith('file:') ? attempt(() => fileURLToPath(target)) : path.resolve(folder, target)
+  const endings = target.startsWith('.') ? ENDINGS : ['']
+  // TypeScript's modules name each other as they will be compiled.
+  const source = target.startsWith('.') ? beside?.replace(/\.([cm]?)js$/, '.$1ts') : undefined
+  return [...(beside === undefined ? [] : endings.map((ending) => beside + ending)), ...(source === undefined ? [] : [source])].find(isFile)
+}
+
+/** What package.json's `imports` says of `#name`, under whatever condition: files go to `found`, names of packages are returned. */
+function aliased(name: string, file: string, found: string[], known: Set<string>): string[] {
+  const owner = manifestFolderOf(file)
+  const imports = owner === undefined ? undefined : readManifest(owner)?.imports
+  if (owner === undefined || typeof imports !== 'object' || imports === null) return []
+  const packages: string[] = []
+  for (const [key, targets] of Object.entries(imports)) {
+    const [before = '', behind] = key.split('*')
+    const matches = behind === undefined ? key === name : name.startsWith(before) && name.endsWith(behind)
+    if (!matches) continue
+    known.add(`${key} ${JSON.stringify(targets)}`)
+    const star = name.slice(before.length, name.length - (behind?.length ?? 0))
+    for (const target of textsIn(targets).map((text) => text.replaceAll('*', star))) {
+      const hit = target.startsWith('.') ? fileOf(target, owner) : undefined
+      if (hit !== undefined) found.push(realpathSync(hit))
+      else if (!target.startsWith('.')) packages.push(target)
+    }
+  }
+  return packages
+}
+
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
 }
 
 function isFile(target: string): boolean {

@@ -7,6 +7,7 @@ export interface Manifest {
   readonly type?: unknown
   readonly version?: unknown
   readonly exports?: unknown
+  readonly imports?: unknown
 }
 
 /** The package.json of a folder; undefined where there is none, or none that can be read. */
@@ -20,8 +21,14 @@ export function readManifest(folder: string): Manifest | undefined {
 
 /** The package.json that a file belongs to. */
 export function manifestOf(file: string): Manifest | undefined {
+  const folder = manifestFolderOf(file)
+  return folder === undefined ? undefined : readManifest(folder)
+}
+
+/** Where that package.json lies. */
+export function manifestFolderOf(file: string): string | undefined {
   for (let folder = path.dirname(file); ; folder = path.dirname(folder)) {
-    if (existsSync(path.join(folder, 'package.json'))) return readManifest(folder)
+    if (existsSync(path.join(folder, 'package.json'))) return folder
     if (folder === path.dirname(folder)) return undefined
   }
 }

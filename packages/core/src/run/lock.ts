@@ -3,7 +3,7 @@ import { link, open, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PlumbError } from '../errors'
-import { makeFolder, removeLeftovers, withTemporary } from '../util/atomic'
+import { makeFolder, removeLeftovers, withPath, withTemporary } from '../util/atomic'
 import { isOwn, livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from '../util/process-identity'
 import { startHeartbeat } from './heartbeat'
 
@@ -171,6 +171,8 @@ async function read(file: string): Promise<Found | undefined> {
     const holder = parse(text)
     const token = holder?.token ?? createHash('sha256').update(text).digest('hex')
     return { token, ...(holder ? { holder } : {}), state: `${mtimeNs} ${ino} ${size} ${text}` }
+  } catch (error) {
+    throw withPath(error, file)
   } finally {
     await handle.close()
   }

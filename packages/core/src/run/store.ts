@@ -73,6 +73,10 @@ export class StageFolder {
   async finished(): Promise<Manifest | undefined> {
     const manifest = await readJson<Manifest>(this.file('done.json'))
     if (manifest?.key !== this.identity.key) return undefined
+    if (!isManifest(manifest)) {
+      const message = 'The file is not as it was written; delete it to have its stage done again.'
+      throw new PlumbError('PLUMB_ARTIFACT_DAMAGED', message, this.file('done.json'))
+    }
     for (const name of Object.keys(manifest.artifacts)) {
       if (!(await exists(this.file(name)))) return undefined
     }
@@ -146,8 +150,8 @@ export class StageFolder {
       if ((await hashFile(this.file(name))) !== hash) throw changed(this.file(name), this.path)
       return true
     }
+    if (files === undefined) throw changed(this.file(name), this.path)
     const there = await contentNames(this.file(name))
-    if (files === undefined) return true
     for (const [inner, expected] of Object.entries(files)) {
       if (!there.includes(inner)) return false
       if ((await this.hashes.of(this.file(name, inner))) !== expected) throw changed(this.file(name, inner), this.path)
@@ -156,6 +160,21 @@ export class StageFolder {
     if (added !== undefined) throw changed(this.file(name, added), this.path, 'was not there when its stage was done')
     return true
   }
+}
+
+/** Whether a `done.json` with the right key has the parts that are read of it; its texts and figures are taken as they stand. */
+function isManifest({ artifacts, contents, summary, figures, notices }: Manifest): boolean {
+  const isRecord = (value: unknown, holds: (inner: unknown) => boolean) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(holds)
+  const isText = (value: unknown) => typeof value === 'string'
+  return (
+    isRecord(artifacts, isText) &&
+    (contents === undefined || isRecord(contents, (files) => isRecord(files, isText))) &&
+    isText(summary) &&
+    isRecord(figures, (figure) => typeof figure === 'number') &&
+    Array.isArray(notices) &&
+    notices.every((notice: unknown) => isRecord(notice, isText) && isText((notice as StageNotice).message))
+  )
 }
 
 function changed(file: string, folder: string, what = 'is not what its stage wrote'): PlumbError {

@@ -63,7 +63,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
       await writeReport(resolved, content)
       return { run: config.run, ...content, seconds: (performance.now() - started) / 1000 }
     } catch (error) {
-      if (signal?.aborted && !isPlumbError(error)) throw interrupted(context.current, error)
+      if (signal?.aborted && !isPlumbError(error)) throw interrupted(context.current || 'the preparation', error)
       throw error
     }
   } finally {

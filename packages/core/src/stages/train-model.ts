@@ -64,6 +64,7 @@ export async function trainModel(context: StageContext, desk: StageDesk, trainin
   if (looks.length > 0) await writeJsonLines(desk.folder.file('validation.jsonl'), looks)
 
   const last = metrics[metrics.length - 1]
+  noteNothingLearnt(desk, training, metrics)
   const steps = totalSteps === 0 ? 'no steps' : `${totalSteps} ${totalSteps === 1 ? 'step' : 'steps'} of ${config.batchSize}`
   const loss = last === undefined ? '' : `, loss ${last.loss.toFixed(3)}`
   const watched = last?.[VALIDATION]
@@ -73,6 +74,25 @@ export async function trainModel(context: StageContext, desk: StageDesk, trainin
     ...(training.validationHash === undefined ? {} : { watched: { validation: training.validationHash } }),
     figures: { steps: totalSteps, completionTokens, ...(last === undefined ? {} : { loss: last.loss }) },
   }
+}
+
+/**
+ * Weights that overflow within the model give every token the same probability, and so a likelihood loss of ln(vocabulary): the figures
+ * of such a run are finite and look like figures.
+ */
+function noteNothingLearnt(desk: StageDesk, { policy, title, validation }: ModelTraining, metrics: readonly StepMetrics[]): void {
+  const last = metrics[metrics.length - 1]
+  const positive = last?.['score/positive']
+  // Of the likelihood loss only in stage 1, where it stands alone and without a weight.
+  const trained = title === 'sft' ? last?.loss : positive === undefined ? undefined : -positive
+  const seen = validation.length > 0 ? last?.[VALIDATION] : trained
+  const chance = Math.log(policy.info.vocabularySize)
+  if (seen === undefined || seen < 0.999 * chance) return
+  desk.notice(
+    'warning',
+    `${title}: the model predicts right chains no better than chance in the end (${seen.toFixed(3)} a token; ` +
+      `ln(${policy.info.vocabularySize}) is ${chance.toFixed(3)}): it learnt nothing, or a learningRate that is too large destroyed it.`,
+  )
 }
 
 function withoutValidation(line: StepMetrics): object {

@@ -136,6 +136,9 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
 function located(error: unknown, title: string, done: number, total: number, saved: number): unknown {
   if (!isPlumbError(error)) return error
   const good = saved > 0 ? `The last good checkpoint is that of step ${saved}.` : 'There is no checkpoint yet.'
-  const message = `${error.message} Training stopped at step ${done + 1} of ${total}; the weights are those of step ${done}. ${good}`
+  // These were found in the weights themselves: whatever step they are of, they are not to be gone on with.
+  const weights = error.code === 'PLUMB_NON_FINITE_WEIGHTS' ? '' : `; the weights are those of step ${done}`
+  const at = done < total ? `at step ${done + 1} of ${total}` : `after step ${done} of ${total}`
+  const message = `${error.message} Training stopped ${at}${weights}. ${good}`
   return new PlumbError(error.code, message, [title, error.where].filter(Boolean).join(', '), { cause: error })
 }

@@ -53,6 +53,39 @@ describe('what a plugin’s code is known by', () => {
     expect(codeIdentity(entry) !== before).toBe(changes)
   })
 
+  describe.each([
+    ['behind an apostrophe in a comment', `/* it's here */ import { f } from './lib/f.mjs'`, 'lib/f.mjs'],
+    ['behind a quotation mark in a regular expression', `const re = /'/; import { f } from './lib/f.mjs'`, 'lib/f.mjs'],
+    ['that package.json’s imports name', `import f from '#f'`, 'lib/f.mjs'],
+    ['that they name under a condition of another system', `import f from '#g/one'`, 'lib/g/one.cjs'],
+    ['of a package that they name', `import '#there'`, 'node_modules/installed/package.json'],
+    ['that JSON is imported from', `import t from './lib/t.json' with { type: 'json' }`, 'lib/t.json'],
+    ['that is imported later', 'const f = await import(`./lib/f.mjs`)', 'lib/f.mjs'],
+    ['that TypeScript names as it will be compiled', `import { f } from './lib/typed.js'`, 'lib/typed.ts'],
+    ['with a query', `import { f } from './lib/f.mjs?fresh'`, 'lib/f.mjs'],
+  ])('follows a module %s', (_, text, file) => {
+    it('and no other', () => {
+      const imports = { '#f': './lib/f.mjs', '#g/*': { node: './lib/g/*.cjs', default: './lib/g/*.mjs' }, '#there': 'installed' }
+      const folder = folderWith({
+        'package.json': JSON.stringify({ name: 'project', version: '1.0.0', imports }),
+        'my-loss.mjs': text,
+        'lib/f.mjs': 'export const f = 1',
+        'lib/g/one.cjs': '1',
+        'lib/t.json': '1',
+        'lib/typed.ts': '1',
+        'node_modules/installed/package.json': manifest('installed', '2.1.0'),
+        'node_modules/installed/index.mjs': '1',
+      })
+      const entry = path.join(folder, 'my-loss.mjs')
+      const before = codeIdentity(entry)
+      writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ name: 'project', version: '1.0.1', imports }))
+      writeFileSync(path.join(folder, 'lib/unnamed.mjs'), '1')
+      expect(codeIdentity(entry)).toBe(before)
+      writeFileSync(path.join(folder, file), file.endsWith('package.json') ? manifest('installed', '2.2.0') : '2')
+      expect(codeIdentity(entry)).not.toBe(before)
+    })
+  })
+
   it('is the same in another place', () => {
     const [here, there] = [project(), project()]
     for (const folder of [here, there]) link(folder)

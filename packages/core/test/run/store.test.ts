@@ -50,6 +50,37 @@ describe('RunStore', () => {
     expect(other.path).not.toBe(same.path)
   })
 
+  it.each([
+    ['no artifacts', { artifacts: null }],
+    ['a list of artifacts', { artifacts: ['a.txt'] }],
+    ['a number for a hash', { artifacts: { 'a.txt': 1 } }],
+    ['contents that are none', { contents: { 'a.txt': 'x' } }],
+    ['no figures', { figures: null }],
+    ['a text for a figure', { figures: { n: '1' } }],
+    ['no notices', { notices: undefined }],
+    ['a notice that is a text', { notices: ['x'] }],
+    ['no summary', { summary: 7 }],
+  ])('names a done.json that has %s', async (_, change) => {
+    const store = await RunStore.open(await newFolder())
+    const stage = store.stage('align', 'x', {})
+    await mkdir(stage.path)
+    await writeFile(stage.file('a.txt'), 'x')
+    const manifest = await stage.finish(outcome)
+    await writeFile(stage.file('done.json'), JSON.stringify({ ...manifest, ...change }))
+    await expect(stage.finished()).rejects.toMatchObject({ code: 'PLUMB_ARTIFACT_DAMAGED', where: stage.file('done.json') })
+  })
+
+  it('does not take a folder for the file that a stage wrote', async () => {
+    const store = await RunStore.open(await newFolder())
+    const stage = store.stage('align', 'x', {})
+    await mkdir(stage.path)
+    await writeFile(stage.file('a.txt'), 'x')
+    await stage.finish(outcome)
+    await rm(stage.file('a.txt'))
+    await mkdir(stage.file('a.txt'))
+    await expect(stage.finished()).rejects.toMatchObject({ code: 'PLUMB_ARTIFACT_CHANGED', where: stage.file('a.txt') })
+  })
+
   it('does not take a stage for finished whose artifact is gone', async () => {
     const store = await RunStore.open(await newFolder())
     const stage = store.stage('align', 'x', {})

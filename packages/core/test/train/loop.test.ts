@@ -1,7 +1,7 @@
 import { mkdtemp, readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { ReferenceLikelihood, trainingSchema, type AlignmentLoss, type Policy } from '../../src'
+import { PlumbError, ReferenceLikelihood, trainingSchema, type AlignmentLoss, type Policy } from '../../src'
 import { train } from '../../src/train/loop'
 import { trainingStep, type TrainingGroup } from '../../src/train/step'
 import { BigramBackend } from '../support/bigram-backend'
@@ -60,6 +60,23 @@ describe('train', () => {
       ) as string,
     })
     expect(await readdir(path.join(folder, 'checkpoints'))).toEqual(['step-2'])
+  })
+
+  it('does not call weights those of a step that were found not to be finite', async () => {
+    const policy = await open()
+    policy.optimStep = async () => Promise.reject(new PlumbError('PLUMB_NON_FINITE_WEIGHTS', 'The step overflowed.'))
+    const run = train({
+      policy,
+      config,
+      totalSteps: 6,
+      folder: await newFolder(),
+      title: 'sft',
+      step: () => trainingStep(sft, [single('q', 5, 7)]),
+    })
+    await expect(run).rejects.toMatchObject({
+      code: 'PLUMB_NON_FINITE_WEIGHTS',
+      message: 'The step overflowed. Training stopped at step 1 of 6. There is no checkpoint yet.',
+    })
   })
 
   it('stops at a gradient norm that is not finite', async () => {
