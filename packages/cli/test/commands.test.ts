@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { parseConfig } from '@plumbline/core'
 import { parse } from 'yaml'
 import { configTemplate } from '../src/init/template'
@@ -69,6 +70,59 @@ describe('plumb init', () => {
     const choices = { model: 'a b', train: 'train.jsonl', test: 'no', format: 'qa', loss }
     const { config } = parseConfig(parse(configTemplate(choices)), { folder: '/' })
     expect(config).toMatchObject({ model: '/a b', data: { test: { path: '/no', format: 'qa' } } })
+  })
+
+  const turn = (role: string, content: string) => ({ role, content })
+  const pair = { prompt: [turn('user', 'Hi')], chosen: [turn('assistant', 'Yo')], rejected: [turn('assistant', 'No')] }
+  const chat = { messages: [turn('user', 'Hi'), turn('assistant', 'Yo')] }
+  it.each([
+    ['literal pairs', { prompt: 'The sky is', chosen: ' blue', rejected: ' red' }, 'preference', false, true],
+    ['conversational pairs', pair, 'preference', false, true],
+    ['pairs of a question', { question: 'Which?', chosen: 'this', rejected: 'that' }, 'preference', true, true],
+    ['hh-rlhf', { chosen: 'Human: a Assistant: b', rejected: 'Human: a Assistant: c' }, 'preference', false, true],
+    ['messages', chat, 'messages', false, false],
+    [
+      'ShareGPT',
+      {
+        conversations: [
+          { from: 'human', value: 'a' },
+          { from: 'gpt', value: 'b' },
+        ],
+      },
+      'messages',
+      false,
+      false,
+    ],
+    ['prompt and completion', { prompt: 'The sky is', completion: ' blue' }, 'qa', false, false],
+    ['prompt and completion lists', { prompt: pair.prompt, completion: pair.chosen }, 'qa', false, false],
+    ['Alpaca', { instruction: 'Add', input: '1 2', output: '3' }, 'qa', true, false],
+    ['Alpaca with a system message', { instruction: 'Add', output: '3', system: 'Be brief.' }, 'qa', false, false],
+    [
+      'ranked',
+      {
+        question: 'Which?',
+        candidates: [
+          { text: 'a', rating: 1 },
+          { text: 'b', rating: 2 },
+        ],
+      },
+      'ranked',
+      true,
+      true,
+    ],
+    ['aqua', { question: 'Which?', options: ['A)1', 'B)2'], rationale: 'r', correct: 'A' }, 'aqua', true, false],
+    ['groups with one chain', { prompt: 'a', answer: '1', candidates: [{ text: '1', reference: true }] }, 'groups', true, false],
+  ])('writes what fits %s, also in a packed array', async (_, record, format, hasTemplate, isGiven) => {
+    const cwd = folderWith({})
+    for (const name of ['train.jsonl', 'test.jsonl']) writeFileSync(join(cwd, name), gzipSync(JSON.stringify([record], null, 1)))
+    expect((await plumb(['init', '--data', '.', '--loss', 'dpo'], { cwd })).code).toBe(0)
+    const { config } = parseConfig(parse(readFileSync(join(cwd, 'plumbline.config.yaml'), 'utf8')), { folder: cwd })
+    expect([config.data.train.format, config.data.test.format]).toEqual([format, format])
+    expect(config.prompt.template !== undefined).toBe(hasTemplate)
+    expect([config.sample.sampler, config.label.name, config.sft.steps]).toEqual(
+      isGiven ? ['dataset', 'dataset', 0] : ['policy', 'answer', undefined],
+    )
+    expect(config.align[0]?.losses.map(({ loss }) => loss)).toEqual(isGiven ? ['dpo'] : ['sft', 'dpo'])
   })
 
   it('overwrites only when told to', async () => {

@@ -55,8 +55,10 @@ export default class Init extends Command {
             train: `${DEFAULTS.data}/train.jsonl`,
             test: given.test ? fromConfig(given.test) : `${DEFAULTS.data}/test.jsonl`,
             format: 'gsm8k',
+            takesTemplate: true,
+            hasCandidates: false,
           }
-        : await findData(path, given.test).then(({ train, test, format }) => ({ train: fromConfig(train), test: fromConfig(test), format }))
+        : await findData(path, given.test).then((found) => ({ ...found, train: fromConfig(found.train), test: fromConfig(found.test) }))
     const model = given.model === undefined ? DEFAULTS.model : fromConfig(given.model)
 
     await mkdir(folder, { recursive: true })

@@ -1,12 +1,15 @@
-import { createReadStream, existsSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { UserError } from '../errors/user-error'
 
 export interface DataChoice {
   readonly train: string
   readonly test: string
   readonly format: string
+  /** False for conversations and literal prompts, which go to the model as they are. */
+  readonly takesTemplate: boolean
+  /** Whether the file holds labelled candidates (pairs, ranked answers), so that none are sampled. */
+  readonly hasCandidates: boolean
 }
 
 /**
@@ -24,29 +27,48 @@ export async function findData(path: string, test?: string): Promise<DataChoice>
   if (!existsSync(heldOut)) {
     throw new UserError('PLUMB_INIT_DATA', `There is no held-out file ${heldOut}; name it with --test.`, path)
   }
-  return { train, test: heldOut, format: await guessFormat(train) }
+  return { train, test: heldOut, ...(await shapeOf(train)) }
 }
 
-async function guessFormat(path: string): Promise<string> {
+/** The format of the first record, and how its prompts and candidates are to be used; what is wrong with the file is its reader's to say. */
+async function shapeOf(path: string): Promise<Pick<DataChoice, 'format' | 'takesTemplate' | 'hasCandidates'>> {
+  const { fittingFormat } = await import('@plumbline/core')
   const record = await firstRecord(path)
-  if (Array.isArray(record.candidates)) return 'groups'
-  if (typeof record.question === 'string' && typeof record.answer === 'string') return record.answer.includes('####') ? 'gsm8k' : 'qa'
-  return 'groups'
+  const format = fittingFormat(record) ?? 'groups'
+  const says = (name: string) =>
+    ![undefined, null, ''].includes(record[name] as string) && !(Array.isArray(record[name]) && record[name].length === 0)
+  const isConversation =
+    ['messages', 'conversations', 'context', 'system', 'system_prompt', 'history'].some(says) ||
+    Array.isArray(record.prompt) ||
+    Array.isArray(record.chosen)
+  const isLiteral =
+    record.literal === true ||
+    (format === 'qa' && says('prompt') && says('completion')) ||
+    (format === 'preference' && !says('question') && !says('instruction'))
+  const hasCandidates = ['preference', 'ranked'].includes(format) || (format === 'groups' && isLabelled(record.candidates))
+  return { format, takesTemplate: !isConversation && !isLiteral, hasCandidates }
 }
 
+/** Whether the candidates are more than a reference chain: two or more, each with its label. */
+function isLabelled(candidates: unknown): boolean {
+  if (!Array.isArray(candidates) || candidates.length < 2) return false
+  return candidates.every(
+    (one: unknown) => typeof one === 'object' && one !== null && ('positive' in one || 'reward' in one || 'reference' in one),
+  )
+}
+
+/** Read as data files are, so packed and JSON arrays too. */
 async function firstRecord(path: string): Promise<Readonly<Record<string, unknown>>> {
-  const stream = createReadStream(path, 'utf8')
+  const { jsonLinesReader } = await import('@plumbline/core')
+  let first: unknown
+  const reader = jsonLinesReader('any', (row) => {
+    first = row.value
+    return { prompt: '', candidates: [] }
+  })
   try {
-    for await (const line of createInterface(stream)) {
-      if (line.trim() === '') continue
-      const value: unknown = JSON.parse(line)
-      return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-    }
-    return {}
+    for await (const { prompt } of reader.read(path)) if (prompt === '') break
   } catch {
-    // What is wrong with the file is the reader's to say, with the line.
-    return {}
-  } finally {
-    stream.destroy()
+    // What is wrong with the file is its reader's to say, with the line.
   }
+  return typeof first === 'object' && first !== null ? (first as Record<string, unknown>) : {}
 }

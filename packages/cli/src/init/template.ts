@@ -8,6 +8,10 @@ export interface ConfigChoices {
   readonly format: string
   /** A registered loss. */
   readonly loss: string
+  /** Whether prompts are questions that a template is written around; the default. */
+  readonly takesTemplate?: boolean
+  /** Whether the candidates, with their labels, are those of the file; not the default. */
+  readonly hasCandidates?: boolean
 }
 
 /** Lines of a variant per loss: the options that a person most often wants to change, with what they do. */
@@ -21,9 +25,9 @@ const LOSS_OPTIONS: Readonly<Record<string, string>> = {
 }
 
 /** The text of a plumbline.config.yaml that says what each of its keys is for. */
-export function configTemplate({ model, train, test, format, loss }: ConfigChoices): string {
-  const options = LOSS_OPTIONS[loss] ?? ''
-  return `# Plumbline: fine-tune on chains of thought, sample candidates, label them, align, evaluate.
+export function configTemplate({ model, train, test, format, loss, takesTemplate = true, hasCandidates = false }: ConfigChoices): string {
+  const stages = hasCandidates ? givenStages(loss) : sampledStages(loss)
+  return `# Plumbline: ${hasCandidates ? 'align on the labelled candidates of a file, evaluate' : 'fine-tune on chains of thought, sample candidates, label them, align, evaluate'}.
 #
 #   plumb doctor    checks this file and the machine
 #   plumb run       runs every stage, reuses what is done, and ends with a table
@@ -45,19 +49,33 @@ run: runs/default
 # Packages beside Plumbline's own whose losses, labelers, samplers, backends or dataset formats this file uses.
 plugins: []
 
-# How a question becomes the model's prompt. Conversations go through the model's chat template; chat: true puts questions
+${takesTemplate ? TEMPLATE : NO_TEMPLATE}
+data:
+  # ${hasCandidates ? 'Prompts with labelled candidates' : 'Questions with reference chains of thought'}. Formats: groups, gsm8k, qa, preference, messages, ranked, aqua, ecqa and what plugins add.
+  train: { path: ${scalar(train)}, format: ${scalar(format)} }
+${hasCandidates ? '' : QUESTIONS}  # Held out; every row of the closing table is measured on it.
+  test: { path: ${scalar(test)}, format: ${scalar(format)}, limit: 500 }
+${stages}`
+}
+
+const TEMPLATE = `# How a question becomes the model's prompt. Conversations go through the model's chat template; chat: true puts questions
 # through it, too, as the user's message. plumb inspect data shows the tokens.
 prompt:
   template: ${JSON.stringify('Question: {prompt}\nAnswer:\n')}
+`
 
-data:
-  # Questions with reference chains of thought. Formats: groups, qa, gsm8k and what plugins add.
-  train: { path: ${scalar(train)}, format: ${scalar(format)} }
-  # Questions with answers but without chains to sample on; train when left out.
-  # questions: { path: questions.jsonl, format: ${scalar(format)} }
-  # Held out; every row of the closing table is measured on it.
-  test: { path: ${scalar(test)}, format: ${scalar(format)}, limit: 500 }
+const NO_TEMPLATE = `# Prompts go to the model as the file has them: conversations through the model's chat template, others as plain text.
+# plumb inspect data shows the tokens.
+`
 
+const QUESTIONS = `  # Questions with answers but without chains to sample on; train when left out.
+  # questions: { path: questions.jsonl, format: qa }
+`
+
+/** Everything behind the data where candidates are sampled. */
+function sampledStages(loss: string): string {
+  const options = LOSS_OPTIONS[loss] ?? ''
+  return `
 # Stage 1: fine-tuning on the reference chains.
 sft:
   epochs: 3
@@ -94,6 +112,27 @@ evaluate:
   maxNewTokens: 256
   # Paired differences are against this variant.
   control: further-sft
+`
+}
+
+/** Everything behind the data where the file has the candidates. */
+function givenStages(loss: string): string {
+  return `
+# Stage 1 is left out: the model is fine-tuned already. With steps it is first fine-tuned on the file's reference chains.
+sft: { steps: 0 }
+
+# Stages 2 and 3: the candidates and their labels are those of the file.
+sample: { sampler: dataset }
+label: { name: dataset }
+
+# Stage 4: one variant or several; the table compares them with the model as it is. { loss: sft } beside a loss adds the likelihood of
+# the file's reference chains.
+align:
+  - name: ${scalar(loss)}
+    losses: [{ loss: ${scalar(loss)} }]
+    steps: 200
+    batchSize: 16
+    learningRate: 1e-6
 `
 }
 
