@@ -23,7 +23,7 @@ export class TfOps implements Ops<T> {
     const [vocabulary] = table.shape
     return differentiable(
       [table],
-      () => ({ value: tf.gather(table, ids as tf.Tensor1D), saved: [] }),
+      () => ({ value: tf.gather(table, ids), saved: [] }),
       (dy) => [tf.unsortedSegmentSum(dy, ids as tf.Tensor1D, vocabulary)],
     )
   }
@@ -137,7 +137,7 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
     const [tailRows] = hidden.shape
     const selected = differentiable(
       [hidden],
-      () => ({ value: tf.gather(hidden, rows as tf.Tensor1D), saved: [] }),
+      () => ({ value: tf.gather(hidden, rows), saved: [] }),
       (dy) => [tf.unsortedSegmentSum(dy, rows as tf.Tensor1D, tailRows)],
     )
     const [count] = chosen.shape
@@ -154,7 +154,7 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
           tf.tidy(() => {
             const logits = tf.matMul(part(selected, start), head, false, true)
             const own = part(chosen, start)
-            const flat = tf.add(tf.mul(tf.range(0, own.shape[0], 1, 'int32'), tf.scalar(vocabulary, 'int32')), own) as tf.Tensor1D
+            const flat = tf.add<tf.Tensor1D>(tf.mul(tf.range(0, own.shape[0], 1, 'int32'), tf.scalar(vocabulary, 'int32')), own)
             return tf.sub(tf.gather(tf.reshape(logits, [-1]), flat), tf.logSumExp(logits, -1))
           }),
         )
@@ -163,18 +163,18 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
       (dy, [selected, head]) => {
         let dHead: T | undefined
         const dSelected = starts.map((start) => {
-          const [dx, dw] = tf.tidy(() => {
+          const [dx, dw] = tf.tidy((): T[] => {
             const x = part(selected!, start)
             const probabilities = tf.softmax(tf.matMul(x, head!, false, true))
             const own = part(chosen, start)
             const dLogits = tf.mul(tf.sub(tf.oneHot(own, vocabulary), probabilities), tf.expandDims(part(dy, start), 1))
             return [tf.matMul(dLogits, head!), ...(trains ? [tf.matMul(dLogits, x, true, false)] : [])]
           })
-          if (!trains) return dx
+          if (!trains) return dx!
           const before = dHead
           dHead = before ? tf.add(before, dw!) : dw
           before?.dispose()
-          return dx
+          return dx!
         })
         return [tf.concat(dSelected), ...(dHead ? [dHead] : [])]
       },

@@ -110,7 +110,7 @@ export class Parameters {
     const decay = 1 - learningRate * (weight.rank > 1 ? weightDecay : 0)
     const stepSize = learningRate / (1 - beta1 ** this.step)
     const unbias = 1 / Math.sqrt(1 - beta2 ** this.step)
-    const [newWeight, newMean, newVariance] = this.engine.run(() => {
+    const [newWeight, newMean, newVariance] = this.engine.run((): [tf.Tensor, tf.Tensor, tf.Tensor] => {
       const zeros = tf.zerosLike(weight)
       const mean = this.means.get(name) ?? zeros
       const variance = this.variances.get(name) ?? zeros

@@ -7,7 +7,7 @@ import { GpuBackend } from '../src'
 import { describeDevices } from './support/devices'
 
 const tokenizer = mkdtempSync(join(tmpdir(), 'plumbline-conformance-'))
-writeFileSync(join(tokenizer, 'tokenizer.json'), JSON.stringify(wordLevelTokenizerJson([...'abcdefgh'])))
+writeFileSync(join(tokenizer, 'tokenizer.json'), JSON.stringify(wordLevelTokenizerJson(Array.from('abcdefgh'))))
 writeFileSync(join(tokenizer, 'tokenizer_config.json'), JSON.stringify(wordLevelTokenizerConfig()))
 afterAll(() => rmSync(tokenizer, { recursive: true }))
 

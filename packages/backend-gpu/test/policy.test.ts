@@ -53,7 +53,7 @@ describeDevices('a policy', (device) => {
   }
   beforeAll(async () => {
     await mkdir(tokenizer)
-    await writeFile(join(tokenizer, 'tokenizer.json'), JSON.stringify(wordLevelTokenizerJson([...'abcdefgh'])))
+    await writeFile(join(tokenizer, 'tokenizer.json'), JSON.stringify(wordLevelTokenizerJson(Array.from('abcdefgh'))))
     await writeFile(join(tokenizer, 'tokenizer_config.json'), JSON.stringify(wordLevelTokenizerConfig()))
   })
   afterEach(async () => {

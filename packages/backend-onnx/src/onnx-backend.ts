@@ -130,7 +130,7 @@ function requireCpu(device: string | undefined): void {
 /** The version of onnxruntime that is loaded, for who only wants to know whether it loads. */
 export function runtimeVersion(): string {
   const { versions } = loadRuntime().env
-  return versions.node ?? versions.common ?? ''
+  return versions.node ?? versions.common
 }
 
 function cpuName(threads: number): string {

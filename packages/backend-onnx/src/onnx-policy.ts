@@ -91,14 +91,14 @@ export class OnnxPolicy implements Policy {
     signal?.throwIfAborted()
     const finished: Generation[] = []
     let wake: () => void = () => undefined
-    let ended = false
+    const state: { ended: boolean } = { ended: false }
     let failure: { readonly error: unknown } | undefined
     const aborts: (() => void)[] = []
     const abort = () => aborts.forEach((stop) => stop())
     const run = this.inOrder(() =>
       this.engines.share(dealt(prompts, this.engines.size), async (engine, hand) => {
         signal?.throwIfAborted()
-        if (ended) return
+        if (state.ended) return
         const call = engine.start('generate', [hand, sampling], (event) => {
           finished.push(event as Generation)
           wake()
@@ -118,21 +118,21 @@ export class OnnxPolicy implements Policy {
         failure = { error }
       })
       .finally(() => {
-        ended = true
+        state.ended = true
         wake()
       })
     try {
       for (;;) {
         while (finished.length > 0) yield finished.shift()!
-        if (ended) break
+        if (state.ended) break
         await new Promise<void>((resolve) => (wake = resolve))
       }
       if (failure) throw signal?.aborted ? signal.reason : failure.error
     } finally {
       signal?.removeEventListener('abort', onAbort)
-      if (!ended) {
+      if (!state.ended) {
         // The consumer left early: what it does not read is not computed.
-        ended = true
+        state.ended = true
         abort()
         await settled
       }
@@ -145,7 +145,10 @@ export class OnnxPolicy implements Policy {
       return {
         info: this.info,
         logProbs: (groups) => this.inOrder(() => this.score(groups, snapshot)),
-        dispose: () => this.inOrder(async () => void (await this.engines.all('releaseSnapshot', snapshot!))),
+        dispose: () =>
+          this.inOrder(async () => {
+            await this.engines.all('releaseSnapshot', snapshot!)
+          }),
       }
     })
   }
@@ -159,7 +162,9 @@ export class OnnxPolicy implements Policy {
   }
 
   loadState(folder: string): Promise<void> {
-    return this.inOrder(async () => void (await this.engines.all('loadState', folder)))
+    return this.inOrder(async () => {
+      await this.engines.all('loadState', folder)
+    })
   }
 
   dispose(): Promise<void> {

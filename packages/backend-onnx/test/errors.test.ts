@@ -26,7 +26,7 @@ describe('an error that crosses from an engine', () => {
     }) // prettier-ignore
     const error = crossed(full)
     expect(error).toBeInstanceOf(Error)
-    expect({ ...error, message: error.message, name: error.name, stack: error.stack }).toEqual({
+    expect(Object.assign({}, error, { message: error.message, name: error.name, stack: error.stack })).toEqual({
       code: 'ENOSPC', errno: -28, syscall: 'write', path: '/runs/a/model.safetensors', dest: '/runs/b',
       message: full.message, name: 'Error', stack: full.stack,
     }) // prettier-ignore
@@ -34,7 +34,7 @@ describe('an error that crosses from an engine', () => {
 
   it('stays a PlumbError with its place and its causes', () => {
     const root = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES', path: '/m/config.json' })
-    const error = crossed(new PlumbError('PLUMB_MODEL_CONFIG', 'It cannot be read.', '/m/config.json', { cause: root })) as PlumbError
+    const error = crossed(new PlumbError('PLUMB_MODEL_CONFIG', 'It cannot be read.', '/m/config.json', { cause: root }))
     expect(error).toBeInstanceOf(PlumbError)
     expect(error).toMatchObject({ code: 'PLUMB_MODEL_CONFIG', message: 'It cannot be read.', where: '/m/config.json' })
     expect(error.cause).toMatchObject({ code: 'EACCES', path: '/m/config.json', message: 'EACCES: permission denied' })

@@ -52,7 +52,7 @@ describe('emit', () => {
       (reason: unknown) => reason,
     )
     expect(isRefusal(error)).toBe(true)
-    expect([...(y.data as Float32Array)]).toEqual([-1, 2])
+    expect([...y.data]).toEqual([-1, 2])
     await native.release()
   })
 

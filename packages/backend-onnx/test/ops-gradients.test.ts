@@ -48,7 +48,7 @@ const cases: Case[] = [
   {
     name: 'rope',
     inputs: { x: [rows, 8] },
-    build: (ops, v, graph) => ops.rope(v('x'), graph.input('positions', 'int64'), heads.headDim),
+    build: (ops, v, graph) => ops.rope(v('x'), graph.input('positions', 'int64')),
     outputLength: rows * 8,
   },
   { name: 'tail', inputs: { x: [rows, 3] }, build: (ops, v) => ops.tail(v('x')), outputLength: tailRows * 3 },

@@ -23,7 +23,9 @@ export type PlumbErrorCode = `PLUMB_${string}`
 
 /** Recognises a PlumbError by shape, so that two copies of core in one process agree. */
 export function isPlumbError(error: unknown): error is PlumbError {
-  return error instanceof Error && typeof (error as { code?: unknown }).code === 'string' && (error as PlumbError).code.startsWith('PLUMB_')
+  if (!(error instanceof Error)) return false
+  const { code } = error as { readonly code?: unknown }
+  return typeof code === 'string' && code.startsWith('PLUMB_')
 }
 
 /** The line the command line prints for an error. */

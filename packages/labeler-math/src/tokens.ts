@@ -86,7 +86,9 @@ function tokensOf(source: string, found: Readonly<Record<string, string | undefi
         word === 'or' || word === 'and' ? { kind: 'words', text: word, isApart } : { kind: 'command', text: SAME[word] ?? word, isApart },
       ]
     // xy is a product, a longer word is a word.
-    return source.length > 2 ? [{ kind: 'words', text: word, isApart }] : [...source].map((text) => ({ kind: 'letter', text, isApart }))
+    return source.length > 2
+      ? [{ kind: 'words', text: word, isApart }]
+      : Array.from(source).map((text) => ({ kind: 'letter', text, isApart }))
   }
   if (found.letter !== undefined) return [{ kind: 'letter', text: source, isApart }]
   if (found.sign !== undefined) return [{ kind: 'sign', text: source, isApart }]

@@ -35,7 +35,7 @@ export function valuesAt(node: Node): (Value | undefined)[] {
 function unknownAt(name: string, point: number): Value {
   const D = decimals()
   // Each unknown has values of its own, from its name.
-  const seed = [...name].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973, 7)
+  const seed = Array.from(name).reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973, 7)
   return new D(POINTS[point] ?? '1').mul(new D(seed).div(9973).add('0.5'))
 }
 

@@ -22,7 +22,7 @@ export function logOnePlusExp(...exponents: readonly tf.Tensor1D[]): tf.Tensor1D
       const arriving = valuesOf(dy)
       return values.map((of) => doubles(result.map((value, n) => arriving[n]! * Math.exp(of[n]! - value))))
     }
-    return { value: doubles(result), gradFunc: gradFunc as (dy: tf.Tensor) => tf.Tensor[] }
+    return { value: doubles(result), gradFunc: gradFunc }
   })
-  return operation(...exponents) as tf.Tensor1D
+  return operation(...exponents)
 }

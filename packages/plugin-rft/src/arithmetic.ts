@@ -57,7 +57,7 @@ export function isExpression(tokens: readonly Token[]): boolean {
 function parse<T>(tokens: readonly Token[], number: (text: string) => T, operate: (operator: string, a: T, b: T) => T): T | undefined {
   if (tokens.length > MAX_TOKENS) return undefined
   let at = 0
-  let isSound = true
+  let isSound = true as boolean // parts below set it
   const takes = (operators: string) => {
     const token = tokens[at]
     if (token?.kind !== 'operator' || !operators.includes(token.text)) return undefined

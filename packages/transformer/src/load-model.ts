@@ -126,6 +126,6 @@ function eosIds({ config, files }: ModelFolder, tokenizer: TokenizerIds): number
   } catch {
     // A malformed companion is carried over as it is; the other two sources say enough.
   }
-  const all = [tokenizer.eosId, ...(config.eosIds ?? []), ...(Array.isArray(declared) ? declared : [declared])]
+  const all = [tokenizer.eosId, ...(config.eosIds ?? []), ...(Array.isArray(declared) ? (declared as unknown[]) : [declared])]
   return [...new Set(all.filter((id): id is number => Number.isSafeInteger(id)))]
 }

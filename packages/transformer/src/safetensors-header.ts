@@ -97,6 +97,8 @@ function outline(bytes: Uint8Array): { readonly depth: number; readonly keys: In
         break
       case COLON:
         if (depth >= 0) keys[depth]!++
+        break
+      default: // any other byte is within a key or a value
     }
   }
   return { depth, keys }

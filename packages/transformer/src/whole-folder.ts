@@ -25,8 +25,8 @@ export async function writeWholeFolder(folder: string, kind: FolderKind, fill: (
 }
 
 async function refuseForeignFolder(target: string, { mark, taken }: FolderKind): Promise<void> {
-  const entries = await readdir(target).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
+  const entries = await readdir(target).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new PlumbError(taken, 'This is not a folder; expected a new path or a folder to replace.', target)
   })
   if (entries && entries.length > 0 && !entries.includes(mark)) {

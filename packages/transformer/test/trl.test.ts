@@ -98,7 +98,7 @@ describe.each(Object.entries(expected))("TRL's tokens with %s", (name, { eos, bo
     if (!row.mismatch) expect(example.completion).toEqual(row.completion)
     else {
       const text = tokenizer.decode([...example.prompt, ...example.completion], { special: true })
-      expect(text).toBe((row.text + answer + ENDS[name]).normalize('NFC'))
+      expect(text).toBe((row.text + answer + ENDS[name]!).normalize('NFC'))
     }
   })
 })

@@ -20,14 +20,14 @@ export class InferenceOps implements Ops<Value> {
   }
 
   /** positions [n, 1]: every row is a sequence of one token, since the operator wants none longer than its tables. */
-  rope(x: Value, positions: Value, headDim: number): Value {
+  rope(x: Value, positions: Value): Value {
+    // The width of a head is that of the tables.
     const { graph } = this
     const rows = graph.node('Unsqueeze', [x, graph.ints(1)])
     const turned = graph.node('RotaryEmbedding', [rows, positions, graph.input('rope_cosine'), graph.input('rope_sine')], {
       domain: 'com.microsoft',
       attributes: { interleaved: 0 },
     })
-    void headDim // The tables' width says it.
     return graph.node('Squeeze', [turned, graph.ints(1)])
   }
 

@@ -25,11 +25,11 @@ export function prefillGraph(graph: Graph, config: ModelConfig, weights: WeightL
     // Of the last layer's output only one row a prompt is read; the others need keys and values alone.
     const final = layer === config.layers - 1
     const attend: Attend<Value> = (q, k, v) => {
-      const keys = headed(graph, ops.rope(k, positions, headDim), 'key_shape', [0, 2, 3, 1])
+      const keys = headed(graph, ops.rope(k, positions), 'key_shape', [0, 2, 3, 1])
       const values = headed(graph, v, 'key_shape', [0, 2, 1, 3])
       outputs[`keys_${layer}`] = keys
       outputs[`values_${layer}`] = values
-      const queries = graph.node('Mul', [ops.rope(q, final ? lastPositions : positions, headDim), graph.scalar(1 / Math.sqrt(headDim))])
+      const queries = graph.node('Mul', [ops.rope(q, final ? lastPositions : positions), graph.scalar(1 / Math.sqrt(headDim))])
       return (final ? lastAttention : causalAttention)(graph, config, queries, keys, values)
     }
     x = decoderLayer(ops, config, weights, layer, x, attend, final ? lastRows : undefined)

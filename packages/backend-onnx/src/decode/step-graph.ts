@@ -21,15 +21,14 @@ import { InferenceOps } from './inference-ops'
  */
 export function stepGraph(graph: Graph, config: ModelConfig, weights: WeightLookup<Value>): Emitted {
   const ops = new InferenceOps(graph)
-  const { headDim } = config
   const positions = graph.input('positions', 'int64')
   const entries: Value[] = []
   let x = graph.input('x')
   for (let layer = 0; layer < config.layers; layer++) {
     const attend: Attend<Value> = (q, k, v) => {
-      const key = ops.rope(k, positions, headDim)
+      const key = ops.rope(k, positions)
       entries.push(key, v)
-      return cachedAttention(graph, config, layer, ops.rope(q, positions, headDim), key, v)
+      return cachedAttention(graph, config, layer, ops.rope(q, positions), key, v)
     }
     x = decoderLayer(ops, config, weights, layer, x, attend)
   }

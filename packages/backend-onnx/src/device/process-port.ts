@@ -34,7 +34,10 @@ export class ProcessPort implements EnginePort {
     })
     createInterface({ input: this.child.stderr! }).on('line', (line) => {
       const answered = parseAnsweredLine(line)
-      if (!answered) return this.log.read(line)
+      if (!answered) {
+        this.log.read(line)
+        return
+      }
       this.lines.set(answered.id, answered.deviceBytes)
       this.settle(answered.id)
     })

@@ -26,11 +26,11 @@ export function deviceStepGraph(config: ModelConfig): Emitted {
   let x = ops.embedding(weights(EMBEDDING), graph.input('ids', 'int32'))
   for (let layer = 0; layer < config.layers; layer++) {
     const attend: Attend<Value> = (q, k, v) => {
-      const keys = written(graph, layer, 'keys', ops.rope(k, positions, headDim), [-1, headDim, 1])
+      const keys = written(graph, layer, 'keys', ops.rope(k, positions), [-1, headDim, 1])
       const values = written(graph, layer, 'values', v, [-1, 1, headDim])
       outputs[`new_keys_${layer}`] = keys
       outputs[`new_values_${layer}`] = values
-      return attention(graph, config, layer, ops.rope(q, positions, headDim), keys, values)
+      return attention(graph, config, layer, ops.rope(q, positions), keys, values)
     }
     x = decoderLayer(ops, config, weights, layer, x, attend)
   }

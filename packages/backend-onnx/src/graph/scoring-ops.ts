@@ -69,7 +69,8 @@ export class OnnxOps implements ScoringOps<Value> {
     })
   }
 
-  rope(x: Value, positions: Value, headDim: number): Value {
+  rope(x: Value, positions: Value): Value {
+    // The width of a head is that of the tables.
     const rotate = (rows: Value, sine: Value) => {
       // Every row is a sequence of one token: the operator wants no more tokens in a sequence than the tables have positions.
       const batched = this.graph.node('Unsqueeze', [rows, this.graph.ints(1)])
@@ -80,7 +81,6 @@ export class OnnxOps implements ScoringOps<Value> {
       })
       return this.graph.node('Squeeze', [turned, this.graph.ints(1)])
     }
-    void headDim // The tables' width says it.
     const y = this.alike(x, rotate(x, this.batch.ropeSine))
     // The gradient is the rotation back.
     return this.tape.record(y, [x], (g) => [plus(rotate(g, this.batch.ropeMinusSine))])

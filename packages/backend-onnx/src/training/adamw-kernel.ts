@@ -41,7 +41,7 @@ export const KERNEL_ALIGNMENT = 16
 
 export function instantiateKernel(memory: WasmMemory): AdamWKernel {
   compiled ??= new webAssembly.Module(assemble())
-  return new webAssembly.Instance(compiled, { host: { memory } }).exports as unknown as AdamWKernel
+  return new webAssembly.Instance(compiled, { host: { memory } }).exports as AdamWKernel
 }
 
 let compiled: object | undefined

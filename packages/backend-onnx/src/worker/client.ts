@@ -48,7 +48,10 @@ export class EngineClient {
   ): { readonly done: Promise<Result<M>>; readonly abort: () => void } {
     const id = this.next++
     const done = new Promise<Result<M>>((resolve, reject) => {
-      if (this.failure) return reject(this.failure)
+      if (this.failure) {
+        reject(this.failure)
+        return
+      }
       if (this.waiting.size === 0) this.port.ref()
       this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, onEvent })
       if (method === 'open') this.demand = { threads: (args as Arguments<'open'>)[2].threads }

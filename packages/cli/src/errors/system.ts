@@ -61,15 +61,7 @@ export interface SystemRefusal {
 /** What the system refused, if the error, or what caused it, is such a refusal; undefined for all others. */
 export function systemRefusal(error: unknown, depth = 0): SystemRefusal | undefined {
   if (typeof error !== 'object' || error === null || depth > 5) return undefined
-  const {
-    code,
-    path,
-    dest,
-    syscall,
-    message = '',
-    cause,
-    errors,
-  } = error as NodeJS.ErrnoException & {
+  const { code, path, dest, syscall, message, cause, errors } = error as NodeJS.ErrnoException & {
     readonly dest?: string
     readonly errors?: readonly unknown[]
   }

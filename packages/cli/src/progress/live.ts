@@ -18,18 +18,30 @@ export class LiveRenderer implements ProgressRenderer {
 
   handle(event: RunEvent): void {
     switch (event.type) {
-      case 'run-start':
-        return this.settle(runLine(event))
-      case 'stage-start':
-        return this.redraw(startLine(event), true)
-      case 'progress':
-        return this.redraw(progressLine(event), event.done === event.total)
-      case 'stage-end':
-        return this.settle(endLine(event))
-      case 'stage-reused':
-        return this.settle(reusedLine(event))
-      case 'notice':
-        return this.say(event.level === 'warning' ? `warning: ${event.message}` : event.message)
+      case 'run-start': {
+        this.settle(runLine(event))
+        return
+      }
+      case 'stage-start': {
+        this.redraw(startLine(event), true)
+        return
+      }
+      case 'progress': {
+        this.redraw(progressLine(event), event.done === event.total)
+        return
+      }
+      case 'stage-end': {
+        this.settle(endLine(event))
+        return
+      }
+      case 'stage-reused': {
+        this.settle(reusedLine(event))
+        return
+      }
+      case 'notice': {
+        this.say(event.level === 'warning' ? `warning: ${event.message}` : event.message)
+        return
+      }
     }
   }
 

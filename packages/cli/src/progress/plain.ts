@@ -16,19 +16,29 @@ export class PlainRenderer implements ProgressRenderer {
 
   handle(event: RunEvent): void {
     switch (event.type) {
-      case 'run-start':
-        return this.say(runLine(event))
-      case 'stage-start':
-        return this.say(startLine(event))
+      case 'run-start': {
+        this.say(runLine(event))
+        return
+      }
+      case 'stage-start': {
+        this.say(startLine(event))
+        return
+      }
       case 'progress':
         if (this.now() - this.writtenAt >= LINE_EVERY_MS) this.say(progressLine(event))
         return
-      case 'stage-end':
-        return this.say(endLine(event))
-      case 'stage-reused':
-        return this.say(reusedLine(event))
-      case 'notice':
-        return this.say(event.level === 'warning' ? `warning: ${event.message}` : event.message)
+      case 'stage-end': {
+        this.say(endLine(event))
+        return
+      }
+      case 'stage-reused': {
+        this.say(reusedLine(event))
+        return
+      }
+      case 'notice': {
+        this.say(event.level === 'warning' ? `warning: ${event.message}` : event.message)
+        return
+      }
     }
   }
 

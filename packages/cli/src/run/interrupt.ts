@@ -44,7 +44,10 @@ export function onInterrupt(
   const onSignal = (signal: NodeJS.Signals) => {
     const isEcho = env.npm_command !== undefined && signal === first?.signal && now() - first.at < ECHO_MS
     if (isEcho) return
-    if (controller.signal.aborted) return stopAtOnce(signal)
+    if (controller.signal.aborted) {
+      stopAtOnce(signal)
+      return
+    }
     first = { signal, at: now() }
     say('Stopping after this micro-batch and saving. Once more stops at once, losing the steps since the last checkpoint.')
     controller.abort()

@@ -23,7 +23,7 @@ function screen(written: string): string[] {
   for (const piece of written.split(/(\r\u001b\[2K|\n)/)) {
     if (piece === '\n') lines.push('')
     else if (piece.startsWith('\r')) lines[lines.length - 1] = ''
-    else lines[lines.length - 1] += piece
+    else lines[lines.length - 1]! += piece
   }
   return lines
 }

@@ -4,6 +4,7 @@ import {
   detach,
   logOnePlusSumExp,
   Pairs,
+  type GroupPairs,
   type AlignmentLoss,
   type LossManifest,
   type Plugin,
@@ -37,7 +38,7 @@ const sound: LossManifest = {
 const pairwise = ({ scores, pairs }: Pick<ScoredGroup, 'scores' | 'pairs'>): tf.Scalar => logOnePlusSumExp(margins(scores, pairs))
 
 /** s_j − s_i, [pairs]. */
-const margins = (scores: tf.Tensor1D, pairs: Pairs): tf.Tensor1D => pairs.worse(scores).sub(pairs.better(scores))
+const margins = (scores: tf.Tensor1D, pairs: GroupPairs): tf.Tensor1D => pairs.worse(scores).sub(pairs.better(scores))
 
 function planted(
   caughtBy: string,
@@ -262,7 +263,7 @@ export const soundLosses: readonly (() => AlignmentLoss)[] = [
 ]
 
 /** Eq. 8 of AFT with a boundary B, [pairs]. */
-function constrained(scores: tf.Tensor1D, pairs: Pairs, B: tf.Tensor1D): tf.Scalar {
+function constrained(scores: tf.Tensor1D, pairs: GroupPairs, B: tf.Tensor1D): tf.Scalar {
   return logOnePlusSumExp(margins(scores, pairs), B.mul(2).sub(pairs.better(scores)).sub(pairs.worse(scores)))
 }
 

@@ -132,7 +132,7 @@ function kind(expected: unknown): string {
 function show(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (typeof value === 'object' && value !== null) return 'a section of keys'
-  const text = JSON.stringify(value) ?? String(value)
+  const text = (JSON.stringify(value) as string | undefined) ?? String(value)
   return text.length > 60 ? `${text.slice(0, 57)}…"` : text
 }
 

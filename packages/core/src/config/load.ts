@@ -98,7 +98,7 @@ function absolutePaths(config: Config, folder: string, { shown, where }: ConfigP
   const filled = (text: string, keys: KeyPath): string => expandedPath(text, shown(keys), where(keys))
   const absolute = (relative: string, keys: KeyPath): string => path.resolve(folder, filled(relative, keys))
   const { model, run, data } = config
-  const entries = Object.entries(data).map(([name, source]) => [
+  const entries = Object.entries<Config['data'][keyof Config['data']]>(data).map(([name, source]) => [
     name,
     source && { ...source, path: absolute(source.path, ['data', name, 'path']) },
   ])

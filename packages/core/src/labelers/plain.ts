@@ -52,7 +52,13 @@ export function plainText(written: string): string {
 function withPlainSigns(text: string): string {
   return text
     .replace(/[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]/g, (sign) => `${OPEN}${VULGAR[sign] ?? ''}${CLOSE}`)
-    .replace(/[⁰¹²³⁴-⁹⁻⁺]+/g, (signs) => `^${[...signs].map((sign) => SUPERSCRIPT[sign] ?? '').join('')}`)
+    .replace(
+      /[⁰¹²³⁴-⁹⁻⁺]+/g,
+      (signs) =>
+        `^${Array.from(signs)
+          .map((sign) => SUPERSCRIPT[sign] ?? '')
+          .join('')}`,
+    )
     .replace(/[º˚]/g, '°')
     .normalize('NFKC')
     .replace(/[\u2010-\u2013\u2212]/g, '-')
@@ -127,7 +133,7 @@ export function withoutMoney(plain: string): string {
     .replace(/ {2,}/g, ' ')
 }
 
-const TRIMMED = new Set([...' \t\r\n.,;:!?\'*()"'])
+const TRIMMED = new Set(Array.from(' \t\r\n.,;:!?\'*()"'))
 
 /** A text as texts are compared: without case, quotes, outer punctuation, repeated spaces, and LaTeX's optional braces and spaces. */
 export function normalText(written: string): string {

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Pairs } from './pairs'
 import './cpu'
 import { doubles, valuesOf } from './double'
 import { held } from './held'
+import type { GroupPairs } from '../seams/pairs'
 
 export interface BoundaryOptions {
   /** `stop` (default): B is a constant. `flow`: its gradient reaches the worst better candidate, and descent pushes that one down. */
@@ -19,7 +19,7 @@ export interface BoundaryOptions {
  */
 export function boundary(
   scores: tf.Tensor1D,
-  pairs: Pairs,
+  pairs: GroupPairs,
   beta: number | readonly number[],
   { gradient = 'stop' }: BoundaryOptions = {},
 ): tf.Tensor1D {

@@ -28,7 +28,7 @@ export function valuesOf(t: tf.Tensor): ArrayLike<number> {
 /** A tensor of another shape, kept in double precision likewise. */
 export function keeping(values: ArrayLike<number>, shape: number[]): tf.Tensor {
   const kept = Float64Array.from(values)
-  const t = tf.engine().makeTensor(kept as unknown as tf.TypedArray, shape, 'float32') as unknown as tf.Tensor
+  const t = tf.engine().makeTensor(kept as unknown as tf.TypedArray, shape, 'float32')
   exact.set(t.dataId, kept)
   return t
 }
@@ -55,7 +55,7 @@ export function combination(...terms: readonly [Term, ...Term[]]): tf.Tensor1D {
       const arriving = valuesOf(dy)
       return factors.map((factor) => doubles(Float64Array.from(arriving, (d, n) => d * factor(n))))
     }
-    return { value: doubles(sum), gradFunc: gradFunc as (dy: tf.Tensor) => tf.Tensor[] }
+    return { value: doubles(sum), gradFunc: gradFunc }
   })
-  return operation(...terms.map(([values]) => values)) as tf.Tensor1D
+  return operation(...terms.map(([values]) => values))
 }

@@ -36,7 +36,7 @@ export function logOnePlusSumExp(...exponents: readonly tf.Tensor1D[]): tf.Scala
       const scale = valuesOf(dy)[0]!
       return values.map((data) => doubles(data.map((e) => scale * Math.exp(e - peak - rest))))
     }
-    return { value: double(peak + rest), gradFunc: gradFunc as (dy: tf.Scalar) => tf.Tensor[] }
+    return { value: double(peak + rest), gradFunc: gradFunc }
   })
   return operation(...(exponents as tf.Tensor1D[]))
 }

@@ -116,8 +116,8 @@ export async function makeFolder(folder: string): Promise<void> {
     const above = path.dirname(folder)
     if (code === 'ENOENT' && above !== folder && !(await isThere(above))) {
       await makeFolder(above)
-      await mkdir(folder).catch((problem: NodeJS.ErrnoException) => {
-        if (problem.code !== 'EEXIST') throw problem
+      await mkdir(folder).catch((problem: unknown) => {
+        if ((problem as NodeJS.ErrnoException).code !== 'EEXIST') throw problem
       })
       return
     }

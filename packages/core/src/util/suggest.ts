@@ -22,7 +22,7 @@ export function closest(name: string, known: readonly string[]): string | undefi
 
 /** Whether two neighbouring letters changed places, the commonest slip of the fingers. */
 function isSwapped(a: string, b: string): boolean {
-  const at = [...a].findIndex((letter, index) => letter !== b[index])
+  const at = Array.from(a).findIndex((letter, index) => letter !== b[index])
   return at >= 0 && a.length === b.length && a === b.slice(0, at) + (b[at + 1] ?? '') + (b[at] ?? '') + b.slice(at + 2)
 }
 

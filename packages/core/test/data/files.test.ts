@@ -18,7 +18,8 @@ const records = [
 ]
 const utf8 = (text: string): Buffer => Buffer.from(text, 'utf8')
 const utf16be = (text: string): Buffer => Buffer.from(text, 'utf16le').swap16()
-const utf32le = (text: string): Buffer => Buffer.concat([...text].map((one) => Buffer.from(Uint32Array.of(one.codePointAt(0) ?? 0).buffer)))
+const utf32le = (text: string): Buffer =>
+  Buffer.concat(Array.from(text).map((one) => Buffer.from(Uint32Array.of(one.codePointAt(0) ?? 0).buffer)))
 
 describe('one content in many shapes is read alike', () => {
   const lines = jsonLines(...rows)

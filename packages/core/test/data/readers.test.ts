@@ -123,7 +123,7 @@ describe('qa', () => {
     [{ instruction: 'do', input: 'this', output: 'The answer is 7.' }, 'do\nthis', 'The answer is 7.', '7'],
     [{ instruction: 'do', input: '', output: 'x' }, 'do', 'x', undefined],
     [{ problem: 'q', solution: 'chain', answer: '7' }, 'q', 'chain', '7'],
-  ])('%j', async (row, prompt, text, answer, literal = undefined) => {
+  ])('%j', async (...[row, prompt, text, answer, literal]) => {
     expect(await read('qa', lines(row))).toEqual([
       {
         id: 'data-1',

@@ -56,7 +56,7 @@ describe('logOnePlusSumExp', () => {
   })
 
   it('scales with the gradient that arrives', () => {
-    expect(valueAndGradient((x) => logOnePlusSumExp(x).mul(4) as tf.Scalar, [0]).gradient[0]).toBeCloseTo(2, 6)
+    expect(valueAndGradient((x) => logOnePlusSumExp(x).mul<tf.Scalar>(4), [0]).gradient[0]).toBeCloseTo(2, 6)
   })
 })
 

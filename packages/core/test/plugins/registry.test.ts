@@ -61,7 +61,7 @@ test.each([
   [
     'Plumbline keeps to itself',
     plugin('b', (registry) => {
-      registry.loss('sft', { options: none, create: () => Promise.reject() as never })
+      registry.loss('sft', { options: none, create: () => Promise.reject(new Error('made')) as never })
     }),
     /the loss "sft", which Plumbline itself has/,
   ],

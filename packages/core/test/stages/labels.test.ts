@@ -13,7 +13,7 @@ const digits = [0, 1, 2, 3]
 const fresh = digits.map((d) => question(`fresh-${d}`, d, false))
 
 /** A sampler that gives the same texts to every question. */
-const scripted = (texts: readonly string[], { finish = 'eos' as 'eos' | 'length' } = {}): Sampler => ({
+const scripted = (texts: readonly string[], { finish = 'eos' }: { readonly finish?: 'eos' | 'length' } = {}): Sampler => ({
   name: 'scripted',
   async *sample(requests, { policy }) {
     for (const {

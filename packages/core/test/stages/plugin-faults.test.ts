@@ -144,7 +144,7 @@ describe('labelling', () => {
     const { unparsed } = await runConfig(run)
     expect(unparsed).toMatchObject({ count: 8, of: 16 })
     expect(unparsed?.examples.map(({ id }) => id)).toEqual(['train-0', 'train-2', 'train-4'])
-    for (const { text } of unparsed?.examples ?? []) expect([[...text].length, text.endsWith('😀 end')]).toEqual([240, true])
+    for (const { text } of unparsed?.examples ?? []) expect([Array.from(text).length, text.endsWith('😀 end')]).toEqual([240, true])
     const page = await readFile(path.join(run.config.run, 'report.md'), 'utf8')
     expect(page).toContain('In 8 of 16 candidates (50.0 %) no final answer was found.')
   })

@@ -42,7 +42,7 @@ describe('a run that was killed', () => {
     for (let attempt = 0; ; attempt++) {
       count = 0
       dieAt = [3, 1, 4, 7, 2, 5, 6, 3][attempt % 8]! // after a few calls: now and then enough to reach the next checkpoint
-      const outcome = await runConfig(cut).catch((error: Error) => error.message)
+      const outcome = await runConfig(cut).catch((error: unknown) => (error as Error).message)
       if (outcome !== 'killed') break
     }
     expect([...calls.keys()].sort()).toEqual(['forwardBackward', 'generate', 'logProbs', 'saveState', 'saveWeights', 'saved'])

@@ -23,7 +23,7 @@ import { BigramBackend, type BigramOptions } from './bigram-backend'
  * A little world for whole runs: question q3 has the chain "s3 a3" and the answer a3, which a bigram model can learn. Questions of
  * the same digit are told apart by their ids only.
  */
-export const WORDS = [...'qsa'].flatMap((letter) => [...'0123456789'].map((digit) => letter + digit))
+export const WORDS = Array.from('qsa').flatMap((letter) => Array.from('0123456789').map((digit) => letter + digit))
 
 export function question(id: string, digit: number, chain = true): GroupRecord {
   const reference = { text: `s${digit} a${digit}`, positive: true, reference: true }

@@ -142,7 +142,8 @@ describe('weights of a step whose metrics could not be written', () => {
       const controller = new AbortController()
       const validate = () => {
         controller.abort()
-        return Promise.reject(reason(controller.signal) as Error)
+        const why = reason(controller.signal) as Error
+        return Promise.reject(why)
       }
       const error = await failure(async () => train(input(await open(), folder, { config: every4, validate, signal: controller.signal })))
       expect(readdirSync(at(folder))).toEqual([])

@@ -62,7 +62,9 @@ describe('a file', () => {
 describe('a folder', () => {
   it('is replaced whole', async () => {
     const target = path.join(folderWith({ 'model/old': '1' }), 'model')
-    await replaceFolder(target, (temporary) => Promise.resolve(writeFileSync(path.join(temporary, 'new'), '2')))
+    await replaceFolder(target, async (temporary) => {
+      writeFileSync(path.join(temporary, 'new'), '2')
+    })
     expect(readdirSync(target)).toEqual(['new'])
     expect(readdirSync(path.dirname(target))).toEqual(['model'])
   })
