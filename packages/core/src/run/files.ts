@@ -99,7 +99,7 @@ export async function* streamLines<T>(file: string, chunkBytes?: number): AsyncG
     let number = 0
     for await (const { bytes, ended } of rawLines(handle, chunkBytes)) {
       number++
-      yield artifactRecord<T>(bytes, ended, file, number)
+      yield artifactRecord(bytes, ended, file, number) as T
     }
   } finally {
     await handle.close()
@@ -107,9 +107,9 @@ export async function* streamLines<T>(file: string, chunkBytes?: number): AsyncG
 }
 
 /** @throws PlumbError PLUMB_ARTIFACT_DAMAGED */
-export function artifactRecord<T>(bytes: Uint8Array, ended: boolean, file: string, number: number): T {
+export function artifactRecord(bytes: Uint8Array, ended: boolean, file: string, number: number): unknown {
   const record = ended ? recordOf(bytes) : undefined
-  if (record !== undefined) return record as T
+  if (record !== undefined) return record
   const what = ended ? 'This line is not a record as it was written' : 'The file ends in the middle of a line'
   throw damaged(`${shownPath(file)}:${number}`, `${what}; the artifact is damaged. Delete its folder to have the stage done again.`)
 }

@@ -51,7 +51,7 @@ export class IndexedLines<T> {
    */
   async get(index: number): Promise<T> {
     const [start, bytes] = this.place(index)
-    return artifactRecord<T>(bytes, (await this.fill(bytes, start)) === bytes.length, this.file, index + 1)
+    return artifactRecord(bytes, (await this.fill(bytes, start)) === bytes.length, this.file, index + 1) as T
   }
 
   /** {@link get} for those who cannot wait, as a training step. */
@@ -63,7 +63,7 @@ export class IndexedLines<T> {
       if (bytesRead === 0) break
       filled += bytesRead
     }
-    return artifactRecord<T>(bytes, filled === bytes.length, this.file, index + 1)
+    return artifactRecord(bytes, filled === bytes.length, this.file, index + 1) as T
   }
 
   /** Records `from` up to, not including, `to`, which are read at once. */
@@ -75,14 +75,14 @@ export class IndexedLines<T> {
     const filled = await this.fill(bytes, start)
     return Array.from({ length: end - from }, (_, n) => {
       const [first, last] = [(this.offsets[from + n] ?? 0) - start, (this.offsets[from + n + 1] ?? 0) - start]
-      return artifactRecord<T>(bytes.subarray(first, last - 1), last <= filled, this.file, from + n + 1)
+      return artifactRecord(bytes.subarray(first, last - 1), last <= filled, this.file, from + n + 1) as T
     })
   }
 
   /** All records in order, without random access's reads of their own. */
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     let number = 0
-    for await (const { bytes, ended } of rawLines(this.handle)) yield artifactRecord<T>(bytes, ended, this.file, ++number)
+    for await (const { bytes, ended } of rawLines(this.handle)) yield artifactRecord(bytes, ended, this.file, ++number) as T
   }
 
   async close(): Promise<void> {

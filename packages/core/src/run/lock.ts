@@ -160,8 +160,8 @@ interface Found {
 
 async function read(file: string): Promise<Found | undefined> {
   // Opened anew each time: network file systems then ask the server.
-  const handle = await open(file, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
+  const handle = await open(file, 'r').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   })
   if (handle === undefined) return undefined

@@ -100,7 +100,7 @@ export class Spools {
   /** @param name of what it is, for errors */
   create<T extends object>(name: string): Spool<T> {
     const spool = new Spool<T>(namelessFile(this.folder, 'spool'), name)
-    this.open.push(spool as unknown as Spool<object>)
+    this.open.push(spool)
     return spool
   }
 

@@ -1,3 +1,4 @@
+import { damaged } from '../run/files'
 import type { ResolvedTerm, ResolvedVariant } from '../config/resolve'
 import { PlumbError } from '../errors'
 import { isLikelihood, type WeightedLoss } from '../objective/groups'
@@ -28,6 +29,8 @@ export async function alignStage(
   const losses = named(terms)
   const start = models[variant.startFrom]
   const labelHash = labels.manifest.artifacts['groups.jsonl']
+  if (labelHash === undefined)
+    throw damaged(labels.folder.file('done.json'), 'It names no groups.jsonl; delete its folder to have the stage done again.')
   const needsReference = losses.some(({ loss }) => loss.manifest.needsReference)
   const { name } = variant
   const section = without(variant, 'name', 'losses')

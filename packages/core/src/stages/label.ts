@@ -109,7 +109,7 @@ async function examplesOf(file: string, without: Uint32Array): Promise<StageExam
 }
 
 function ending(text: string): string {
-  const letters = [...text]
+  const letters = Array.from(text)
   return letters.length <= SHOWN_CHARACTERS ? text : `…${letters.slice(1 - SHOWN_CHARACTERS).join('')}`
 }
 
@@ -122,8 +122,8 @@ async function labelQuestion(labeler: Labeler, record: GroupRecord, sampled: Sam
   const labels = await checkedLabels(labeler, { id, prompt, answer }, [...texts, ...judged])
   const own = candidates.map(({ text, tokens, times, given }, c) => {
     const isReference = given?.reference ?? false
-    const right: Label = labeler.feedback === 'ranked' ? { positive: true, ...labels[c] } : { status: 'right', positive: true }
-    const label = isReference ? right : labels[c]
+    const right: Label = labeler.feedback === 'ranked' ? { positive: true, ...labels[c]! } : { status: 'right', positive: true }
+    const label = isReference ? right : labels[c]!
     return { ...labelled(text, tokens, label), times, ...(isReference ? { reference: true as const } : {}) }
   })
   const chains = references.map(({ text, tokens, reward }, c) => {

@@ -87,9 +87,9 @@ export function renderMarkdown({ control, design, rows, samples, unparsed, notic
     lines.push(...table(rows, control), '')
     const candidates = k === undefined ? 'those of the test file' : `up to ${k} per test question, sampled once from ${VFT_ROW}`
     lines.push(
-      rows[0].questions === 0
+      rows[0]!.questions === 0
         ? 'No test question has an answer to compare with, so there is no accuracy.'
-        : `Greedy answers to ${rows[0].questions} test questions; in brackets the Wilson 95 % interval. Δ: paired difference to ${control}, ± its standard error over questions.`,
+        : `Greedy answers to ${rows[0]!.questions} test questions; in brackets the Wilson 95 % interval. Δ: paired difference to ${control}, ± its standard error over questions.`,
       `Assessment (fraction of right/wrong pairs that the model puts in order) and perplexities (exp of minus the mean candidate score) are measured on the same candidates for every row: ${candidates}.`,
       '',
     )

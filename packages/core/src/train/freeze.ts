@@ -36,14 +36,14 @@ function matcher(pattern: string): (name: string) => boolean {
       if (n % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
       if (part === '*') return '.*'
       const [from, to] = part.slice(1, -1).split('..').map(Number)
-      bounds.push([from, to])
+      bounds.push([from!, to!])
       return NUMBER
     })
     .join('')
   const expression = new RegExp(`^${source}$`)
   return (name) => {
     const numbers = expression.exec(name)?.slice(1).map(Number)
-    return numbers !== undefined && numbers.every((number, n) => bounds[n][0] <= number && number <= bounds[n][1])
+    return numbers !== undefined && numbers.every((number, n) => bounds[n]![0] <= number && number <= bounds[n]![1])
   }
 }
 

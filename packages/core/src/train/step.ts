@@ -29,5 +29,5 @@ export function trainingStep(losses: readonly WeightedLoss[], groups: readonly T
     scored.push(g)
     tokenGroups.push({ id: group.id, prompt: group.prompt, completions: group.completions, needed })
   })
-  return { groups: tokenGroups, objective: (batch) => objective(batch.map((item) => ({ ...item, index: scored[item.index] }))) }
+  return { groups: tokenGroups, objective: (batch) => objective(batch.map((item) => ({ ...item, index: scored[item.index]! }))) }
 }
