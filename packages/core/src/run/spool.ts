@@ -42,7 +42,7 @@ export class Spool<T extends object> implements Sequence<T> {
     const end = this.ends.at(index)
     if (end === undefined) return undefined
     const start = this.startOf(index)
-    return parsed(this.read(start, end))
+    return parsed(this.read(start, end)) as T
   }
 
   *[Symbol.iterator](): Generator<T> {
@@ -51,7 +51,7 @@ export class Spool<T extends object> implements Sequence<T> {
       let to = from + 1
       while (to < this.length && (this.ends.at(to) ?? 0) - start <= CHUNK_BYTES) to++
       const bytes = this.read(start, this.ends.at(to - 1) ?? 0)
-      for (; from < to; from++) yield parsed(bytes.subarray(this.startOf(from) - start, (this.ends.at(from) ?? 0) - start))
+      for (; from < to; from++) yield parsed(bytes.subarray(this.startOf(from) - start, (this.ends.at(from) ?? 0) - start)) as T
     }
   }
 
@@ -87,13 +87,13 @@ export class Spool<T extends object> implements Sequence<T> {
   }
 }
 
-function parsed<T>(bytes: Buffer): T {
-  return JSON.parse(bytes.toString('utf8')) as T
+function parsed(bytes: Buffer): unknown {
+  return JSON.parse(bytes.toString('utf8'))
 }
 
 /** The spools of one piece of work, which closes them together. */
 export class Spools {
-  private readonly open: Spool<object>[] = []
+  private readonly open: Pick<Spool<object>, 'close'>[] = []
 
   constructor(private readonly folder: string) {}
 

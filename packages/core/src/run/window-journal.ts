@@ -47,8 +47,8 @@ export class WindowJournal<T> {
   }
 
   private async next(): Promise<T | undefined> {
-    const { done, value } = await this.earlier.next()
-    return done ? undefined : value
+    const step: IteratorResult<T, unknown> = await this.earlier.next()
+    return step.done ? undefined : step.value
   }
 }
 
