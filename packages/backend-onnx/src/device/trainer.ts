@@ -112,7 +112,8 @@ export class DeviceTrainer {
       for (const [name, { native }] of selected ?? kept ?? []) feeds[name] = native
       for (const name of this.parameters.trained) feeds[sumOf(name)] = (await this.parameters.gradient(name)).native
       const { resident } = await this.run(kept ? 'backwardFromKept' : 'backwardRecomputing', feeds)
-      for (const name of this.parameters.trained) this.parameters.setGradient(name, this.memory.hold(tensorNamed(resident, gradientOf(name))))
+      for (const name of this.parameters.trained)
+        this.parameters.setGradient(name, this.memory.hold(tensorNamed(resident, gradientOf(name))))
     } finally {
       releaseAll(selected)
     }
