@@ -158,8 +158,10 @@ function sentenceEnd(line: string): number {
   for (let found = stop.exec(line); found !== null; found = stop.exec(line)) {
     const isAbbreviation = found[0] === '.' && ABBREVIATED.test(line.slice(Math.max(0, found.index - 8), found.index))
     // The answer is 3; 4.
-    const goesOn = found[0] === ';' && /^\s*[-$([\\]{0,4}\d/.test(line.slice(found.index + 1, found.index + 20))
-    if (!isAbbreviation && !goesOn) return found[0] === '?' ? found.index + 1 : found.index
+    const goesOn =
+      found[0] === ';' && /^\s*(?:[-$([\\]{0,4}\d|\(?[A-Z]\)?\s*(?:[.;,]|$))/.test(line.slice(found.index + 1, found.index + 20))
+    const isEllipsis = found[0] === '.' && line.charAt(found.index - 1) === '.'
+    if (!isAbbreviation && !goesOn && !isEllipsis) return found[0] === '?' ? found.index + 1 : found.index
   }
   return line.length
 }

@@ -26,15 +26,16 @@ const MENTION = new RegExp(
   'gu',
 )
 const NEGATED_BEFORE =
-  /\b(?:not|no|isn't|never|(?:anything|everything|nothing|all) but|than|instead of|except(?: for)?|nor|neither|unlike|without|excluding|eliminat\w+|rul\w+ out|reject\w*)\s+(?:be\s+)?(?:(?:the|option|choice|answer)\s+)*$/i
+  /\b(?:not|no|isn't|never|hardly|rarely|seldom|(?:anything|everything|nothing|all) but|than|instead of|except(?: for)?|nor|neither|unlike|without|excluding|eliminat\w+|rul\w+ out|reject\w*)\s+(?:be\s+)?(?:(?:the|option|choice|answer)\s+)*$/i
 const NEGATED_BEHIND =
-  /^\s*\)?\s*\((?:wrong|incorrect|false|not)\b|^\s*\)?\s*(?:(?:,|and|or|nor)\s+\(?[A-Z]\)?\s+)*(?:(?:is|are|was|were)\s+(?:\w+\s+){0,2}?(?:wrong|incorrect|false|out|not|excluded|eliminated|impossible|ruled)\b)/i
+  /^\s*\)?\s*[(:]\s?(?:wrong|incorrect|false|not)\b|^\s*\)?\s*(?:(?:,|and|or|nor)\s+\(?[A-Z]\)?\s+)*(?:(?:is|are|was|were)\s+(?:\w+\s+){0,2}?(?:wrong|incorrect|false|out|not|excluded|eliminated|impossible|ruled)\b)/i
 // In small letters: `(D) Cannot be determined` is an option's text.
 const FAILING_BEHIND = /^\s*\)?\s*(?:isn't|aren't|cannot|can't|doesn't|does not|fails)\b/
 const ASIDE_BEFORE =
   /\b(?:see|like|from|unlike|as in|in|per|by|to|with|cf\.?|compare|both|equation|statement|point|case|part|step|figure|vitamin|type|plan|group)\s+$/i
 /** Words that name something by a letter: `vitamin C` chooses no option. */
-const NAMED_BEFORE = /\b(?:vitamin|hepatitis|type|plan|grade|group|class|point|figure|equation|train|mr|mrs|ms|dr)\.?\s+$/i
+const NAMED_BEFORE =
+  /\b(?:vitamin|hepatitis|type|plan|grade|group|class|point|figure|equation|train|team|player|angle|side|line|set|carbon|row|column|model|brand|version|level|block|section|room|mr|mrs|ms|dr)\.?\s+$/i
 const CONCLUSION = /(?:^|[\s,;:.(]+)(?:so|thus|therefore|hence|leaving|which leaves|making it)\b[\s,:]*/gi
 
 /** The letter that an answer chooses: `B`, `(B)`, `B) 42`, `option B`, `C, not (A)`, `(A) is wrong, so (B)`. */
@@ -101,7 +102,13 @@ function isAside(plain: string, { start, isMarked }: Mention): boolean {
   if (NAMED_BEFORE.test(before.slice(-20))) return true
   if (ASIDE_BEFORE.test(before.slice(-20)) && before.trim() !== '' && /\w/.test(before.replace(ASIDE_BEFORE, ''))) return true
   const open = before.lastIndexOf('(')
-  return open >= 0 && before.indexOf(')', open) < 0 && /\p{L}/u.test(before.slice(open + 1)) && isMarked
+  return (
+    open >= 0 &&
+    !/\b(?:or|maybe|perhaps|possibly)\b/i.test(before.slice(open)) &&
+    before.indexOf(')', open) < 0 &&
+    /\p{L}/u.test(before.slice(open + 1)) &&
+    isMarked
+  )
 }
 
 /** `B or C`, `B, C`, `B and C`, `B/C`. */

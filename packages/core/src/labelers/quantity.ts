@@ -42,7 +42,7 @@ const UNIT_LETTERS = new Set('mgshlLCFVNAWJd')
 /** Factors of thousand as often as something else, and the factorial. */
 const UNCLEAR_LETTER = /\s?[kKMBT](?![\p{L}\d])/uy
 const UNCLEAR_BEHIND =
-  /[\s-]?(?:mn|mill?|bn|cr|dozens?|scores?|gross|squared|cubed|factorial|(?:hundred|thousand|lakh|million|crore|billion|trillion|quadrillion|quintillion)s?|hal(?:f|ves)|(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth)s)(?!\p{L})|[a-zA-Z]\d+\s?\p{L}|!/iuy
+  /[\s-]?(?:mn|mill?|bn|cr|bil|tril|mio|mrd|tsd|mille|tausend|mil(?:l[io]+|h[oõ])nes?|million\w{1,3}|milliarden?|тыс\p{L}*|млн|млрд|pi|dozens?|scores?|gross|squared|cubed|factorial|(?:hundred|thousand|lakh|million|crore|billion|trillion|quadrillion|quintillion)(?:s|ths?)?|hal(?:fs?|ves)|(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth)s?)(?!\p{L})|\s?[百千万萬億亿兆]|\s?[*×·]\s?pi(?!\p{L})|\s?\/\s?\p{L}+ths?(?!\p{L})|[a-zA-Z]\d+\s?\p{L}|!/iuy
 /** `f(72)`, `sin(72)` and `|72|` hold an argument. */
 const INSIDE_CALL = /(?:(?<!\p{L})\p{L}|(?:sin|cos|tan|log|ln|exp|sqrt|gcd|lcm|max|min|abs|floor|ceil|round|mod|factorial))\(\s?$|\|\s?$/iu
 const SCALES: Readonly<Record<string, number>> = { hundred: 2, thousand: 3, lakh: 5, million: 6, crore: 7, billion: 9, trillion: 12 }
