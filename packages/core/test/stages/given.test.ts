@@ -294,7 +294,9 @@ describe('what a data file of candidates must have', () => {
         '{"id":"a","prompt":"q1","candidates":[{"text":"s1","positive":true}]}\n{"id":"b","prompt":"q1","candidates":[{"text":"s1"}]}\n',
     })
     const made = await offline({ variants: ['contrast'] })
-    await runConfig({ ...reads(made, path.join(folder, 'ranked.jsonl'), 'ranked'), last: 'label' })
+    // The bigram model has no chat template.
+    const ranked = reads({ ...made, config: { ...made.config, prompt: { chat: false } } }, path.join(folder, 'ranked.jsonl'), 'ranked')
+    await runConfig({ ...ranked, last: 'label' })
     const error = await failure(() => runConfig(reads(made, path.join(folder, 'groups.jsonl'), 'groups')))
     expect(error.line).toMatch(/^PLUMB_DATA_NO_LABEL {2}\S*groups\.jsonl:2 {2}Candidate 1 of question "b"/)
   })
