@@ -156,7 +156,7 @@ describeWith(STORIES)('stories260K (skipped without the shared data)', () => {
 })
 
 describe('a tokenizer.json that no vocabulary has', () => {
-  const json = wordLevelTokenizerJson(['a']) as unknown as Record<string, unknown>
+  const json = wordLevelTokenizerJson(['a'])
   const token = { content: 'zz', special: false }
   const deep = JSON.parse('['.repeat(20_000) + ']'.repeat(20_000)) as unknown
   const refused = (files: Parameters<typeof createTokenizer>[0]) => {
