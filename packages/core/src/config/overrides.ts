@@ -1,7 +1,7 @@
 import { PlumbError } from '../errors'
 import { definition, schemaAt } from './schema-shape'
 import { configSchema } from './schema'
-import { yamlValue } from './source'
+import { yamlValue } from './yaml'
 
 /** One `path.to.key=value` given on the command line. */
 export interface Override {

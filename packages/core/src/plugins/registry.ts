@@ -5,6 +5,7 @@ import { PlumbError } from '../errors'
 import { PLUGIN_API_VERSION, type Factory, type FactoryContext, type Plugin, type Registry, type Token } from '../seams/plugin'
 import { KIND_TITLES, UNKNOWN_CODES, type Pluggable, type PluginKind } from './kinds'
 import { corePlugin } from './core-plugin'
+import { guardedCall } from './guard'
 import { randomStreams } from '../util/random'
 import { suggestion } from '../util/suggest'
 import { TOKENS, type Logger, type RunInfo } from './tokens'
@@ -99,7 +100,9 @@ class ContainerRegistry implements PluginRegistry {
     this.registering = { title: version === undefined ? name : `${name} ${version}`, code: { [name]: code } }
     this.pending = []
     try {
-      plugin.register(this)
+      guardedCall(`plugin "${name}"`, () => {
+        plugin.register(this)
+      })
       for (const entry of this.pending) this.commit(entry)
     } finally {
       this.registering = outer

@@ -35,4 +35,7 @@ function problemOf(label: unknown): string | undefined {
   return undefined
 }
 
-const shown = (value: unknown): string => (typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value)))
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) as string | undefined
+  return typeof value === 'number' || text === undefined ? String(value) : text
+}

@@ -208,3 +208,15 @@ test.each([
 ])('closest(%j, %j) is %j', (name, known, expected) => {
   expect(closest(name, known)).toBe(expected)
 })
+
+it('names the plugin whose registration throws, and takes nothing of it', () => {
+  const registry = createRegistry()
+  const register = (to: Registry) => {
+    to.labeler('half', { options: none, create: () => ({}) as Labeler })
+    throw new Error('reg')
+  }
+  expect(() => registry.use(definePlugin({ name: 'broken', apiVersion: 1, register }))).toThrow(
+    expect.objectContaining({ code: 'PLUMB_PLUGIN_FAILED', message: 'The plugin "broken" failed: reg.' }),
+  )
+  expect(registry.names('labeler')).not.toContain('half')
+})
