@@ -126,14 +126,22 @@ export { wrong }
 
 function use(folder, packed) {
   const names = packed.map(({ name }) => name)
-  const plugins = names.filter((name) => /\/(plugin|backend)-/.test(name))
+  const plugins = names.filter((name) => /\/(plugin|backend|labeler)-/.test(name))
   for (const system of ['cjs', 'mjs']) writeFileSync(join(folder, `consumer.${system}`), consumer(names, plugins, system))
   for (const [version, node] of nodes) {
     run(`use them from CommonJS, Node ${version}`, node, ['consumer.cjs'], folder)
     run(`use them from an ES module, Node ${version}`, node, ['consumer.mjs'], folder)
   }
   for (const system of ['cts', 'mts', 'ts']) writeFileSync(join(folder, `typed.${system}`), typedConsumer(plugins, system))
-  const common = { strict: true, noEmit: true, target: 'es2023', types: [], skipLibCheck: false }
+  // Declarations of core speak of Node's own types (a file handle, a buffer), so a project has @types/node, as for any library of Node.
+  const common = {
+    strict: true,
+    noEmit: true,
+    target: 'es2023',
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules', '@types')],
+    skipLibCheck: false,
+  }
   const resolutions = {
     node16: { compilerOptions: { ...common, module: 'node16', moduleResolution: 'node16' }, files: ['typed.cts', 'typed.mts', 'typed.ts'] },
     bundler: { compilerOptions: { ...common, module: 'esnext', moduleResolution: 'bundler' }, files: ['typed.ts', 'typed.mts'] },
