@@ -1,6 +1,6 @@
 // Runs tests on the other versions of Node that Plumbline supports, each taken from the npm registry:
 //
-//   node scripts/nodes.mjs [path …]      # needs a build; without paths: all but the engines' numerical suites
+//   node scripts/nodes.mjs [path …]      # needs a build; without paths: what differs between versions of Node
 //
 // A version that cannot be had (no registry, no such platform) is skipped, and the last line says so.
 import { spawnSync } from 'node:child_process'
@@ -14,12 +14,21 @@ export const SUPPORTED = [20, 22, 24]
 
 /** Everything that differs between versions of Node: files, processes, modules, the command line, worker threads, the native library. */
 const PART = [
-  'packages/core',
+  'packages/core/test/run',
+  'packages/core/test/util',
+  'packages/core/test/config',
+  'packages/core/test/plugins',
+  'packages/core/test/stages/pipeline',
+  'packages/core/test/stages/recovery',
   'packages/cli',
-  'packages/transformer',
-  'packages/plugin-',
+  'packages/transformer/test/tokenizer',
+  'packages/transformer/test/safetensors',
+  'packages/transformer/test/model-folder',
+  'packages/transformer/test/training-state',
+  'packages/plugin-ca-loss',
   'packages/backend-onnx/test/policy',
   'packages/backend-onnx/test/worker',
+  'packages/backend-onnx/test/telemetry',
   'scripts',
 ]
 
