@@ -1,6 +1,6 @@
 import type { ResolvedConfig, ResolvedSource } from '../config/resolve'
 import { checkGiven, givenTexts } from '../data/given'
-import { questionKey } from '../data/key'
+import { questionKey } from '../data/question-key'
 import { noteOrigin, originOf } from '../data/origin'
 import { streamRecords } from '../data/read'
 import { StoredRecords } from '../data/stored-records'
