@@ -25,6 +25,8 @@ export interface LockOptions {
 
 const BEAT_MS = 2_000
 const SILENCE_MS = 30_000
+/** More processes than are ever killed one after the other between two steps of taking a lock over. */
+const MOST_SUCCESSORS = 100
 
 interface Holder extends ProcessIdentity {
   /** Of this one lock, so that no other is ever taken for it. */
@@ -71,14 +73,15 @@ export async function lockFolder(folder: string, options: LockOptions = {}): Pro
  * then, no one else can replace it any more, and the successor's file is renamed over it. A successor that is killed in between leaves
  * a lock like any other, which is succeeded in the same way.
  */
-async function acquire(file: string, holder: Holder, options: LockOptions): Promise<void> {
+async function acquire(file: string, holder: Holder, options: LockOptions, depth = 0): Promise<void> {
   for (;;) {
     if (await put(file, holder)) return
     const there = await read(file)
     if (there === undefined) continue // given back meanwhile
-    if (await isHeld(file, there, options)) throw locked(file, there.holder, options)
+    // Only files that were copied by hand follow each other in a ring.
+    if (depth > MOST_SUCCESSORS || (await isHeld(file, there, options))) throw locked(file, there.holder, options)
     const successor = successorOf(file, there.token)
-    await acquire(successor, holder, options)
+    await acquire(successor, holder, options, depth + 1)
     if ((await read(file))?.token === there.token) {
       await rename(successor, file)
       return
@@ -88,13 +91,20 @@ async function acquire(file: string, holder: Holder, options: LockOptions): Prom
 }
 
 async function release(file: string, holder: Holder): Promise<void> {
-  // As its own successor: so no one takes the lock over between the look at it and its removal.
+  // As its own successor: so no one takes the lock over between the look at it and its removal. The successor's token is a new one:
+  // a process that is killed here leaves both files, and with the same token the second would be its own successor.
+  const own: Holder = { ...holder, token: randomUUID() }
   const successor = successorOf(file, holder.token)
-  if (!(await put(successor, holder))) return
+  held.add(own.token)
   try {
-    if ((await read(file))?.token === holder.token) await rm(file, { force: true })
+    if (!(await put(successor, own))) return
+    try {
+      if ((await read(file))?.token === holder.token) await rm(file, { force: true })
+    } finally {
+      await rm(successor, { force: true })
+    }
   } finally {
-    await rm(successor, { force: true })
+    held.delete(own.token)
   }
 }
 

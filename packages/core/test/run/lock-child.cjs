@@ -1,4 +1,6 @@
-// Locks and unlocks folders as its parent says, one command a line: `lock FOLDER`, `unlock`, `contend FOLDER MILLISECONDS IGNORED-PID`.
+// Locks and unlocks folders as its parent says, one command a line: `lock FOLDER`, `unlock`, `contend FOLDER MILLISECONDS IGNORED-PID`,
+// `die STEPS`: the process kills itself in place of the step after so many calls of the file system.
+const promises = require('node:fs/promises')
 const { openSync, closeSync, readdirSync, unlinkSync } = require('node:fs')
 const { createInterface } = require('node:readline')
 const { join } = require('node:path')
@@ -31,12 +33,25 @@ async function contend(folder, milliseconds, ignored) {
   return `times ${times}`
 }
 
+function dieAfter(steps) {
+  for (const name of ['link', 'open', 'readdir', 'rename', 'rm', 'mkdir']) {
+    const real = promises[name]
+    promises[name] = (...args) => {
+      if (steps-- <= 0) process.kill(process.pid, 'SIGKILL')
+      return real(...args)
+    }
+  }
+}
+
 createInterface({ input: process.stdin }).on('line', async (line) => {
   const [command, folder, milliseconds, ignored] = line.split(' ')
   try {
     if (command === 'lock') {
       unlock = await lockFolder(folder)
       say('got')
+    } else if (command === 'die') {
+      dieAfter(Number(folder))
+      say('will')
     } else if (command === 'unlock') {
       await unlock?.()
       unlock = undefined

@@ -141,6 +141,30 @@ describe('a stale lock', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
+  it.each(['lock', 'unlock'])('of a process that was killed at any step of %sing is taken over', async (command) => {
+    let steps = 0
+    for (let survived = false; !survived; steps++) {
+      const folder = folderWith({ '.lock': staleLock() })
+      const locker = await Locker.start()
+      if (command === 'unlock') await locker.say('lock', folder)
+      await locker.say('die', steps)
+      survived = await Promise.race([locker.say(command, folder).then(() => true), once(locker.process, 'exit').then(() => false)])
+      if (survived) await locker.kill()
+      await (
+        await lockFolder(folder)
+      )()
+      expect(readdirSync(folder)).toEqual([])
+    }
+    expect(steps).toBeGreaterThan(5)
+  })
+
+  it('whose successors form a ring, by files that someone copied, is refused and not waited for', async () => {
+    const stale = JSON.parse(staleLock()) as { token: string }
+    const ring = JSON.stringify(stale)
+    const folder = folderWith({ '.lock': ring, [`.lock.after-${stale.token}`]: ring })
+    await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'PLUMB_RUN_LOCKED' })
+  })
+
   onLinux('of a zombie is taken over: a killed process whose parent never asks for it', async () => {
     const folder = folderWith({})
     // the shell becomes a program that does not wait for the child it was left with
