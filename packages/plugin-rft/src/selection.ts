@@ -1,6 +1,6 @@
 import type { CandidateRecord } from '@plumbline/core'
 import { distance } from 'fastest-levenshtein'
-import { equationsOf } from './equations'
+import { equationsOf, type Equation } from './equations'
 
 export interface ChainSelection {
   /** Per candidate; false for the right chains that are dropped. Wrong candidates and the reference are never dropped here. */
@@ -27,11 +27,12 @@ export type SelectionCounts = {
 export function selectChains(candidates: readonly CandidateRecord[]): ChainSelection {
   const sampled = candidates.flatMap(({ reference }, c) => (reference ? [] : [c]))
   const right = sampled.filter((c) => candidates[c]!.positive)
-  const sound = right.filter((c) => equationsOf(candidates[c]!.text).every(({ holds }) => holds))
+  const equations = new Map(right.map((c) => [c, equationsOf(candidates[c]!.text)]))
+  const sound = right.filter((c) => equations.get(c)!.every(({ holds }) => holds))
 
   const kept = new Map<string, number>() // by the equations, in order of first appearance
   for (const c of sound) {
-    const key = equationKey(candidates[c]!.text)
+    const key = keyOf(equations.get(c)!, candidates[c]!.text)
     const rival = kept.get(key)
     if (rival === undefined || spread(c, rival) > spread(rival, rival)) kept.set(key, c)
   }
@@ -59,6 +60,9 @@ export function selectChains(candidates: readonly CandidateRecord[]): ChainSelec
 
 /** What two chains share when they reason alike. A chain without equations is known by its words. */
 export function equationKey(chain: string): string {
-  const equations = equationsOf(chain)
+  return keyOf(equationsOf(chain), chain)
+}
+
+function keyOf(equations: readonly Equation[], chain: string): string {
   return equations.length > 0 ? equations.map(({ text }) => text).join('|') : chain.replace(/\s+/g, ' ').trim()
 }
