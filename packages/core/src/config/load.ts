@@ -1,4 +1,6 @@
 import path from 'node:path'
+import { PlumbError } from '../errors'
+import { isNestedTooDeep } from '../util/nesting'
 import { checkConsistency } from './consistency'
 import { expandedPath } from './environment'
 import { readConfig, searchConfig } from './find'
@@ -7,6 +9,7 @@ import { normalize, type Normalized } from './normalize'
 import { applyOverrides, parseOverride, type Override } from './overrides'
 import { configSchema, type Config } from './schema'
 import { ConfigError, fileSource, memorySource, type ConfigSource, type KeyPath } from './source'
+import { TOO_DEEP } from './yaml'
 
 export interface LoadConfigOptions {
   /** Where the search starts, and what shown paths are relative to; the working directory when absent. */
@@ -64,7 +67,10 @@ export function parseConfig(
 }
 
 function build(raw: unknown, folder: string, overrides: readonly Override[], source: ConfigSource): LoadedConfig {
-  const normalized = normalize(applyOverrides(raw, overrides))
+  const overridden = applyOverrides(raw, overrides)
+  // Code can make what no text can: lists without end.
+  if (isNestedTooDeep(overridden)) throw new PlumbError('PLUMB_CONFIG_SYNTAX', `${TOO_DEEP}.`, source.where([]))
+  const normalized = normalize(overridden)
   const places = placesOf(source, normalized)
   const checked = check(configSchema, normalized.value, { ...places, noun: 'a configuration key' })
   const problems = [...(checked.problems ?? []), ...checkConsistency(checked.value ?? soundSections(normalized.value), places)]

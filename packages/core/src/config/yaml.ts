@@ -61,7 +61,8 @@ const MOST_ALIASES = 1000
 
 /**
  * The first key that a configuration cannot have: the second of one name, in any section (merge keys, `<<`, may stand several times); a
- * section, list or alias as a key, since each would be written out as a text, and one in another as often as they are nested.
+ * section, list or alias as a key, since each would be written out as a text, and one in another as often as they are nested. Also the
+ * first alias that cannot stand where it does.
  */
 function wrongKey(document: Document): { readonly message: string; readonly at: number } | undefined {
   let found: { readonly message: string; readonly at: number } | undefined
@@ -71,7 +72,11 @@ function wrongKey(document: Document): { readonly message: string; readonly at: 
     return visit.BREAK
   }
   visit(document, {
-    Alias: (_, alias) => (++aliases > MOST_ALIASES ? stop(alias, `The configuration has more than ${MOST_ALIASES} aliases`) : undefined),
+    Alias: (_, alias, path) => {
+      if (++aliases > MOST_ALIASES) return stop(alias, `The configuration has more than ${MOST_ALIASES} aliases`)
+      const isAround = (node: unknown) => isCollection(node) && node.anchor === alias.source && alias.resolve(document) === node
+      return path.some(isAround) ? stop(alias, `The alias *${alias.source} stands within what it stands for, which has no end`) : undefined
+    },
     Map: (_, map) => {
       const seen = new Set<string>()
       for (const { key } of map.items) {

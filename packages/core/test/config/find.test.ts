@@ -164,6 +164,20 @@ describe('a file that is no configuration', () => {
     )
   })
 
+  it.each([
+    ['a.yaml', 'prompt: &x [*x]', 'a.yaml:1  The alias *x stands within what it stands for, which has no end.'],
+    ['a.yaml', 'run: r\nprompt: &x {a: [&y [*x]]}', 'a.yaml:2  The alias *x stands within what it stands for, which has no end.'],
+    ['a.cjs', 'const x = []; x.push(x); module.exports = { prompt: x }', 'a.cjs  The configuration is nested too deeply.'],
+  ])('for what has no end (%s, %#) is refused with a sentence', async (name, text, line) => {
+    expect((await failure(() => loadConfig({ cwd: folderWith({ [name]: text }), path: name }))).line).toBe(`PLUMB_CONFIG_SYNTAX  ${line}`)
+  })
+
+  it('for an override without end takes it for a text', async () => {
+    const cwd = folderWith({ 'a.yaml': 'run: r' })
+    const { line } = await failure(() => loadConfig({ cwd, path: 'a.yaml', overrides: ['prompt.stop=&x [*x]'] }))
+    expect(line).toContain('PLUMB_CONFIG_')
+  })
+
   it.each([['a.toml', '', '".toml" is not YAML (.yaml, .yml), JSON (.json) or code (.js, .cjs, .mjs, .ts)']])(
     'for its kind (%s)',
     async (name, _, message) => {
