@@ -95,7 +95,8 @@ export class StageFolder {
 
   /** Whether a process that was killed left something behind that its next user has to clear away: a lock, finished work. */
   async isUntidy(): Promise<boolean> {
-    return (await exists(this.file('.lock'))) || (await exists(this.work()))
+    const names = await readdir(this.path).catch((): string[] => [])
+    return names.some((name) => name === 'work' || name.startsWith('.lock'))
   }
 
   /** Whether an earlier process began it with what determines it now, and did not finish. */

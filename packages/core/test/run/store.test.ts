@@ -35,6 +35,15 @@ describe('hashing', () => {
 describe('RunStore', () => {
   const outcome = { summary: 'done', figures: { n: 1 }, notices: [], artifacts: ['a.txt'] }
 
+  it.each(['.lock', '.lock.after-763acdb0', 'work'])('knows a stage that a killed process left %s in', async (name) => {
+    const stage = (await RunStore.open(await newFolder())).stage('sft', undefined, { seed: 1 })
+    expect(await stage.isUntidy()).toBe(false) // not even there
+    await mkdir(stage.path)
+    expect(await stage.isUntidy()).toBe(false)
+    await mkdir(stage.file(name))
+    expect(await stage.isUntidy()).toBe(true)
+  })
+
   it('names a stage by what determines it, and knows when it is finished', async () => {
     const store = await RunStore.open(await newFolder())
     const stage = store.stage('sft', undefined, { seed: 1 })
