@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { HeadShape, PackedBatch } from '@plumbline/transformer'
+import { firstSeen, windowsOf, type AttentionShape, type ModelConfig, type PackedBatch } from '@plumbline/transformer'
 import { differentiable } from './engine'
+import { capped, capSlope } from './softcap'
 
 type T = tf.Tensor
 
@@ -24,15 +25,23 @@ export interface AttentionPlan {
   readonly promptTails: Slots
   /** Completion rows, counted from the first of them. */
   readonly completions: Slots
-  /** 0 where a query may see a key, else −1e9. [sequences, 1, repeat · queries, keys] */
-  readonly promptMask: T
-  readonly promptTailMask: T
-  readonly completionMask: T
+  /** By the window of a layer. */
+  readonly masks: ReadonlyMap<number | undefined, Masks>
+}
+
+/** 0 where a query sees a key, else −1e9. [sequences, 1, repeat · queries, keys] */
+interface Masks {
+  readonly prompt: T
+  readonly promptTail: T
+  readonly completion: T
 }
 
 const HIDDEN = -1e9
 
-export function planAttention(batch: PackedBatch, { heads, kvHeads }: HeadShape): AttentionPlan {
+export function planAttention(
+  batch: PackedBatch,
+  { heads, kvHeads, attention }: Pick<ModelConfig, 'heads' | 'kvHeads' | 'attention'>,
+): AttentionPlan {
   const { groups, slots, maxPrompt, maxCompletion, promptRows, rows, promptLengths, groupOfSlot } = batch
   const repeat = heads / kvHeads
   const own = batch.completionSlots.map((row) => (row < 0 ? -1 : row - promptRows))
@@ -48,11 +57,21 @@ export function planAttention(batch: PackedBatch, { heads, kvHeads }: HeadShape)
       groups,
     ),
     completions: slotTensors(own, slots, maxCompletion, rows - promptRows),
-    promptMask: mask(groups, maxPrompt, maxPrompt, repeat, (_, query, key) => key <= query),
-    promptTailMask: mask(groups, 1, maxPrompt, repeat, (g, _, key) => key < promptLengths[g]!),
-    completionMask: mask(slots, maxCompletion, maxPrompt + maxCompletion, repeat, (s, query, key) =>
-      key < maxPrompt ? key < promptLengths[groupOfSlot[s]!]! : key - maxPrompt <= query,
-    ),
+    masks: new Map(windowsOf(attention).map((window) => [window, masksOf(window)])),
+  }
+
+  function masksOf(window: number | undefined): Masks {
+    const isSeen = (query: number, key: number) => key <= query && key >= firstSeen(query, window)
+    return {
+      prompt: mask(groups, maxPrompt, maxPrompt, repeat, (_, query, key) => isSeen(query, key)),
+      promptTail: mask(groups, 1, maxPrompt, repeat, (g, _, key) => isSeen(promptLengths[g]! - 1, key)),
+      completion: mask(slots, maxCompletion, maxPrompt + maxCompletion, repeat, (s, query, key) => {
+        const length = promptLengths[groupOfSlot[s]!]!
+        // Behind the prompt its padding, then the completion's own keys.
+        if (key >= length && key < maxPrompt) return false
+        return isSeen(length + query, key < maxPrompt ? key : length + key - maxPrompt)
+      }),
+    }
   }
 }
 
@@ -92,10 +111,11 @@ function mask(
  * for attention only. A group's prompt keys are computed once and repeated for its completions. The scores are computed again
  * in the backward pass: they are the largest tensors of a layer.
  */
-export function attention(plan: AttentionPlan, q: T, k: T, v: T, queries: 'all' | 'tail', shape: HeadShape): T {
+export function attention(plan: AttentionPlan, q: T, k: T, v: T, queries: 'all' | 'tail', shape: AttentionShape): T {
   const { headDim, heads, kvHeads } = shape
   const promptQueries = queries === 'all' ? plan.prompts : plan.promptTails
-  const promptMask = queries === 'all' ? plan.promptMask : plan.promptTailMask
+  const masks = plan.masks.get(shape.window)!
+  const promptMask = queries === 'all' ? masks.prompt : masks.promptTail
   /** The query rows of prompts stand first. */
   const cut = queries === 'all' ? plan.promptRows : plan.prompts.sequences
 
@@ -123,33 +143,53 @@ export function attention(plan: AttentionPlan, q: T, k: T, v: T, queries: 'all' 
     [q, k, v],
     () => {
       const [query, key, value] = [queriesOf(q), keysOf(k), keysOf(v)]
-      const prompt = tf.matMul(probabilities(query.prompt, key.prompt, promptMask), value.prompt)
-      const completion = tf.matMul(probabilities(query.completion, key.completion, plan.completionMask), value.completion)
+      const prompt = tf.matMul(probabilities(query.prompt, key.prompt, promptMask, shape), value.prompt)
+      const completion = tf.matMul(probabilities(query.completion, key.completion, masks.completion, shape), value.completion)
       const y = rowsOf(prompt, completion)
       return { value: y, saved: [q, k, v, y] }
     },
     (dy, [q, k, v, y]) => {
       const [query, key, value, dOut, out] = [queriesOf(q!), keysOf(k!), keysOf(v!), queriesOf(dy), queriesOf(y!)]
-      const p = attentionGradients(query.prompt, key.prompt, value.prompt, dOut.prompt, out.prompt, promptMask)
-      const c = attentionGradients(query.completion, key.completion, value.completion, dOut.completion, out.completion, plan.completionMask)
+      const p = attentionGradients(query.prompt, key.prompt, value.prompt, dOut.prompt, out.prompt, promptMask, shape)
+      const c = attentionGradients(
+        query.completion,
+        key.completion,
+        value.completion,
+        dOut.completion,
+        out.completion,
+        masks.completion,
+        shape,
+      )
       return [rowsOf(p.dQuery, c.dQuery), keyRowsOf(p.dKey, c.dKey), keyRowsOf(p.dValue, c.dValue)]
     },
   )
 }
 
-/** softmax(q kᵀ/√headDim + mask). q [S, kvHeads, repeat · L, headDim], k [S, kvHeads, K, headDim] → [S, kvHeads, repeat · L, K] */
-export function probabilities(query: T, key: T, mask: T): T {
-  const scale = 1 / Math.sqrt(query.shape[3]!)
-  return tf.softmax(tf.add(tf.mul(tf.matMul(query, key, false, true), scale), mask))
+/** softmax(cap(scale · q kᵀ) + mask). q [S, kvHeads, repeat · L, headDim], k [S, kvHeads, K, headDim] → [S, kvHeads, repeat · L, K] */
+export function probabilities(query: T, key: T, mask: T, shape: AttentionShape): T {
+  return tf.softmax(tf.add(capped(scores(query, key, shape), shape.softcap), mask))
+}
+
+function scores(query: T, key: T, { scale }: AttentionShape): T {
+  return tf.mul(tf.matMul(query, key, false, true), scale)
 }
 
 /** Padding queries have a cotangent of exactly zero, so they reach no key. */
-function attentionGradients(query: T, key: T, value: T, dOut: T, out: T, mask: T): { dQuery: T; dKey: T; dValue: T } {
-  const weights = probabilities(query, key, mask)
+function attentionGradients(
+  query: T,
+  key: T,
+  value: T,
+  dOut: T,
+  out: T,
+  mask: T,
+  shape: AttentionShape,
+): { dQuery: T; dKey: T; dValue: T } {
+  const weights = probabilities(query, key, mask, shape)
   // Σ_t p·∂p = ∂out·out, over headDim numbers instead of K.
   const inner = tf.sum(tf.mul(dOut, out), -1, true)
-  const scale = 1 / Math.sqrt(query.shape[3]!)
-  const dScores = tf.mul(tf.mul(weights, tf.sub(tf.matMul(dOut, value, false, true), inner)), scale)
+  const dCapped = tf.mul(weights, tf.sub(tf.matMul(dOut, value, false, true), inner))
+  const bent = shape.softcap === undefined ? dCapped : tf.mul(dCapped, capSlope(scores(query, key, shape), shape.softcap))
+  const dScores = tf.mul(bent, shape.scale)
   return { dQuery: tf.matMul(dScores, key), dKey: tf.matMul(dScores, query, true, false), dValue: tf.matMul(weights, dOut, true, false) }
 }
 

@@ -1,6 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Generation, GenerationPrompt } from '@plumbline/core'
-import { Completion, decoderLayer, EMBEDDING, FINAL_NORM, headName, type CompletionRules, type ModelConfig } from '@plumbline/transformer'
+import {
+  Completion,
+  decoder,
+  embedded,
+  embeddingName,
+  firstSeen,
+  logitsOf,
+  turned,
+  windowsOf,
+  type CompletionRules,
+  type ModelConfig,
+} from '@plumbline/transformer'
 import { probabilities } from './attention'
 import type { Engine } from './engine'
 import { TfOps, type RopeTables } from './ops'
@@ -13,6 +24,9 @@ const WAVE = 32
 
 /** Keys and values of one layer. [sequences, kvHeads, positions, headDim] */
 type Cache = { readonly keys: T; readonly values: T }
+
+/** By the window of a layer: 0 where a query sees a key, else −1e9. */
+type Masks = ReadonlyMap<number | undefined, T>
 
 /** A sequence that is being continued. */
 interface Running {
@@ -110,10 +124,16 @@ export class Decoder {
         'int32',
       )
       // A padding position is behind every position that is read, so the causal mask hides it.
-      const causal = Float32Array.from({ length: length * length }, (_, i) => (i % length > Math.floor(i / length) ? HIDDEN : 0))
       const repeat = this.config.heads / this.config.kvHeads
-      const mask = tf.tile(tf.tensor4d(causal, [1, 1, length, length]), [1, 1, repeat, 1])
-      const { hidden, caches } = this.forward(tokens, positions, prompts.length, mask)
+      const masks = this.masks((window) => {
+        const causal = new Float32Array(length * length)
+        for (let query = 0; query < length; query++) {
+          causal.fill(HIDDEN, query * length, query * length + firstSeen(query, window))
+          causal.fill(HIDDEN, query * length + query + 1, (query + 1) * length)
+        }
+        return tf.tile(tf.tensor4d(causal, [1, 1, length, length]), [1, 1, repeat, 1])
+      })
+      const { hidden, caches } = this.forward(tokens, positions, prompts.length, masks)
       const last = prompts.map(({ prompt }, p) => p * length + prompt.length - 1)
       return { logits: this.logits(tf.gather(hidden, tf.tensor1d(last, 'int32'))), caches }
     })
@@ -128,44 +148,54 @@ export class Decoder {
         'int32',
       )
       const width = length + made
-      const seen = new Float32Array(sequences.length * width)
-      for (const [s, { promptLength }] of sequences.entries()) seen.fill(HIDDEN, s * width + promptLength, s * width + length)
-      const { hidden, caches: grown } = this.forward(
-        tokens,
-        positions,
-        sequences.length,
-        tf.tensor4d(seen, [sequences.length, 1, 1, width]),
-        caches,
-      )
+      const masks = this.masks((window) => {
+        const seen = new Float32Array(sequences.length * width)
+        for (const [s, { promptLength }] of sequences.entries()) {
+          seen.fill(HIDDEN, s * width + promptLength, s * width + length)
+          const first = firstSeen(promptLength + made - 1, window)
+          for (let key = 0; key < first; key++) seen[s * width + (key < promptLength ? key : length + key - promptLength)] = HIDDEN
+        }
+        return tf.tensor4d(seen, [sequences.length, 1, 1, width])
+      })
+      const { hidden, caches: grown } = this.forward(tokens, positions, sequences.length, masks, caches)
       return { logits: this.logits(hidden), caches: grown }
     })
   }
 
+  private masks(make: (window: number | undefined) => T): Masks {
+    return new Map(windowsOf(this.config.attention).map((window) => [window, make(window)]))
+  }
+
   /** Rows are `sequences` runs of equal length; `past` stands before them. */
-  private forward(tokens: Int32Array, positions: T, sequences: number, mask: T, past?: readonly Cache[]): { hidden: T; caches: Cache[] } {
+  private forward(
+    tokens: Int32Array,
+    positions: T,
+    sequences: number,
+    masks: Masks,
+    past?: readonly Cache[],
+  ): { hidden: T; caches: Cache[] } {
     const { config, ops } = this
-    const { heads, kvHeads, headDim } = config
     const weights = (name: string) => this.weights.get(name)!
     const caches: Cache[] = []
-    const split = (x: T, count: number) => tf.transpose(tf.reshape(x, [sequences, -1, count, headDim]), [0, 2, 1, 3])
-    let x = ops.embedding(weights(EMBEDDING), tf.tensor1d(tokens, 'int32'))
-    for (let layer = 0; layer < config.layers; layer++) {
-      x = decoderLayer(ops, config, weights, layer, x, (q, k, v) => {
-        const own = { keys: split(ops.rope(k, positions, headDim), kvHeads), values: split(v, kvHeads) }
-        const before = past?.[layer]
-        const keys = before ? tf.concat([before.keys, own.keys], 2) : own.keys
-        const values = before ? tf.concat([before.values, own.values], 2) : own.values
-        caches.push({ keys, values })
-        const queries = tf.reshape(split(ops.rope(q, positions, headDim), heads), [sequences, kvHeads, -1, headDim])
-        const out = tf.reshape(tf.matMul(probabilities(queries, keys, mask), values), [sequences, heads, -1, headDim])
-        return tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [tokens.length, heads * headDim])
-      })
-    }
-    return { hidden: ops.rmsNorm(x, weights(FINAL_NORM), config.rmsNormEps), caches }
+    const split = (x: T, count: number) => tf.transpose(tf.reshape(x, [sequences, -1, count, config.headDim]), [0, 2, 1, 3])
+    const rows = embedded(ops, config, weights, ops.embedding(weights(embeddingName(config)), tf.tensor1d(tokens, 'int32')), positions)
+    const hidden = decoder(ops, config, weights, rows, (layer, shape) => (q, k, v) => {
+      const { heads, kvHeads, headDim } = shape
+      const own = { keys: split(turned(ops, config, shape, k, positions, kvHeads), kvHeads), values: split(v, kvHeads) }
+      const before = past?.[layer]
+      const keys = before ? tf.concat([before.keys, own.keys], 2) : own.keys
+      const values = before ? tf.concat([before.values, own.values], 2) : own.values
+      caches.push({ keys, values })
+      const queries = tf.reshape(split(turned(ops, config, shape, q, positions, heads), heads), [sequences, kvHeads, -1, headDim])
+      const weighted = probabilities(queries, keys, masks.get(shape.window)!, shape)
+      const out = tf.reshape(tf.matMul(weighted, values), [sequences, heads, -1, headDim])
+      return tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [tokens.length, heads * headDim])
+    })
+    return { hidden, caches }
   }
 
   private logits(hidden: T): T {
-    return tf.matMul(hidden, this.weights.get(headName(this.config))!, false, true)
+    return logitsOf(this.ops, this.config, (name) => this.weights.get(name)!, hidden)
   }
 
   /** Caches of the chosen sequences, which may repeat; the old ones are freed. */

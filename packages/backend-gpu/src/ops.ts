@@ -1,15 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { HeadShape, Ops, ScoringOps } from '@plumbline/transformer'
+import type { Activation, AttentionShape, HeadShape, LinearOptions, Ops, Rotation, ScoringOps } from '@plumbline/transformer'
 import { attention, type AttentionPlan } from './attention'
+import { capped, capSlope } from './softcap'
 import { differentiable } from './engine'
 
 type T = tf.Tensor
 
-/** Rotary tables: cosine and sine of every position for half a head. [maxPositions, headDim / 2] */
-export type RopeTables = {
+/** Cosine and sine of every position for half of what turns. [positions, dim / 2] */
+export type RopeTensors = {
   readonly cosine: tf.Tensor2D
   readonly sine: tf.Tensor2D
 }
+
+/** By the name of the rotary embedding. */
+export type RopeTables = { readonly [name: string]: RopeTensors }
 
 /** The transformer's operations in TensorFlow.js, each with its gradient. */
 export class TfOps implements Ops<T> {
@@ -28,24 +32,35 @@ export class TfOps implements Ops<T> {
     )
   }
 
-  linear(x: T, weight: T, residual?: T): T {
+  positioned(x: T, table: T, positions: T): T {
+    return this.add(x, this.embedding(table, positions))
+  }
+
+  linear(x: T, weight: T, { bias, residual }: LinearOptions<T> = {}): T {
     const trains = !this.frozen.has(weight)
+    const trainedBias = bias === undefined || this.frozen.has(bias) ? [] : [bias]
     return differentiable(
-      [x, ...(trains ? [weight] : []), ...(residual ? [residual] : [])],
+      [x, ...(trains ? [weight] : []), ...trainedBias, ...(residual ? [residual] : [])],
       () => {
-        const y = tf.matMul(x, weight, false, true)
-        return { value: residual ? tf.add(y, residual) : y, saved: [x, weight] }
+        const product = tf.matMul(x, weight, false, true)
+        const biased = bias ? tf.add(product, bias) : product
+        return { value: residual ? tf.add(biased, residual) : biased, saved: [x, weight] }
       },
       // tfjs frees each cotangent by itself, so the residual's is a tensor of its own over the same numbers.
       (dy, [x, weight]) => [
         tf.matMul(dy, weight!),
         ...(trains ? [tf.matMul(dy, x!, true, false)] : []),
+        ...trainedBias.map(() => tf.sum(dy, 0)),
         ...(residual ? [tf.clone(dy)] : []),
       ],
     )
   }
 
-  rmsNorm(x: T, weight: T, epsilon: number): T {
+  rmsNorm(x: T, weight: T, epsilon: number, parts?: Pick<HeadShape, 'heads' | 'headDim'>): T {
+    if (parts) {
+      const { heads, headDim } = parts
+      return this.reshaped(this.rmsNorm(this.reshaped(x, [-1, headDim]), weight, epsilon), [-1, heads * headDim])
+    }
     const trains = !this.frozen.has(weight)
     return differentiable(
       trains ? [x, weight] : [x],
@@ -64,25 +79,45 @@ export class TfOps implements Ops<T> {
     )
   }
 
-  rope(x: T, positions: T, headDim: number): T {
+  layerNorm(x: T, weight: T, bias: T, epsilon: number): T {
+    const mean = (value: T) => tf.mean(value, -1, true)
     return differentiable(
-      [x],
-      () => ({ value: this.rotate(x, positions, headDim, 1), saved: [] }),
-      (dy) => [this.rotate(dy, positions, headDim, -1)], // the gradient of a rotation is the rotation back
+      [x, weight, bias],
+      () => {
+        const centred = tf.sub(x, mean(x))
+        const inverse = tf.rsqrt(tf.add(mean(tf.square(centred)), epsilon))
+        const normed = tf.mul(centred, inverse)
+        return { value: tf.add(tf.mul(normed, weight), bias), saved: [normed, inverse, weight] }
+      },
+      (dy, [normed, inverse, weight]) => {
+        // t = dy·w:  ∂x = (t − mean(t) − x̂ · mean(t·x̂)) / deviation
+        const t = tf.mul(dy, weight!)
+        const inner = tf.sub(tf.sub(t, mean(t)), tf.mul(normed!, mean(tf.mul(t, normed!))))
+        return [tf.mul(inner, inverse!), tf.sum(tf.mul(dy, normed!), 0), tf.sum(dy, 0)]
+      },
     )
   }
 
-  private rotate(x: T, positions: T, headDim: number, direction: 1 | -1): T {
+  rope(x: T, positions: T, rotation: Rotation): T {
+    return differentiable(
+      [x],
+      () => ({ value: this.rotate(x, positions, rotation, 1), saved: [] }),
+      (dy) => [this.rotate(dy, positions, rotation, -1)], // the gradient of a rotation is the rotation back
+    )
+  }
+
+  private rotate(x: T, positions: T, { rope, heads, headDim, dim }: Rotation, direction: 1 | -1): T {
     const [rows, width] = x.shape
-    const half = headDim / 2
-    const heads = tf.reshape(x, [rows, width! / headDim, 2, half])
-    const first = tf.reshape(tf.slice(heads, [0, 0, 0, 0], [-1, -1, 1, -1]), [rows, -1, half])
-    const second = tf.reshape(tf.slice(heads, [0, 0, 1, 0], [-1, -1, 1, -1]), [rows, -1, half])
-    const at = (table: tf.Tensor2D) => tf.reshape(tf.gather(table, positions as tf.Tensor1D), [rows, 1, half])
-    const cosine = at(this.tables.cosine)
-    const sine = tf.mul(at(this.tables.sine), direction)
+    const half = dim / 2
+    const byHead = tf.reshape(x, [rows, heads, headDim])
+    const part = (from: number, size: number) => tf.slice(byHead, [0, 0, from], [-1, -1, size])
+    const [first, second] = [part(0, half), part(half, half)]
+    const table = this.tables[rope]!
+    const at = (of: tf.Tensor2D) => tf.reshape(tf.gather(of, positions as tf.Tensor1D), [rows, 1, half])
+    const cosine = at(table.cosine)
+    const sine = tf.mul(at(table.sine), direction)
     const turned = [tf.sub(tf.mul(first, cosine), tf.mul(second, sine)), tf.add(tf.mul(second, cosine), tf.mul(first, sine))]
-    return tf.reshape(tf.concat(turned, -1), [rows, width!])
+    return tf.reshape(tf.concat(dim < headDim ? [...turned, part(dim, headDim - dim)] : turned, -1), [rows, width!])
   }
 
   swiglu(gate: T, up: T): T {
@@ -98,6 +133,103 @@ export class TfOps implements Ops<T> {
       },
     )
   }
+
+  activate(x: T, activation: Activation): T {
+    return differentiable(
+      [x],
+      () => ({
+        value: activation === 'silu' ? tf.mul(x, tf.sigmoid(x)) : tf.mul(tf.mul(x, 0.5), tf.add(geluTanh(x), 1)),
+        saved: [x],
+      }),
+      (dy, [x]) => {
+        if (activation === 'silu') {
+          const sigmoid = tf.sigmoid(x!)
+          const silu = tf.mul(x!, sigmoid)
+          return [tf.mul(dy, tf.sub(tf.add(sigmoid, silu), tf.mul(silu, sigmoid)))]
+        }
+        // ½(1 + t) + ½x(1 − t²) · √(2/π)(1 + 3 · 0.044715 x²)
+        const t = geluTanh(x!)
+        const inner = tf.mul(tf.add(tf.mul(tf.square(x!), 3 * GELU.cubic), 1), GELU.root)
+        const bent = tf.mul(tf.mul(tf.mul(x!, 0.5), tf.sub(1, tf.square(t))), inner)
+        return [tf.mul(dy, tf.add(tf.mul(tf.add(t, 1), 0.5), bent))]
+      },
+    )
+  }
+
+  split(x: T, widths: readonly number[]): T[] {
+    const total = widths.reduce((sum, width) => sum + width, 0)
+    let from = 0
+    return widths.map((width) => {
+      const before = from
+      from += width
+      return differentiable(
+        [x],
+        () => ({ value: tf.slice(x, [0, before], [-1, width]), saved: [] }),
+        (dy) => [
+          tf.pad(dy, [
+            [0, 0],
+            [before, total - before - width],
+          ]),
+        ],
+      )
+    })
+  }
+
+  add(a: T, b: T): T {
+    return differentiable(
+      [a, b],
+      () => ({ value: tf.add(a, b), saved: [] }),
+      (dy) => [tf.clone(dy), tf.clone(dy)],
+    )
+  }
+
+  multiply(a: T, b: T): T {
+    return differentiable(
+      [a, b],
+      () => ({ value: tf.mul(a, b), saved: [a, b] }),
+      (dy, [a, b]) => [tf.mul(dy, b!), tf.mul(dy, a!)],
+    )
+  }
+
+  scale(x: T, factor: number): T {
+    return differentiable(
+      [x],
+      () => ({ value: tf.mul(x, factor), saved: [] }),
+      (dy) => [tf.mul(dy, factor)],
+    )
+  }
+
+  shift(x: T, by: number): T {
+    return differentiable(
+      [x],
+      () => ({ value: tf.add(x, by), saved: [] }),
+      (dy) => [tf.clone(dy)],
+    )
+  }
+
+  softcap(x: T, cap: number): T {
+    return differentiable(
+      [x],
+      () => ({ value: capped(x, cap), saved: [x] }),
+      (dy, [x]) => [tf.mul(dy, capSlope(x!, cap))],
+    )
+  }
+
+  private reshaped(x: T, shape: number[]): T {
+    return differentiable(
+      [x],
+      () => ({ value: tf.reshape(x, shape), saved: [] }),
+      (dy) => [tf.reshape(dy, x.shape)],
+    )
+  }
+}
+
+/** √(2/π) and the cubic term of the tanh form of GELU (arXiv:1606.08415). */
+const GELU = { root: Math.sqrt(2 / Math.PI), cubic: 0.044715 }
+
+/** tanh(√(2/π)(x + 0.044715 x³)) */
+function geluTanh(x: T): T {
+  return tf.tanh(tf.mul(tf.mul(x, tf.add(tf.mul(tf.square(x), GELU.cubic), 1)), GELU.root))
 }
 
 /** Logits computed at a time; bounds the memory of the output head to about 256 MB, whatever vocabulary and batch. */
@@ -128,11 +260,11 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
     )
   }
 
-  attention(q: T, k: T, v: T, queries: 'all' | 'tail', shape: HeadShape): T {
+  attention(q: T, k: T, v: T, queries: 'all' | 'tail', shape: AttentionShape): T {
     return attention(this.plan, q, k, v, queries, shape)
   }
 
-  selectedLogProbs(hidden: T, head: T, rows: T, ids: T): T {
+  selectedLogProbs(hidden: T, head: T, rows: T, ids: T, cap?: number): T {
     const chosen = ids as tf.Tensor1D
     const [tailRows] = hidden.shape
     const selected = differentiable(
@@ -152,7 +284,7 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
       () => {
         const values = starts.map((start) =>
           tf.tidy(() => {
-            const logits = tf.matMul(part(selected, start), head, false, true)
+            const logits = capped(tf.matMul(part(selected, start), head, false, true), cap)
             const own = part(chosen, start)
             const flat = tf.add<tf.Tensor1D>(tf.mul(tf.range(0, own.shape[0], 1, 'int32'), tf.scalar(vocabulary, 'int32')), own)
             return tf.sub(tf.gather(tf.reshape(logits, [-1]), flat), tf.logSumExp(logits, -1))
@@ -165,9 +297,11 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
         const dSelected = starts.map((start) => {
           const [dx, dw] = tf.tidy((): T[] => {
             const x = part(selected!, start)
-            const probabilities = tf.softmax(tf.matMul(x, head!, false, true))
+            const logits = tf.matMul(x, head!, false, true)
+            const probabilities = tf.softmax(capped(logits, cap))
             const own = part(chosen, start)
-            const dLogits = tf.mul(tf.sub(tf.oneHot(own, vocabulary), probabilities), tf.expandDims(part(dy, start), 1))
+            const dCapped = tf.mul(tf.sub(tf.oneHot(own, vocabulary), probabilities), tf.expandDims(part(dy, start), 1))
+            const dLogits = cap === undefined ? dCapped : tf.mul(dCapped, capSlope(logits, cap))
             return [tf.matMul(dLogits, head!), ...(trains ? [tf.matMul(dLogits, x, true, false)] : [])]
           })
           if (!trains) return dx!

@@ -107,11 +107,15 @@ export class GpuPolicy implements Policy {
     const weights = await this.inOrder(async () => this.parameters.copy())
     const longest = prompts.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
     const shared = this.scorer.tables(longest + sampling.maxNewTokens)
-    const tables = this.engine.run(() => ({ cosine: tf.clone(shared.cosine), sine: tf.clone(shared.sine) }))
+    const tables = this.engine.run(() =>
+      Object.fromEntries(
+        Object.entries(shared).map(([name, { cosine, sine }]) => [name, { cosine: tf.clone(cosine), sine: tf.clone(sine) }]),
+      ),
+    )
     try {
       yield* new Decoder(this.engine, config, weights, tables, new CompletionRules(sampling, limits, tokenizer)).run(prompts, signal)
     } finally {
-      tf.dispose([...weights.values(), tables.cosine, tables.sine])
+      tf.dispose([...weights.values(), ...Object.values(tables).flatMap(({ cosine, sine }) => [cosine, sine])])
     }
   }
 

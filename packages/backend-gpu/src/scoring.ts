@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { packGroups, scorePacked, type ModelConfig, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
+import { packGroups, ropeTable, scorePacked, type ModelConfig, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
 import { planAttention } from './attention'
 import type { Engine } from './engine'
 import { TfScoringOps, type RopeTables } from './ops'
@@ -58,7 +58,7 @@ export class Scorer {
   }
 
   dispose(): void {
-    if (this.built) tf.dispose([this.built.tables.cosine, this.built.tables.sine])
+    for (const { cosine, sine } of Object.values(this.built?.tables ?? {})) tf.dispose([cosine, sine])
     this.built = undefined
   }
 
@@ -79,15 +79,12 @@ export class Scorer {
   }
 }
 
-/** As Hugging Face computes them: angles in float32. */
 const positionsOf = ({ positions }: PackedBatch) => positions.reduce((most, position) => Math.max(most, position), 0) + 1
 
-function ropeTables({ headDim, ropeTheta }: ModelConfig, maxPositions: number): RopeTables {
-  const half = headDim / 2
-  const angles = new Float32Array(maxPositions * half)
-  for (let i = 0; i < half; i++) {
-    const frequency = Math.fround(1 / Math.fround(ropeTheta ** Math.fround((2 * i) / headDim)))
-    for (let position = 0; position < maxPositions; position++) angles[position * half + i] = position * frequency
-  }
-  return { cosine: tf.tensor2d(angles.map(Math.cos), [maxPositions, half]), sine: tf.tensor2d(angles.map(Math.sin), [maxPositions, half]) }
+function ropeTables({ ropes }: ModelConfig, positions: number): RopeTables {
+  const tables = Object.entries(ropes).map(([name, rope]) => {
+    const { cosine, sine, half } = ropeTable(rope, positions)
+    return [name, { cosine: tf.tensor2d(cosine, [positions, half]), sine: tf.tensor2d(sine, [positions, half]) }]
+  })
+  return Object.fromEntries(tables) as RopeTables
 }

@@ -1,10 +1,12 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
-import { EMBEDDING, packGroups, parameterShapes } from '@plumbline/transformer'
+import { packGroups, parameterShapes } from '@plumbline/transformer'
 import { PLAIN } from '../src/graph/attention-layout'
 import { ParameterStore } from '../src/training/parameters'
 import { Trainer } from '../src/training/trainer'
 import { traceTraining } from '../src/training/training-graph'
 import { Lcg, randomWeights, smallLlama } from './support/random-llama'
+
+const EMBEDDING = 'model.embed_tokens.weight'
 
 const random = new Lcg(17)
 const groups = [

@@ -18,9 +18,11 @@ const batches: Record<string, PackedGroup[]> = {
   ],
   'one-token completions only': [{ prompt: [2, 8], completions: [[10], [0]] }],
 }
-const variants = Object.keys(batches).flatMap((name) => [WORDS, 4, 3, 1].map((wordsPerChunk) => ({ name, wordsPerChunk })))
+const variants = Object.keys(batches).flatMap((name) =>
+  [WORDS, 4, 3, 1].flatMap((wordsPerChunk) => [undefined, 0.7].map((cap) => ({ name, wordsPerChunk, cap }))),
+)
 
-describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', ({ name, wordsPerChunk }) => {
+describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk, logits capped at $cap', ({ name, wordsPerChunk, cap }) => {
   it('has the log-probabilities and gradients of the formula in float64', async () => {
     const batch = packGroups(batches[name]!)
     const random = new Lcg(11)
@@ -34,7 +36,7 @@ describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', 
     const inputs = new BatchInputs(graph, PLAIN, wordsPerChunk)
     const [x, table] = [graph.input('hidden'), graph.input('head')]
     const residuals: Value[] = []
-    const output = selectedLogProbs(graph, tape, inputs, (value) => residuals.push(value), WORDS, x, table)
+    const { logProbs: output, slope } = selectedLogProbs(graph, tape, inputs, (value) => residuals.push(value), WORDS, x, table, cap)
     const chunks = vocabularyChunks(WORDS, wordsPerChunk)
     const parts = chunks.map((_, c) => graph.input(headPart('head', c)))
     const gradients = tape.gradients(output, graph.input('cotangent'), [x, ...parts])
@@ -48,7 +50,7 @@ describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', 
       feeds[headPart('head', c)] = { data: head.slice(from * WIDTH, to * WIDTH), dims: [to - from, WIDTH] }
     }
     const kept = Object.fromEntries(residuals.map((value) => [value.name, value]))
-    const forward = await Session.create(emit({ output, ...kept }), { threads: 1 })
+    const forward = await Session.create(emit({ output, ...kept, ...(slope ? { slope } : {}) }), { threads: 1 })
     const wanted = Object.fromEntries([x, ...parts].map((value) => [`d_${value.name}`, gradients.get(value)!]))
     const backward = await Session.create(emit(wanted, residuals), { threads: 1 })
     const found = await forward.run(feeds)
@@ -59,10 +61,13 @@ describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', 
       for (const [i, value] of (slopes[`d_${headPart('head', c)}`]!.data as Float32Array).entries()) dHead[from * WIDTH + i] = value
     }
     // The one-hot part, which is the caller's.
+    const bend = found.slope?.data as Float32Array | undefined
+    expect(bend === undefined).toBe(cap === undefined)
     for (let s = 0; s < count; s++) {
-      for (let j = 0; j < WIDTH; j++) dHead[batch.scoredIds[s]! * WIDTH + j]! += g[s]! * hidden[batch.scoredRows[s]! * WIDTH + j]!
+      const factor = g[s]! * (bend?.[s] ?? 1)
+      for (let j = 0; j < WIDTH; j++) dHead[batch.scoredIds[s]! * WIDTH + j]! += factor * hidden[batch.scoredRows[s]! * WIDTH + j]!
     }
-    const expected = closedForm(hidden, head, batch.scoredRows, batch.scoredIds, g)
+    const expected = closedForm(hidden, head, batch.scoredRows, batch.scoredIds, g, cap)
     expectClose(found.output!.data as Float32Array, expected.logProbs)
     expectClose(slopes.d_hidden!.data as Float32Array, expected.dHidden)
     expectClose(dHead, expected.dHead)
@@ -71,8 +76,9 @@ describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', 
   })
 })
 
-/** ∂ Σ g · log softmax(hidden headᵀ)[row, id]. */
-function closedForm(hidden: Float32Array, head: Float32Array, rows: Int32Array, ids: Int32Array, g: Float32Array) {
+/** ∂ Σ g · log softmax(cap · tanh(hidden headᵀ / cap))[row, id]. */
+function closedForm(hidden: Float32Array, head: Float32Array, rows: Int32Array, ids: Int32Array, g: Float32Array, cap = Infinity) {
+  const capped = (x: number) => (cap === Infinity ? x : cap * Math.tanh(x / cap))
   const logProbs = new Float64Array(ids.length)
   const dHidden = new Float64Array(hidden.length)
   const dHead = new Float64Array(head.length)
@@ -81,12 +87,12 @@ function closedForm(hidden: Float32Array, head: Float32Array, rows: Int32Array, 
     const logits = Array.from({ length: WORDS }, (_, w) => {
       let dot = 0
       for (let j = 0; j < WIDTH; j++) dot += hidden[row * WIDTH + j]! * head[w * WIDTH + j]!
-      return dot
+      return capped(dot)
     })
     const z = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0))
     logProbs[s] = logits[id]! - z
     for (let w = 0; w < WORDS; w++) {
-      const slope = g[s]! * ((w === id ? 1 : 0) - Math.exp(logits[w]! - z))
+      const slope = g[s]! * ((w === id ? 1 : 0) - Math.exp(logits[w]! - z)) * (1 - (logits[w]! / cap) ** 2)
       for (let j = 0; j < WIDTH; j++) {
         dHidden[row * WIDTH + j]! += slope * head[w * WIDTH + j]!
         dHead[w * WIDTH + j]! += slope * hidden[row * WIDTH + j]!

@@ -1,12 +1,12 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { EMBEDDING, headName, packGroups, type PackedBatch } from '@plumbline/transformer'
+import { embeddingName, headName, packGroups, type PackedBatch } from '@plumbline/transformer'
 import { BLOCKED, PLAIN } from '../src/graph/attention-layout'
 import { headPart, vocabularyChunks } from '../src/graph/head'
 import { Session, type HostTensor } from '../src/runtime/session'
 import { planBlocks } from '../src/training/attention-blocks'
-import { ropeTables } from '../src/runtime/rope-tables'
+import { ropeFeeds } from '../src/runtime/rope-tables'
 import { batchFeeds } from '../src/training/batch-feeds'
 import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf, traceTraining } from '../src/training/training-graph'
 import { Lcg, randomWeights, smallLlama } from './support/random-llama'
@@ -61,7 +61,7 @@ describe.each(variants)('a random grouped-query Llama on $size groups, tied embe
   )
   const feeds: Record<string, HostTensor> = {
     ...batchFeeds(batch, planBlocks(batch, layout), config),
-    ...ropeTables(config.maxPositions, config.headDim, config.ropeTheta),
+    ...ropeFeeds(config.ropes, config.maxPositions),
     [COTANGENT]: { data: Float32Array.from(cotangents), dims: [cotangents.length] },
   }
   for (const [name, { shape, data }] of weights) {
@@ -85,7 +85,7 @@ describe.each(variants)('a random grouped-query Llama on $size groups, tied embe
       const part = parts.find((known) => known.part === name)
       result.get(part ? head : name)!.set(gradient, part?.from)
     }
-    addEmbeddingRows(result.get(EMBEDDING)!, out[EMBEDDING_ROWS]!.data as Float32Array, batch.tokens, config.hiddenSize)
+    addEmbeddingRows(result.get(embeddingName(config))!, out[EMBEDDING_ROWS]!.data as Float32Array, batch.tokens, config.hiddenSize)
     addHeadRows(result.get(head)!, out[HEAD_ROWS]!.data as Float32Array, batch, cotangents, config.hiddenSize)
     return result
   }

@@ -1,32 +1,32 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
-import { packGroups } from '@plumbline/transformer'
+import { packGroups, plainRope } from '@plumbline/transformer'
 import { BLOCKED, PLAIN } from '../src/graph/attention-layout'
 import { Tape } from '../src/graph/autodiff'
 import { BatchInputs } from '../src/graph/batch-inputs'
 import { emit } from '../src/graph/emit'
 import { Graph, type Value } from '../src/graph/graph'
-import { OnnxOps } from '../src/graph/scoring-ops'
+import { OnnxScoringOps } from '../src/graph/scoring-ops'
 import { Session, type HostTensor } from '../src/runtime/session'
 import { planBlocks } from '../src/training/attention-blocks'
-import { ropeTables } from '../src/runtime/rope-tables'
+import { ropeFeeds } from '../src/runtime/rope-tables'
 import { batchFeeds } from '../src/training/batch-feeds'
 import { Lcg } from './support/random-llama'
 
 interface Case {
   readonly name: string
   readonly inputs: Readonly<Record<string, readonly number[]>>
-  readonly build: (ops: OnnxOps, value: (name: string) => Value, graph: Graph) => Value
+  readonly build: (ops: OnnxScoringOps, value: (name: string) => Value, graph: Graph) => Value
   /** More than one row, so that a mistaken axis shows. */
   readonly outputLength: number
 }
 
-const heads = { heads: 4, kvHeads: 2, headDim: 4, vocabSize: 11 }
+const heads = { heads: 4, kvHeads: 2, headDim: 4, vocabSize: 11, scale: 0.5 }
 // Two groups; the second has completions of one token and of the same tokens; prompts of different lengths.
 const batch = packGroups([
   { prompt: [3, 1, 4], completions: [[1, 5, 9], [2, 6]] }, // prettier-ignore
   { prompt: [5], completions: [[7], [3, 3, 3, 3], [3, 3, 3, 3]] }, // prettier-ignore
 ])
-const tables = ropeTables(16, heads.headDim, 10_000)
+const tables = ropeFeeds({ rope: plainRope(10_000, heads.headDim), half: { ...plainRope(100, 2), factor: 1.5 } }, 16)
 const shapes: Record<string, readonly number[]> = { tall: [7, 5], wide: [5, 7] }
 const { rows, tailRows } = batch
 
@@ -40,15 +40,62 @@ const cases: Case[] = [
   {
     name: 'linear with a residual',
     inputs: { x: [3, 7], wide: [5, 7], r: [3, 5] },
-    build: (ops, v) => ops.linear(v('x'), v('wide'), v('r')),
+    build: (ops, v) => ops.linear(v('x'), v('wide'), { residual: v('r') }),
     outputLength: 15,
+  },
+  {
+    name: 'linear with a bias',
+    inputs: { x: [3, 7], wide: [5, 7], b: [5] },
+    build: (ops, v) => ops.linear(v('x'), v('wide'), { bias: v('b') }),
+    outputLength: 15,
+  },
+  {
+    name: 'linear with a bias and a residual',
+    inputs: { x: [3, 7], wide: [5, 7], b: [5], r: [3, 5] },
+    build: (ops, v) => ops.linear(v('x'), v('wide'), { bias: v('b'), residual: v('r') }),
+    outputLength: 15,
+  },
+  {
+    name: 'rmsNorm of each head',
+    inputs: { x: [3, 12], w: [4] },
+    build: (ops, v) => ops.rmsNorm(v('x'), v('w'), 1e-5, { heads: 3, headDim: 4 }),
+    outputLength: 36,
+  },
+  {
+    name: 'layerNorm',
+    inputs: { x: [3, 6], w: [6], b: [6] },
+    build: (ops, v) => ops.layerNorm(v('x'), v('w'), v('b'), 1e-5),
+    outputLength: 18,
+  },
+  { name: 'silu', inputs: { x: [3, 4] }, build: (ops, v) => ops.activate(v('x'), 'silu'), outputLength: 12 },
+  { name: 'gelu_tanh', inputs: { x: [3, 4] }, build: (ops, v) => ops.activate(v('x'), 'gelu_tanh'), outputLength: 12 },
+  {
+    name: 'parts of a split, one of them twice and one not at all',
+    inputs: { x: [3, 9] },
+    build: (ops, v) => {
+      const [a, , c] = ops.split(v('x'), [2, 3, 4]) as [Value, Value, Value]
+      return ops.multiply(ops.add(ops.split(c, [2, 2])[1]!, a), ops.scale(a, -1.5))
+    },
+    outputLength: 6,
+  },
+  {
+    name: 'shift, scale and softcap',
+    inputs: { x: [3, 4] },
+    build: (ops, v) => ops.softcap(ops.scale(ops.shift(v('x'), 0.3), 1.7), 0.9),
+    outputLength: 12,
   },
   { name: 'rmsNorm', inputs: { x: [3, 6], w: [6] }, build: (ops, v) => ops.rmsNorm(v('x'), v('w'), 1e-5), outputLength: 18 },
   { name: 'swiglu', inputs: { gate: [3, 4], up: [3, 4] }, build: (ops, v) => ops.swiglu(v('gate'), v('up')), outputLength: 12 },
   {
     name: 'rope',
     inputs: { x: [rows, 8] },
-    build: (ops, v, graph) => ops.rope(v('x'), graph.input('positions', 'int64')),
+    build: (ops, v, graph) => ops.rope(v('x'), graph.input('positions', 'int64'), { rope: 'rope', heads: 2, headDim: 4, dim: 4 }),
+    outputLength: rows * 8,
+  },
+  {
+    name: 'rope of half a head, with a factor',
+    inputs: { x: [rows, 8] },
+    build: (ops, v, graph) => ops.rope(v('x'), graph.input('positions', 'int64'), { rope: 'half', heads: 2, headDim: 4, dim: 2 }),
     outputLength: rows * 8,
   },
   { name: 'tail', inputs: { x: [rows, 3] }, build: (ops, v) => ops.tail(v('x')), outputLength: tailRows * 3 },
@@ -62,6 +109,18 @@ const cases: Case[] = [
     name: 'attention of the tail',
     inputs: { q: [tailRows, 16], k: [rows, 8], v: [rows, 8] },
     build: (ops, v) => ops.attention(v('q'), v('k'), v('v'), 'tail', heads),
+    outputLength: tailRows * 16,
+  },
+  {
+    name: 'capped attention through a window',
+    inputs: { q: [rows, 16], k: [rows, 8], v: [rows, 8] },
+    build: (ops, v) => ops.attention(v('q'), v('k'), v('v'), 'all', { ...heads, window: 2, softcap: 0.8, scale: 0.7 }),
+    outputLength: rows * 16,
+  },
+  {
+    name: 'capped attention of the tail through a window',
+    inputs: { q: [tailRows, 16], k: [rows, 8], v: [rows, 8] },
+    build: (ops, v) => ops.attention(v('q'), v('k'), v('v'), 'tail', { ...heads, window: 2, softcap: 0.8, scale: 0.7 }),
     outputLength: tailRows * 16,
   },
 ]
@@ -80,7 +139,7 @@ describe.each([
     const random = new Lcg(5)
     const graph = new Graph()
     const tape = new Tape()
-    const ops = new OnnxOps(graph, tape, ({ name }) => shapes[name]!, new BatchInputs(graph, layout))
+    const ops = new OnnxScoringOps(graph, tape, ({ name }) => shapes[name]!, new BatchInputs(graph, layout))
     const output = build(ops, (name) => graph.input(name), graph)
     const names = Object.keys(inputs)
     const sources = names.map((name) => graph.input(name))

@@ -1,11 +1,11 @@
 import { randomStreams } from '@plumbline/core/base'
-import type { ModelConfig } from './config'
-import { elements, parameterKind, parameterShapes } from './parameters'
+import type { ModelConfig } from './model-config'
+import { elements, parameterList } from './parameters'
 import type { WeightTensor, Weights } from './safetensors'
 
 export interface InitialWeightsOptions {
   /**
-   * Divide the standard deviation of the projections that add to the residual stream (`o_proj`, `down_proj`) by √(2·layers), so
+   * Divide the standard deviation of the projections that add to the residual stream (Llama's `o_proj`, `down_proj`) by √(2·layers), so
    * that the stream's variance does not grow with depth (GPT-2, section 2.3; nanoGPT and transformers' GPT-2 do so,
    * transformers' Llama does not). Default true.
    */
@@ -13,7 +13,7 @@ export interface InitialWeightsOptions {
 }
 
 /**
- * Random weights of an architecture: normal(0, `initializer_range`) for every matrix, ones for the norms, zeros for biases.
+ * Random weights of an architecture: normal(0, `initializer_range`) for every matrix; norms change nothing, biases are zero.
  *
  * Each tensor draws from its own stream keyed by (seed, tensor name). Only `Math.log` and `Math.sqrt` are applied, which V8
  * computes alike on every platform, so the same seed gives the same bits everywhere.
@@ -21,18 +21,13 @@ export interface InitialWeightsOptions {
 export function initialWeights(config: ModelConfig, seed: number, { scaleResidual = true }: InitialWeightsOptions = {}): Weights {
   const streams = randomStreams(seed)
   const weights = new Map<string, WeightTensor>()
-  for (const [name, shape] of parameterShapes(config)) {
+  for (const { name, shape, initial } of parameterList(config)) {
     const data = new Float32Array(elements(shape))
-    const kind = parameterKind(name)
-    if (kind === 'norm') {
-      data.fill(1)
-    } else if (kind === 'matrix') {
-      const residual = scaleResidual && /\.(o_proj|down_proj)\.weight$/.test(name)
-      fillNormal(
-        data,
-        residual ? config.initializerRange / Math.sqrt(2 * config.layers) : config.initializerRange,
-        streams('initial-weights', name),
-      )
+    if (typeof initial === 'number') data.fill(initial)
+    else {
+      const divided = scaleResidual && initial === 'residual'
+      const deviation = divided ? config.initializerRange / Math.sqrt(2 * config.layers) : config.initializerRange
+      fillNormal(data, deviation, streams('initial-weights', name))
     }
     weights.set(name, { shape, data })
   }

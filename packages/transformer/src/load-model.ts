@@ -2,19 +2,15 @@ import { readFile, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
 import { modelFiles, PlumbError, suggestion, tokenizerFiles, type ModelFacts, type ModelSource, type Tokenizer } from '@plumbline/core/base'
-import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
+import { parseModelConfig } from './config'
+import { architectureNamed } from './families'
+import { COMMON_FIELDS } from './families/common'
+import { Fields } from './fields'
 import { initialWeights } from './initial-weights'
+import type { ConfigJson, ModelConfig } from './model-config'
 import { readCompanions, readModelConfig, readModelFolder, type ModelFolder } from './model-folder'
 import { parameterCount, parameterShapes } from './parameters'
 import { loadTokenizer } from './tokenizer'
-
-/** What a from-scratch architecture may say: a folder's config.json may hold anything, but a typing error here would pass unseen. */
-const ARCHITECTURE_FIELDS = [
-  ...['model_type', 'architectures', 'vocab_size', 'hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads'],
-  ...['num_key_value_heads', 'head_dim', 'hidden_act', 'max_position_embeddings', 'initializer_range', 'rms_norm_eps'],
-  ...['rope_theta', 'rope_scaling', 'rope_parameters', 'attention_bias', 'attention_dropout', 'mlp_bias', 'tie_word_embeddings'],
-  ...['bos_token_id', 'eos_token_id', 'pad_token_id', 'use_cache', 'pretraining_tp', 'dtype', 'torch_dtype', 'transformers_version'],
-]
 
 /** A model ready for an engine: its dimensions, weights and tokenizer, and what `writeModelFolder` needs to save it. */
 export interface LoadedModel extends UntokenizedModel {
@@ -79,13 +75,16 @@ async function scratch(source: Scratch, tokenizer: TokenizerIds): Promise<ModelF
 }
 
 function scratchConfig({ architecture }: Scratch, tokenizer: TokenizerIds): Pick<ModelFolder, 'config' | 'configJson'> {
-  const stray = Object.keys(architecture).find((key) => !ARCHITECTURE_FIELDS.includes(key))
+  const { className, modelType, fields } = architectureNamed(new Fields(architecture, 'model.architecture'))
+  // A folder's config.json may hold anything, but a typing error here would pass unseen.
+  const known = [...COMMON_FIELDS, ...fields]
+  const stray = Object.keys(architecture).find((key) => !known.includes(key))
   if (stray !== undefined) {
-    const message = `"${stray}" is not a field of a Llama config.json. ${suggestion(stray, ARCHITECTURE_FIELDS)}`
+    const message = `"${stray}" is not a field of a ${modelType} config.json. ${suggestion(stray, known)}`
     throw new PlumbError('PLUMB_MODEL_CONFIG', message, 'model.architecture')
   }
   const configJson: ConfigJson = {
-    architectures: ['LlamaForCausalLM'],
+    architectures: [className],
     vocab_size: tokenizer.vocabularySize,
     bos_token_id: tokenizer.bosId ?? null,
     eos_token_id: tokenizer.eosId ?? null,

@@ -11,16 +11,17 @@ import {
   WEIGHTS_FILE,
   WEIGHTS_INDEX_FILE,
 } from '@plumbline/core/base'
-import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
+import type { ParameterSpec } from './architecture'
+import { parseModelConfig } from './config'
+import { architectureOf } from './families'
 import { requireFiniteWeights } from './finite-weights'
+import type { ConfigJson, ModelConfig } from './model-config'
 import { parameterList } from './parameters'
 import { writeDurably, writeWholeFolder } from './whole-folder'
 import { readSafetensors, readSafetensorsHeader, writeSafetensors, type StoredTensor, type WeightTensor, type Weights } from './safetensors'
 
 /** Carried over unchanged when a model is saved: tokenizer and generation defaults. `config.json` is written anew. */
 const COMPANION_FILES = TOKENIZER_FILES.filter((name) => name !== 'config.json')
-const EMBEDDING = 'model.embed_tokens.weight'
-const HEAD = 'lm_head.weight'
 /** A config or an index larger than this is none. */
 const MOST_JSON_BYTES = 64 * 2 ** 20
 
@@ -50,8 +51,9 @@ type FolderConfig = Pick<ModelFolder, 'config' | 'configJson'>
 export async function readModelFolder(path: string): Promise<ModelFolder> {
   const stored = await readStored(path)
   const weights = new Map<string, WeightTensor>()
-  const read = await readTensors(stored.tensors, new Set(parameterNames(stored.config)))
-  for (const name of parameterNames(stored.config)) weights.set(name, read.get(name)!)
+  const specs = [...parameterList(stored.config)]
+  const read = await readTensors(stored.tensors, new Set(specs.map(({ name }) => name)))
+  for (const spec of specs) weights.set(spec.name, turnedOver(spec, read.get(spec.name)!))
   return { config: stored.config, configJson: stored.configJson, weights, files: await readCompanions(path) }
 }
 
@@ -79,12 +81,12 @@ interface Stored extends FolderConfig {
   readonly tensors: StoredTensors
 }
 
-/** Where each tensor lies. */
+/** Where each parameter's tensor lies, whatever its name is there. */
 type StoredTensors = ReadonlyMap<string, StoredTensor & { readonly file: string }>
 
 async function readStored(path: string): Promise<Stored> {
   const declared = await readDeclaredConfig(path)
-  const tensors = await readHeaders(path)
+  const tensors = byParameter(await readHeaders(path), declared.config)
   const found = await settleHead(declared, tensors)
   checkTensors(tensors, found.config, path)
   return { ...found, tensors }
@@ -139,12 +141,25 @@ async function weightFiles(path: string): Promise<string[]> {
   return files
 }
 
+/** Tensors by the parameters they are. Early Llama checkpoints hold the rotary frequencies, which are computed. */
+function byParameter(tensors: StoredTensors, config: ModelConfig): StoredTensors {
+  const { ofFile = (name: string) => name } = architectureOf(config)
+  const isComputed = (name: string) => name.endsWith('.rotary_emb.inv_freq')
+  return new Map(
+    [...tensors].flatMap(([stored, tensor]) => {
+      const name = isComputed(stored) ? undefined : ofFile(stored)
+      return name === undefined ? [] : [[name, tensor]]
+    }),
+  )
+}
+
 /** Fine-tuning that untied the head and left the flag as it was is common: the tensors have the word. */
 async function settleHead({ config, configJson }: FolderConfig, tensors: StoredTensors): Promise<FolderConfig> {
   const declared = { config, configJson }
-  if (!config.tiedEmbeddings || !tensors.has(HEAD) || !tensors.has(EMBEDDING)) return declared
-  const read = await readTensors(tensors, new Set([EMBEDDING, HEAD]))
-  const [embedding, head] = [read.get(EMBEDDING)!, read.get(HEAD)!]
+  const { names } = architectureOf(config)
+  if (!config.tiedEmbeddings || !tensors.has(names.head) || !tensors.has(names.embedding)) return declared
+  const read = await readTensors(tensors, new Set([names.embedding, names.head]))
+  const [embedding, head] = [read.get(names.embedding)!, read.get(names.head)!]
   const equal = embedding.shape.join() === head.shape.join() && head.data.every((value, i) => value === embedding.data[i])
   return equal ? declared : { config: { ...config, tiedEmbeddings: false }, configJson: { ...configJson, tie_word_embeddings: false } }
 }
@@ -152,7 +167,9 @@ async function settleHead({ config, configJson }: FolderConfig, tensors: StoredT
 function checkTensors(found: StoredTensors, config: ModelConfig, path: string): void {
   const expected = new Set<string>()
   // One by one: the first that is missing ends a list that a config may claim to be endless.
-  for (const [name, shape] of parameterList(config)) {
+  for (const spec of parameterList(config)) {
+    const { name } = spec
+    const shape = storedShape(spec)
     const tensor = found.get(name)
     if (!tensor)
       throw new PlumbError('PLUMB_MODEL_TENSOR_MISSING', `Tensor ${name} is missing; expected shape [${shape.join(', ')}].`, path)
@@ -163,8 +180,8 @@ function checkTensors(found: StoredTensors, config: ModelConfig, path: string): 
     expected.add(name)
   }
   for (const name of found.keys()) {
-    // A tied checkpoint may hold the head again; early Llama checkpoints hold the rotary frequencies, which are computed.
-    const redundant = (name === HEAD && config.tiedEmbeddings) || name.endsWith('.rotary_emb.inv_freq')
+    // A tied checkpoint may hold the head again.
+    const redundant = name === architectureOf(config).names.head && config.tiedEmbeddings
     if (!expected.has(name) && !redundant) {
       const message = `Tensor ${name} is not part of the model that config.json describes; leaving it out would change what the model computes.`
       throw new PlumbError('PLUMB_MODEL_TENSOR_UNEXPECTED', message, path)
@@ -172,14 +189,31 @@ function checkTensors(found: StoredTensors, config: ModelConfig, path: string): 
   }
 }
 
-async function readTensors(stored: StoredTensors, names: ReadonlySet<string>): Promise<Map<string, WeightTensor>> {
-  const files = new Set([...names].map((name) => stored.get(name)!.file))
+/** Tensors by parameter, as files hold them. */
+async function readTensors(stored: StoredTensors, parameters: ReadonlySet<string>): Promise<Map<string, WeightTensor>> {
+  const wanted = [...parameters].map((parameter) => ({ parameter, tensor: stored.get(parameter)! }))
   const read = new Map<string, WeightTensor>()
-  for (const file of files) for (const [name, tensor] of await readSafetensors(file, names)) read.set(name, tensor)
+  for (const file of new Set(wanted.map(({ tensor }) => tensor.file))) {
+    const inFile = wanted.filter(({ tensor }) => tensor.file === file)
+    const tensors = await readSafetensors(file, new Set(inFile.map(({ tensor }) => tensor.name)))
+    for (const { parameter, tensor } of inFile) read.set(parameter, tensors.get(tensor.name)!)
+  }
   return read
 }
 
-const parameterNames = (config: ModelConfig): string[] => Array.from(parameterList(config), ([name]) => name)
+function storedShape({ shape, isTransposed = false }: ParameterSpec): readonly number[] {
+  return isTransposed ? [...shape].reverse() : shape
+}
+
+/** A matrix of a file as an engine holds it, or the other way round. */
+function turnedOver({ isTransposed = false }: ParameterSpec, tensor: WeightTensor): WeightTensor {
+  if (!isTransposed) return tensor
+  const [rows, columns] = tensor.shape as [number, number]
+  const data = new Float32Array(tensor.data.length)
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) data[column * rows + row] = tensor.data[row * columns + column]!
+  return { shape: [columns, rows], data }
+}
 
 /**
  * Writes a Hugging Face model folder that `transformers` loads, whole or not at all. The weights are float32, and `config.json` says
@@ -189,10 +223,14 @@ const parameterNames = (config: ModelConfig): string[] => Array.from(parameterLi
  */
 export async function writeModelFolder(folder: string, model: Pick<ModelFolder, 'configJson' | 'weights' | 'files'>): Promise<void> {
   requireFiniteWeights(model.weights, 'such a model is not saved', folder)
+  const specs = new Map(Array.from(parameterList(parseModelConfig(model.configJson, folder)), (spec) => [spec.name, spec]))
+  const stored = new Map(
+    [...model.weights].map(([name, tensor]) => [name, turnedOver(specs.get(name) ?? { name, ...tensor, initial: 0 }, tensor)]),
+  )
   await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
     for (const [name, bytes] of model.files) await writeDurably(join(temporary, name), bytes)
     await writeDurably(join(temporary, 'config.json'), JSON.stringify(float32Config(model.configJson), null, 2) + '\n')
-    await writeSafetensors(join(temporary, 'model.safetensors'), model.weights)
+    await writeSafetensors(join(temporary, 'model.safetensors'), stored)
   })
 }
 

@@ -1,45 +1,57 @@
-import type { ModelConfig } from './config'
-import type { Ops, ScoringOps } from './ops'
+import type { Attend, WeightLookup } from './architecture'
+import { architectureOf } from './families'
+import type { ModelConfig } from './model-config'
+import type { AttentionShape, Ops, ScoringOps } from './ops'
+import { embeddingName, headName } from './parameters'
 
-/** A weight by its Hugging Face name. */
-export type WeightLookup<T> = (name: string) => T
+/** How an engine computes attention in one layer, whose shape and kind it is told. */
+export type LayerAttend<T> = (layer: number, shape: AttentionShape) => Attend<T>
 
-/** Attention of one layer over queries, keys and values before rotary embedding; the caller knows positions and cached keys. */
-export type Attend<T> = (q: T, k: T, v: T) => T
-
-/** Name of the matrix that turns hidden states into logits. */
-export function headName(config: ModelConfig): string {
-  return config.tiedEmbeddings ? EMBEDDING : 'lm_head.weight'
+/** What happens around the layers. */
+export interface DecoderOptions<T> {
+  /** Drops rows of the last layer whose output nobody reads, after keys and values were made from all of them. */
+  readonly narrowLast?: (x: T) => T
 }
 
-export const EMBEDDING = 'model.embed_tokens.weight'
-export const FINAL_NORM = 'model.norm.weight'
+/** Rows of the embedding table, as the layers want them. x [n, d], positions: one per row → [n, d]. */
+export function embedded<T>(ops: Ops<T>, config: ModelConfig, weights: WeightLookup<T>, x: T, positions: T): T {
+  const { names } = architectureOf(config)
+  const scaled = config.embeddingScale === undefined ? x : ops.scale(x, config.embeddingScale)
+  return names.positions === undefined ? scaled : ops.positioned(scaled, weights(names.positions), positions, config.hiddenSize)
+}
 
-/**
- * One pre-norm decoder layer (Llama, arXiv:2302.13971). x [n, d] → [n, d].
- *
- * @param narrow drops rows whose output nobody reads, after keys and values were made from all of them.
- */
-export function decoderLayer<T>(
+/** All layers and what follows them: embedded rows to the rows that the head reads. x [n, d] → [n, d], fewer rows with `narrowLast`. */
+export function decoder<T>(
   ops: Ops<T>,
   config: ModelConfig,
   weights: WeightLookup<T>,
-  layer: number,
   x: T,
-  attend: Attend<T>,
-  narrow: (x: T) => T = (rows) => rows,
+  attendIn: LayerAttend<T>,
+  { narrowLast = (rows) => rows }: DecoderOptions<T> = {},
 ): T {
-  const weight = (part: string) => weights(`model.layers.${layer}.${part}.weight`)
-  const normed = ops.rmsNorm(x, weight('input_layernorm'), config.rmsNormEps)
-  const attended = attend(
-    ops.linear(narrow(normed), weight('self_attn.q_proj')),
-    ops.linear(normed, weight('self_attn.k_proj')),
-    ops.linear(normed, weight('self_attn.v_proj')),
-  )
-  const middle = ops.linear(attended, weight('self_attn.o_proj'), narrow(x))
-  const mlpInput = ops.rmsNorm(middle, weight('post_attention_layernorm'), config.rmsNormEps)
-  const gated = ops.swiglu(ops.linear(mlpInput, weight('mlp.gate_proj')), ops.linear(mlpInput, weight('mlp.up_proj')))
-  return ops.linear(gated, weight('mlp.down_proj'), middle)
+  const architecture = architectureOf(config)
+  let rows = x
+  for (let layer = 0; layer < config.layers; layer++) {
+    const narrow = layer === config.layers - 1 ? narrowLast : (all: T) => all
+    rows = architecture.layer({ ops, config, weights, layer, attend: attendIn(layer, attentionShape(config, layer)), narrow }, rows)
+  }
+  const hidden = architecture.final(ops, config, weights, rows)
+  return config.logitsScale === undefined ? hidden : ops.scale(hidden, config.logitsScale)
+}
+
+/** Logits of hidden rows. [n, d] → [n, vocabulary] */
+export function logitsOf<T>(ops: Ops<T>, config: ModelConfig, weights: WeightLookup<T>, hidden: T): T {
+  const logits = ops.linear(hidden, weights(headName(config)))
+  return config.logitsSoftcap === undefined ? logits : ops.softcap(logits, config.logitsSoftcap)
+}
+
+export function attentionShape({ heads, kvHeads, headDim, attention }: ModelConfig, layer: number): AttentionShape {
+  return { heads, kvHeads, headDim, ...attention[layer]! }
+}
+
+/** Queries or keys of a layer as they turn with their positions; as they are where the layer has no rotary embedding. */
+export function turned<T>(ops: Ops<T>, config: ModelConfig, { rope, headDim }: AttentionShape, x: T, positions: T, heads: number): T {
+  return rope === undefined ? x : ops.rope(x, positions, { rope, heads, headDim, dim: config.ropes[rope]!.dim })
 }
 
 /** One packed batch as an engine holds it; see `PackedBatch` for the meaning of each. */
@@ -53,16 +65,13 @@ export interface ScoringInputs<T> {
 
 /** Log-probabilities of all scored tokens of a packed batch. → [m] */
 export function scorePacked<T>(ops: ScoringOps<T>, config: ModelConfig, weights: WeightLookup<T>, inputs: ScoringInputs<T>): T {
-  const { headDim } = config
-  let x = ops.embedding(weights(EMBEDDING), inputs.tokens)
-  for (let layer = 0; layer < config.layers; layer++) {
+  const x = embedded(ops, config, weights, ops.embedding(weights(embeddingName(config)), inputs.tokens), inputs.positions)
+  const attendIn: LayerAttend<T> = (layer, shape) => (q, k, v) => {
     // Of the last layer's output only the rows that predict something are read; the other prompt rows need keys and values alone.
     const last = layer === config.layers - 1
-    const positions = last ? inputs.tailPositions : inputs.positions
-    const attend: Attend<T> = (q, k, v) =>
-      ops.attention(ops.rope(q, positions, headDim), ops.rope(k, inputs.positions, headDim), v, last ? 'tail' : 'all', config)
-    x = decoderLayer(ops, config, weights, layer, x, attend, last ? (rows) => ops.tail(rows) : undefined)
+    const queries = turned(ops, config, shape, q, last ? inputs.tailPositions : inputs.positions, shape.heads)
+    return ops.attention(queries, turned(ops, config, shape, k, inputs.positions, shape.kvHeads), v, last ? 'tail' : 'all', shape)
   }
-  const hidden = ops.rmsNorm(x, weights(FINAL_NORM), config.rmsNormEps)
-  return ops.selectedLogProbs(hidden, weights(headName(config)), inputs.scoredRows, inputs.scoredIds)
+  const hidden = decoder(ops, config, weights, x, attendIn, { narrowLast: (rows) => ops.tail(rows) })
+  return ops.selectedLogProbs(hidden, weights(headName(config)), inputs.scoredRows, inputs.scoredIds, config.logitsSoftcap)
 }

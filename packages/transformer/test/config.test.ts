@@ -29,9 +29,9 @@ describe('parseModelConfig', () => {
     expect(config).toMatchObject({
       kvHeads: 4,
       headDim: 2,
-      rmsNormEps: 1e-6,
+      normEps: 1e-6,
       maxPositions: 2048,
-      ropeTheta: 10_000,
+      ropes: { rope: { theta: 10_000, factor: 1 } },
       tiedEmbeddings: false,
       initializerRange: 0.02,
       eosIds: [],
@@ -39,20 +39,20 @@ describe('parseModelConfig', () => {
   })
 
   it('reads the rotary base from where either generation of transformers writes it', () => {
-    expect(parse({ rope_theta: 5e5 }).ropeTheta).toBe(5e5)
-    expect(parse({ rope_parameters: { rope_theta: 2e4, rope_type: 'default' } }).ropeTheta).toBe(2e4)
-    expect(parse({ rope_theta: 5e5, rope_scaling: null }).ropeTheta).toBe(5e5)
+    expect(parse({ rope_theta: 5e5 }).ropes.rope?.theta).toBe(5e5)
+    expect(parse({ rope_parameters: { rope_theta: 2e4, rope_type: 'default' } }).ropes.rope?.theta).toBe(2e4)
+    expect(parse({ rope_theta: 5e5, rope_scaling: null }).ropes.rope?.theta).toBe(5e5)
     // As transformers 5.18's LlamaConfig resolves them.
     const [nested, legacy] = [
       { rope_type: 'default', rope_theta: 3e5 },
       { rope_type: 'default', rope_theta: 7e5 },
     ]
-    expect(parse({ rope_scaling: legacy, rope_theta: 5e5 }).ropeTheta).toBe(7e5)
-    expect(parse({ rope_parameters: nested, rope_theta: 5e5 }).ropeTheta).toBe(3e5)
-    expect(parse({ rope_parameters: nested, rope_scaling: legacy }).ropeTheta).toBe(7e5)
-    expect(parse({ rope_parameters: nested, rope_scaling: { type: 'default' }, rope_theta: 5e5 }).ropeTheta).toBe(5e5)
-    expect(parse({ rope_parameters: nested, rope_scaling: {}, rope_theta: 5e5 }).ropeTheta).toBe(3e5)
-    expect(parse({ rope_parameters: { rope_type: 'default' }, rope_theta: 5e5 }).ropeTheta).toBe(5e5)
+    expect(parse({ rope_scaling: legacy, rope_theta: 5e5 }).ropes.rope?.theta).toBe(7e5)
+    expect(parse({ rope_parameters: nested, rope_theta: 5e5 }).ropes.rope?.theta).toBe(3e5)
+    expect(parse({ rope_parameters: nested, rope_scaling: legacy }).ropes.rope?.theta).toBe(7e5)
+    expect(parse({ rope_parameters: nested, rope_scaling: { type: 'default' }, rope_theta: 5e5 }).ropes.rope?.theta).toBe(5e5)
+    expect(parse({ rope_parameters: nested, rope_scaling: {}, rope_theta: 5e5 }).ropes.rope?.theta).toBe(3e5)
+    expect(parse({ rope_parameters: { rope_type: 'default' }, rope_theta: 5e5 }).ropes.rope?.theta).toBe(5e5)
   })
 
   it('reads one end-of-text token or several', () => {
@@ -61,13 +61,12 @@ describe('parseModelConfig', () => {
   })
 
   it.each([
-    [{ model_type: 'mamba' }, 'model_type "mamba" is not supported; supported: llama.'],
-    [{ model_type: undefined }, 'model_type (absent) is not supported; supported: llama.'],
+    [{ model_type: 'mamba' }, expect.stringMatching(/^model_type "mamba" is not supported; supported: llama, .*qwen3.*\.$/)],
+    [{ model_type: undefined }, expect.stringMatching(/^model_type \(absent\) is not supported; supported: llama, /)],
+    [{ model_type: '__proto__' }, expect.stringContaining('model_type "__proto__" is not supported')],
     [{ hidden_act: 'gelu' }, 'hidden_act "gelu" is not supported; supported: "silu".'],
-    [{ attention_bias: true }, 'attention_bias true is not supported; supported: false.'],
-    [{ mlp_bias: true }, 'mlp_bias true is not supported; supported: false.'],
-    [{ rope_scaling: { type: 'linear', factor: 2 } }, 'rope_scaling of type "linear" is not supported; supported: "default" (no scaling).'],
-    [{ rope_parameters: { rope_type: 'llama3' } }, 'rope_parameters of type "llama3" is not supported; supported: "default" (no scaling).'],
+    [{ rope_scaling: { type: 'ntk', factor: 2 } }, expect.stringContaining('rope_scaling of type "ntk" is not supported; supported: "default", ')],
+    [{ rope_parameters: { rope_type: 'proportional' } }, expect.stringContaining('rope_parameters of type "proportional" is not supported')],
     [{ rope_parameters: { partial_rotary_factor: 0.5 } }, 'rope_parameters.partial_rotary_factor 0.5 is not supported; supported: 1.'],
     [{ partial_rotary_factor: 0.5 }, 'partial_rotary_factor 0.5 is not supported; supported: 1.'],
     [{ rope_scaling: { partial_rotary_factor: 0.5 } }, 'rope_scaling.partial_rotary_factor 0.5 is not supported; supported: 1.'],
@@ -89,6 +88,13 @@ describe('parseModelConfig', () => {
     [{ tie_word_embeddings: 'no' }, 'tie_word_embeddings is "no"; expected true or false.'],
     [{ eos_token_id: 'x' }, 'eos_token_id is "x"; expected a token id, a list of token ids, or null.'],
     [{ rope_scaling: 3 }, 'rope_scaling is 3; expected an object or null.'],
+    [{ rope_scaling: { type: 'linear' } }, 'rope_scaling.factor is missing; expected a positive number.'],
+    [{ rope_parameters: { rope_type: 'llama3', factor: 8 } }, 'rope_parameters.low_freq_factor is missing; expected a positive number.'],
+    [
+      { rope_scaling: { type: 'llama3', factor: 8, low_freq_factor: 4, high_freq_factor: 1 } },
+      'low_freq_factor (4) must be below high_freq_factor (1).',
+    ],
+    [{ attention_bias: 'yes' }, 'attention_bias is "yes"; expected true or false.'],
   ])('names the malformed field of %j', (overrides, message) => {
     expect(() => parse(overrides)).toThrow(expect.objectContaining({ code: 'PLUMB_MODEL_CONFIG', message }))
   })

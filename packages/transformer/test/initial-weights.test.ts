@@ -1,4 +1,4 @@
-import { initialWeights, parameterCount, parameterKind, parseModelConfig } from '../src'
+import { initialWeights, parameterCount, parameterList, parseModelConfig } from '../src'
 import { TINY_CONFIG } from './support/tiny-model'
 
 const config = parseModelConfig(
@@ -37,19 +37,20 @@ describe('initialWeights', () => {
   })
 
   it('knows a parameter by what it does, not by its number of dimensions', () => {
-    const kinds = [...weights.keys()].map((name) => [name.replace(/\d+/, 'n'), parameterKind(name)])
-    expect(Object.fromEntries(kinds)).toEqual({
-      'model.embed_tokens.weight': 'matrix',
-      'model.layers.n.input_layernorm.weight': 'norm',
-      ...Object.fromEntries(['q', 'k', 'v', 'o'].map((part) => [`model.layers.n.self_attn.${part}_proj.weight`, 'matrix'])),
-      'model.layers.n.post_attention_layernorm.weight': 'norm',
-      ...Object.fromEntries(['gate', 'up', 'down'].map((part) => [`model.layers.n.mlp.${part}_proj.weight`, 'matrix'])),
-      'model.norm.weight': 'norm',
-      'lm_head.weight': 'matrix',
+    const biased = parseModelConfig({ ...TINY_CONFIG, tie_word_embeddings: false, attention_bias: true, mlp_bias: true, num_hidden_layers: 1 }, 'config.json')
+    expect(Object.fromEntries(Array.from(parameterList(biased), ({ name, initial }) => [name, initial]))).toEqual({
+      'model.embed_tokens.weight': 'normal',
+      'model.layers.0.input_layernorm.weight': 1,
+      ...Object.fromEntries(['q', 'k', 'v'].map((part) => [`model.layers.0.self_attn.${part}_proj.weight`, 'normal'])),
+      'model.layers.0.self_attn.o_proj.weight': 'residual',
+      ...Object.fromEntries(['q', 'k', 'v', 'o'].map((part) => [`model.layers.0.self_attn.${part}_proj.bias`, 0])),
+      'model.layers.0.post_attention_layernorm.weight': 1,
+      ...Object.fromEntries(['gate', 'up'].map((part) => [`model.layers.0.mlp.${part}_proj.weight`, 'normal'])),
+      'model.layers.0.mlp.down_proj.weight': 'residual',
+      ...Object.fromEntries(['gate', 'up', 'down'].map((part) => [`model.layers.0.mlp.${part}_proj.bias`, 0])),
+      'model.norm.weight': 1,
+      'lm_head.weight': 'normal',
     })
-    expect(
-      ['model.layers.0.self_attn.q_proj.bias', 'transformer.h.0.ln_1.bias', 'model.layers.0.self_attn.q_norm.weight'].map(parameterKind),
-    ).toEqual(['bias', 'bias', 'norm'])
   })
 
   it('counts the parameters of an architecture without a list of them', () => {

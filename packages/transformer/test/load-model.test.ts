@@ -112,7 +112,8 @@ describe('loadModel from scratch', () => {
       [{ num_hidden_layers: 1e9 }, 'PLUMB_MODEL_CONFIG'],
       [{ num_hidden_layers: 10_000, hidden_size: 8192, intermediate_size: 8192 }, 'PLUMB_MODEL_TOO_LARGE'],
       [{ vocab_size: 2 ** 31 - 1, hidden_size: 4096 }, 'PLUMB_MODEL_TOO_LARGE'],
-      [{ head_dim: 2 ** 30 }, 'PLUMB_MODEL_TOO_LARGE'],
+      [{ head_dim: 2 ** 30 }, 'PLUMB_MODEL_CONFIG'],
+      [{ head_dim: 2 ** 16, hidden_size: 2 ** 20 }, 'PLUMB_MODEL_TOO_LARGE'],
       [{ max_position_embeddings: 2 ** 31 }, 'PLUMB_MODEL_CONFIG'],
     ] as const) {
       await fromScratch((source) => expect(loadModel(source)).rejects.toMatchObject({ code, where: 'model.architecture' }), {
@@ -134,7 +135,7 @@ describe('loadModel from scratch', () => {
       (source) =>
         expect(loadModel(source)).rejects.toMatchObject({
           code: 'PLUMB_MODEL_CONFIG',
-          message: '"num_key_value_head" is not a field of a Llama config.json. Did you mean "num_key_value_heads"?',
+          message: '"num_key_value_head" is not a field of a llama config.json. Did you mean "num_key_value_heads"?',
         }),
       { ...ARCHITECTURE, num_key_value_head: 2 },
     )

@@ -162,7 +162,7 @@ describe('a model folder', () => {
         ]
       },
     ),
-    ...Object.entries({ num_hidden_layers: 10_000, vocab_size: 2 ** 31 - 1, head_dim: 2 ** 30, intermediate_size: 10 ** 9 }).map(
+    ...Object.entries({ num_hidden_layers: 10_000, vocab_size: 2 ** 31 - 1, head_dim: 2 ** 16, intermediate_size: 10 ** 9 }).map(
       ([key, value]): [string, (folder: string) => Promise<void>, string, RegExp] => [
         `whose config claims a ${key} of ${value}`,
         reconfigure({ [key]: value }),
@@ -170,6 +170,12 @@ describe('a model folder', () => {
         /expected shape|config\.json asks for/,
       ],
     ),
+    [
+      'with wider heads than any',
+      reconfigure({ head_dim: 2 ** 30 }),
+      'PLUMB_MODEL_CONFIG',
+      /^head_dim is 1073741824; expected at most 65536\.$/,
+    ],
     [
       'with more layers than any',
       reconfigure({ num_hidden_layers: 1e9 }),

@@ -1,12 +1,10 @@
-import type { Completion, ModelConfig } from '@plumbline/transformer'
+import { firstSeen, windowsOf, type Completion, type ModelConfig } from '@plumbline/transformer'
 import type { Scratch } from '../runtime/scratch'
 import type { HostTensor } from '../runtime/session'
+import { MASKED, maskInput } from './masks'
 import { OwnCache } from './own-cache'
 import type { CachedPrompt, PromptCache, PromptEntries } from './prompt-cache'
 import { int64 } from '../runtime/tensors'
-
-/** Leaves exp(…) without weight in the softmax. */
-export const MASKED = -1e9
 
 /** The runtime multiplies a single row in another order of summation, so that its last bits differ; there are always two. */
 export const FEWEST_ROWS = 2
@@ -63,7 +61,8 @@ export class DecodingBatch {
   /** Whether rows or prompts changed, so that everything but the caches is made anew. */
   private changed = true
   private described: Record<string, HostTensor> = {}
-  private mask = new Float32Array(0)
+  /** One for each window that layers have. */
+  private readonly masks: { readonly window: number | undefined; data: Float32Array }[]
 
   constructor(
     private readonly config: ModelConfig,
@@ -71,6 +70,7 @@ export class DecodingBatch {
     { own, prompts }: CacheMemory,
   ) {
     this.own = new OwnCache(config, Math.max(FEWEST_ROWS, sizes.rows), sizes.tokens, own)
+    this.masks = windowsOf(config.attention).map((window) => ({ window, data: new Float32Array(0) }))
     this.prompts = prompts
     prompts.clear()
   }
@@ -154,18 +154,25 @@ export class DecodingBatch {
     const { slots } = this.own
     const maskWidth = width + slots + 1
     const maskRows = this.height * kvHeads
-    if (this.mask.length < maskRows * maskWidth) this.mask = new Float32Array(maskRows * maskWidth)
-    this.mask.fill(0)
-    for (const [index, { prompt, length }] of rows.entries()) {
-      for (let head = 0; head < kvHeads; head++) {
-        const start = (index * kvHeads + head) * maskWidth
-        this.mask.fill(MASKED, start + prompt.length, start + width)
-        this.mask.fill(MASKED, start + width + length, start + width + slots)
+    const masks: Record<string, HostTensor> = {}
+    for (const mask of this.masks) {
+      if (mask.data.length < maskRows * maskWidth) mask.data = new Float32Array(maskRows * maskWidth)
+      const data = mask.data.subarray(0, maskRows * maskWidth)
+      data.fill(0)
+      for (const [index, { prompt, length }] of rows.entries()) {
+        const first = firstSeen(prompt.length + length, mask.window)
+        for (let head = 0; head < kvHeads; head++) {
+          const start = (index * kvHeads + head) * maskWidth
+          data.fill(MASKED, start + prompt.length, start + width)
+          data.fill(MASKED, start + width + length, start + width + slots)
+          for (let key = 0; key < first; key++) data[start + this.maskColumn(prompt.length, key)] = MASKED
+        }
       }
+      masks[maskInput('mask', mask.window)] = { data, dims: [maskRows, 1, maskWidth] }
     }
     this.described = {
       ...this.prompts.feeds(),
-      mask: { data: this.mask.subarray(0, maskRows * maskWidth), dims: [maskRows, 1, maskWidth] },
+      ...masks,
       parts: int64([width, slots, 1]),
       cells: { data: rowOfCell, dims: [rowOfCell.length] },
       rows: { data: cellOfRow, dims: [cellOfRow.length] },
@@ -197,10 +204,24 @@ export class DecodingBatch {
     }
   }
 
+  /** A row's new token is seen by the next one, which no longer sees the first of a window. */
   private unmask(index: number, position: number): void {
     const { kvHeads } = this.config
     const { width } = this.prompts
+    const { prompt } = this.rows[index]!
     const maskWidth = width + this.own.slots + 1
-    for (let head = 0; head < kvHeads; head++) this.mask[(index * kvHeads + head) * maskWidth + width + position] = 0
+    for (const { window, data } of this.masks) {
+      const left = firstSeen(prompt.length + position + 1, window) - 1
+      for (let head = 0; head < kvHeads; head++) {
+        const start = (index * kvHeads + head) * maskWidth
+        data[start + width + position] = 0
+        if (left >= 0) data[start + this.maskColumn(prompt.length, left)] = MASKED
+      }
+    }
+  }
+
+  /** Where a position of a sequence stands among the mask's columns. */
+  private maskColumn(promptLength: number, position: number): number {
+    return position < promptLength ? position : this.prompts.width + position - promptLength
   }
 }

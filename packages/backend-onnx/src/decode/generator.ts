@@ -155,7 +155,7 @@ export class Generator {
       const tokens = new Int32Array(batch.height)
       for (const [index, { completion }] of batch.rows.entries()) tokens[index] = completion.tokens[completion.tokens.length - 1]!
       const { logits, entries } = outputs(batch.height)
-      const feeds = { ...constants, ...this.fed, ...batch.feeds(), x: embed(weights, tokens) }
+      const feeds = { ...constants, ...this.fed, ...batch.feeds(), x: embed(config, weights, tokens) }
       await this.stepSession.run(feeds, { logits, entries })
       steps++
       rowSteps += batch.rows.length

@@ -1,7 +1,8 @@
-import { elements, EMBEDDING, type ModelConfig } from '@plumbline/transformer'
+import { elements, embeddingName, windowsOf, type ModelConfig } from '@plumbline/transformer'
 import type { Scratch } from '../runtime/scratch'
 import type { HostTensor, Session } from '../runtime/session'
-import { FEWEST_ROWS, MASKED, type PrefilledPrompt } from './batch'
+import { FEWEST_ROWS, type PrefilledPrompt } from './batch'
+import { causalMask, hideUnseen, maskInput } from './masks'
 import { padded } from './prompt-cache'
 import type { HostWeights } from './weights'
 import { int64 } from '../runtime/tensors'
@@ -34,7 +35,7 @@ export async function prefill(
   }
   const { parts, give } = memory.take(Object.values(dims).map(elements))
   const outputs = Object.fromEntries(Object.entries(dims).map(([name, one], i) => [name, { data: parts[i]!, dims: one }]))
-  await session.run({ ...Object.fromEntries(weights), ...constants, ...feeds, x: embed(weights, ids) }, outputs)
+  await session.run({ ...Object.fromEntries(weights), ...constants, ...feeds, x: embed(config, weights, ids) }, outputs)
   const part = (name: string, index: number) => {
     const { data } = tensorNamed(outputs, name)
     const length = data.length / size
@@ -72,36 +73,32 @@ export function prefillFeeds(
   const lengths = requests.map(({ prompt }) => prompt.length)
   // A product of one row is computed in another order than the same row among others: one prompt is asked for twice.
   const asked = Array.from({ length: Math.max(FEWEST_ROWS, size) }, (_, index) => Math.min(index, size - 1))
-  const lastMask = new Float32Array(asked.length * width).fill(MASKED)
-  for (const [row, index] of asked.entries()) lastMask.fill(0, row * width, row * width + lengths[index]!)
   const positions = Array.from(ids, (_, row) => Math.min(row % width, config.maxPositions - 1))
-  const feeds = {
+  const feeds: Record<string, HostTensor> = {
     positions: int64(positions, [positions.length, 1]),
-    causal: { data: causalMask(width), dims: [width, width] },
     last: int64(asked.map((index) => index * width + lengths[index]! - 1)),
     last_positions: int64(
       asked.map((index) => lengths[index]! - 1),
       [asked.length, 1],
     ),
-    last_mask: { data: lastMask, dims: [asked.length, 1, 1, width] },
     key_shape: int64([size, width, kvHeads, headDim]),
     query_shape: int64([size, width, kvHeads, config.heads / kvHeads, headDim]),
+  }
+  for (const window of windowsOf(config.attention)) {
+    const lastMask = new Float32Array(asked.length * width)
+    for (const [row, index] of asked.entries()) hideUnseen(lastMask, row * width, width, lengths[index]! - 1, window)
+    feeds[maskInput('causal', window)] = { data: causalMask(width, window), dims: [width, width] }
+    feeds[maskInput('last_mask', window)] = { data: lastMask, dims: [asked.length, 1, 1, width] }
   }
   return { width, ids, feeds }
 }
 
 /** Rows of the embedding table. [ids, d] */
-export function embed(weights: HostWeights, ids: Int32Array): HostTensor {
-  const { data, dims } = weights.get(EMBEDDING)!
+export function embed(config: ModelConfig, weights: HostWeights, ids: Int32Array): HostTensor {
+  const { data, dims } = weights.get(embeddingName(config))!
   const table = data as Float32Array
   const width = dims[1]!
   const rows = new Float32Array(ids.length * width)
   for (const [row, id] of ids.entries()) rows.set(table.subarray(id * width, (id + 1) * width), row * width)
   return { data: rows, dims: [ids.length, width] }
-}
-
-function causalMask(width: number): Float32Array {
-  const mask = new Float32Array(width * width)
-  for (let query = 0; query < width; query++) mask.fill(MASKED, query * width + query + 1, (query + 1) * width)
-  return mask
 }

@@ -1,7 +1,17 @@
-import { decoderLayer, FINAL_NORM, headName, type Attend, type ModelConfig, type WeightLookup } from '@plumbline/transformer'
+import {
+  decoder,
+  embedded,
+  logitsOf,
+  turned,
+  type AttentionShape,
+  type LayerAttend,
+  type ModelConfig,
+  type WeightLookup,
+} from '@plumbline/transformer'
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
-import { InferenceOps } from './inference-ops'
+import { OnnxOps } from '../graph/ops'
+import { weighted } from './prefill-graph'
 
 /**
  * One decoding step as an ONNX model: a token for each of S rows, each attending to its prompt, to its own earlier tokens, and
@@ -11,8 +21,7 @@ import { InferenceOps } from './inference-ops'
  * product per prompt and key head serves all candidates; everything else works on rows. Scores of the three parts are joined
  * before the softmax. Query heads that share keys (rep = heads / kvHeads) are rows of the same product.
  *
- * Inputs: `x` [S, d], `positions` [S, 1], `rope_cosine` and `rope_sine` [maxPositions, headDim / 2],
- * `mask` [S·kvHeads, 1, P + T + 1], `parts` = P, T, 1;
+ * Inputs: `x` [S, d], `positions` [S, 1], the tables of `OnnxOps.rope`, `mask` [S·kvHeads, 1, P + T + 1] (see `maskInput`), `parts` = P, T, 1;
  * `cells` [G·kvHeads·C] (which of the S·kvHeads rows), `rows` [S·kvHeads] (which cell),
  * `cells_by_prompt` = G·kvHeads, C·rep, −1 and `cells_apart` = G·kvHeads·C, rep, −1;
  * per layer `prompt_keys_l` [G·kvHeads, headDim, P], `prompt_values_l` [G·kvHeads, P, headDim], `own_keys_l` and
@@ -20,27 +29,23 @@ import { InferenceOps } from './inference-ops'
  * Outputs: `logits` [S, vocabulary], `entries` [S, layers · 2 · kvHeads · headDim]: the new keys and values, k₀ v₀ k₁ v₁ ….
  */
 export function stepGraph(graph: Graph, config: ModelConfig, weights: WeightLookup<Value>): Emitted {
-  const ops = new InferenceOps(graph)
+  const ops = new OnnxOps(graph)
   const positions = graph.input('positions', 'int64')
   const entries: Value[] = []
-  let x = graph.input('x')
-  for (let layer = 0; layer < config.layers; layer++) {
-    const attend: Attend<Value> = (q, k, v) => {
-      const key = ops.rope(k, positions)
-      entries.push(key, v)
-      return cachedAttention(graph, config, layer, ops.rope(q, positions), key, v)
-    }
-    x = decoderLayer(ops, config, weights, layer, x, attend)
+  const attendIn: LayerAttend<Value> = (layer, shape) => (q, k, v) => {
+    const key = turned(ops, config, shape, k, positions, shape.kvHeads)
+    entries.push(key, v)
+    return cachedAttention(graph, layer, shape, turned(ops, config, shape, q, positions, shape.heads), key, v)
   }
-  const hidden = ops.rmsNorm(x, weights(FINAL_NORM), config.rmsNormEps)
-  const logits = ops.linear(hidden, weights(headName(config)))
+  const hidden = decoder(ops, config, weights, embedded(ops, config, weights, graph.input('x'), positions), attendIn)
+  const logits = logitsOf(ops, config, weights, hidden)
   return emit({ logits, entries: graph.node('Concat', entries, { attributes: { axis: 1 } }) })
 }
 
-function cachedAttention(graph: Graph, config: ModelConfig, layer: number, q: Value, k: Value, v: Value): Value {
-  const { heads, kvHeads, headDim } = config
+function cachedAttention(graph: Graph, layer: number, shape: AttentionShape, q: Value, k: Value, v: Value): Value {
+  const { heads, kvHeads, headDim } = shape
   const rep = heads / kvHeads
-  const reshape = (x: Value, shape: Value) => graph.node('Reshape', [x, shape])
+  const reshape = (x: Value, dims: Value) => graph.node('Reshape', [x, dims])
   const gather = (x: Value, index: Value) => graph.node('Gather', [x, index], { attributes: { axis: 0 } })
   const cells = graph.input('cells', 'int64')
   const rows = graph.input('rows', 'int64')
@@ -63,7 +68,7 @@ function cachedAttention(graph: Graph, config: ModelConfig, layer: number, q: Va
     return graph.node('Squeeze', [product, graph.ints(2)])
   }
 
-  const scaled = graph.node('Mul', [q, graph.scalar(1 / Math.sqrt(headDim))])
+  const scaled = graph.node('Mul', [q, graph.scalar(shape.scale)])
   const queries = reshape(scaled, graph.ints(-1, rep, headDim))
   const key = reshape(k, graph.ints(-1, 1, headDim))
   const value = reshape(v, graph.ints(-1, 1, headDim))
@@ -72,7 +77,7 @@ function cachedAttention(graph: Graph, config: ModelConfig, layer: number, q: Va
   const ownScores = withOwn(queries, `own_keys_${layer}`, true)
   const selfScore = graph.node('ReduceSum', [graph.node('Mul', [queries, key]), graph.ints(-1)], { attributes: { keepdims: 1 } })
   const scores = graph.node('Concat', [promptScores, ownScores, selfScore], { attributes: { axis: -1 } })
-  const probabilities = graph.node('Softmax', [graph.node('Add', [scores, graph.input('mask')])], { attributes: { axis: -1 } })
+  const probabilities = weighted(graph, shape, scores, 'mask')
   const [ofPrompt, ofOwn, ofSelf] = graph.nodes('Split', [probabilities, graph.input('parts', 'int64')], 3, { attributes: { axis: -1 } })
 
   const fromPrompt = withPrompts(ofPrompt!, graph.input(`prompt_values_${layer}`), 'prompt_values')

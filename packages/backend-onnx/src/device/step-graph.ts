@@ -1,15 +1,25 @@
-import { decoderLayer, EMBEDDING, FINAL_NORM, headName, type Attend, type ModelConfig } from '@plumbline/transformer'
-import { InferenceOps } from '../decode/inference-ops'
+import {
+  decoder,
+  embedded,
+  embeddingName,
+  logitsOf,
+  turned,
+  type AttentionShape,
+  type LayerAttend,
+  type ModelConfig,
+} from '@plumbline/transformer'
+import { weighted } from '../decode/prefill-graph'
 import { fedWeights } from '../decode/weights'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
+import { OnnxOps } from '../graph/ops'
 
 /**
  * One decoding step on a GPU: a token for each of G prompts × C cells, each attending to its prompt and to its own tokens. All cells
  * have as many tokens of their own, so that the new one stands at the same place in every cell's cache; the cache comes out as a
  * new tensor, since a GPU must not write what it reads.
  *
- * Inputs: `ids` [G·C], `positions` [G·C, 1], the tables of `rope`, `mask` [G, 1, 1, 1, P + T], `slots` = 0 … T − 1 [T], `slot` [1] (where
+ * Inputs: `ids` [G·C], `positions` [G·C, 1], the tables of `OnnxOps.rope`, `mask` [G, 1, 1, 1, P + T] (see `maskInput`), `slots` = 0 … T − 1 [T], `slot` [1] (where
  * the new token goes), `parts` = P, T; the shapes `cell_shape` = G, C, kvHeads, headDim, `query_shape` = G, C, kvHeads, rep, headDim,
  * `prompt_rows` = G, kvHeads, C · rep, −1, `own_rows` = N, rep, −1, `prompt_part` = G, kvHeads, C, rep, P, `own_part` = G, kvHeads, C,
  * rep, T and `attended` = G, kvHeads, C, rep, headDim; per layer `prompt_keys_l` [G, kvHeads, headDim, P], `prompt_values_l` [G, kvHeads, P, headDim], `own_keys_l` [N, headDim, T] and `own_values_l`
@@ -18,24 +28,21 @@ import { Graph, type Value } from '../graph/graph'
  */
 export function deviceStepGraph(config: ModelConfig): Emitted {
   const graph = new Graph('webgpu')
-  const ops = new InferenceOps(graph)
+  const ops = new OnnxOps(graph)
   const weights = fedWeights(graph)
   const { headDim } = config
   const positions = graph.input('positions', 'int64')
   const outputs: Record<string, Value> = {}
-  let x = ops.embedding(weights(EMBEDDING), graph.input('ids', 'int32'))
-  for (let layer = 0; layer < config.layers; layer++) {
-    const attend: Attend<Value> = (q, k, v) => {
-      const keys = written(graph, layer, 'keys', ops.rope(k, positions), [-1, headDim, 1])
-      const values = written(graph, layer, 'values', v, [-1, 1, headDim])
-      outputs[`new_keys_${layer}`] = keys
-      outputs[`new_values_${layer}`] = values
-      return attention(graph, config, layer, ops.rope(q, positions), keys, values)
-    }
-    x = decoderLayer(ops, config, weights, layer, x, attend)
+  const rows = ops.embedding(weights(embeddingName(config)), graph.input('ids', 'int32'))
+  const attendIn: LayerAttend<Value> = (layer, shape) => (q, k, v) => {
+    const keys = written(graph, layer, 'keys', turned(ops, config, shape, k, positions, shape.kvHeads), [-1, headDim, 1])
+    const values = written(graph, layer, 'values', v, [-1, 1, headDim])
+    outputs[`new_keys_${layer}`] = keys
+    outputs[`new_values_${layer}`] = values
+    return attention(graph, layer, shape, turned(ops, config, shape, q, positions, shape.heads), keys, values)
   }
-  const hidden = ops.rmsNorm(x, weights(FINAL_NORM), config.rmsNormEps)
-  return emit({ logits: ops.linear(hidden, weights(headName(config))), ...outputs })
+  const hidden = decoder(ops, config, weights, embedded(ops, config, weights, rows, positions), attendIn)
+  return emit({ logits: logitsOf(ops, config, weights, hidden), ...outputs })
 }
 
 /** The cache with x [G·C, kvHeads · headDim] in place of its entry at `slot`; entries are shaped [N, …] and repeat along the slots. */
@@ -47,10 +54,10 @@ function written(graph: Graph, layer: number, part: 'keys' | 'values', x: Value,
   return graph.node('Where', [along, entries, graph.input(`own_${part}_${layer}`)], { dtype: 'float32', label: `new_${part}` })
 }
 
-function attention(graph: Graph, config: ModelConfig, layer: number, q: Value, keys: Value, values: Value): Value {
-  const { heads, kvHeads, headDim } = config
+function attention(graph: Graph, layer: number, shape: AttentionShape, q: Value, keys: Value, values: Value): Value {
+  const { heads, kvHeads, headDim } = shape
   const rep = heads / kvHeads
-  const scaled = graph.node('Mul', [q, graph.scalar(1 / Math.sqrt(headDim))])
+  const scaled = graph.node('Mul', [q, graph.scalar(shape.scale)])
   const queries = graph.node('Transpose', [reshape(graph, scaled, 'query_shape')], { attributes: { perm: [0, 2, 1, 3, 4] } })
   const own = (x: Value) => graph.node('Reshape', [x, graph.ints(-1, rep, headDim)])
   const matMul = (a: Value, b: Value, label: string) => graph.node('MatMul', [a, b], { label })
@@ -60,8 +67,7 @@ function attention(graph: Graph, config: ModelConfig, layer: number, q: Value, k
   const scores = graph.node('Concat', [reshape(graph, withPrompt, 'prompt_part'), reshape(graph, withOwn, 'own_part')], {
     attributes: { axis: -1 },
   })
-  const masked = graph.node('Add', [scores, graph.input('mask')])
-  const probabilities = graph.node('Softmax', [masked], { attributes: { axis: -1 } })
+  const probabilities = weighted(graph, shape, scores, 'mask')
   const [ofPrompt, ofOwn] = graph.nodes('Split', [probabilities, graph.input('parts', 'int64')], 2, { attributes: { axis: -1 } })
 
   const fromPrompt = matMul(reshape(graph, ofPrompt!, 'prompt_rows'), graph.input(`prompt_values_${layer}`), 'prompt_values')

@@ -1,6 +1,7 @@
 import type { Tensor } from '../runtime/onnxruntime'
-import type { Completion, ModelConfig } from '@plumbline/transformer'
-import { FEWEST_ROWS, MASKED } from '../decode/batch'
+import { firstSeen, windowsOf, type Completion, type ModelConfig } from '@plumbline/transformer'
+import { FEWEST_ROWS } from '../decode/batch'
+import { MASKED, maskInput } from '../decode/masks'
 import type { HostTensor } from '../runtime/session'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import type { DeviceSession } from './session'
@@ -79,18 +80,14 @@ export class Wave {
     const ids = new Int32Array(size * cells)
     for (const { row, cell } of this.rows()) ids[row] = cell.completion.tokens.at(-1)!
     const positions = new BigInt64Array(size * cells)
-    const mask = new Float32Array(size * (width + slots))
     for (const [g, { length }] of this.prompts.entries()) {
       // Completions that have ended are computed along, also past the end of the context: the tables end there.
       positions.fill(BigInt(Math.min(length + taken, this.config.maxPositions - 1)), g * cells, (g + 1) * cells)
-      const start = g * (width + slots)
-      mask.fill(MASKED, start + length, start + width)
-      mask.fill(MASKED, start + width + taken + 1, start + width + slots)
     }
     const feeds: Record<string, HostTensor | Tensor> = {
       ids: { data: ids, dims: [ids.length] },
       positions: { data: positions, dims: [positions.length, 1] },
-      mask: { data: mask, dims: [size, 1, 1, 1, width + slots] },
+      ...this.maskFeeds(),
       slots: { data: Int32Array.from({ length: slots }, (_, slot) => slot), dims: [slots] },
       slot: { data: Int32Array.of(taken), dims: [1] },
       parts: int64([width, slots]),
@@ -104,6 +101,24 @@ export class Wave {
     }
     for (const [name, { native }] of this.caches) feeds[name] = native
     return feeds
+  }
+
+  private maskFeeds(): Record<string, HostTensor> {
+    const { width, slots, taken } = this
+    const size = this.prompts.length
+    const dims = [size, 1, 1, 1, width + slots]
+    const masks = windowsOf(this.config.attention).map((window): [string, HostTensor] => {
+      const data = new Float32Array(size * (width + slots))
+      for (const [g, { length }] of this.prompts.entries()) {
+        const start = g * (width + slots)
+        data.fill(MASKED, start + length, start + width)
+        data.fill(MASKED, start + width + taken + 1, start + width + slots)
+        const first = firstSeen(length + taken, window)
+        for (let key = 0; key < first; key++) data[start + (key < length ? key : width + key - length)] = MASKED
+      }
+      return [maskInput('mask', window), { data, dims }]
+    })
+    return Object.fromEntries(masks)
   }
 
   /** Takes the caches that the step has written. */

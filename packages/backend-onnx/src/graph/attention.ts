@@ -1,7 +1,8 @@
-import type { HeadShape } from '@plumbline/transformer'
+import type { AttentionShape } from '@plumbline/transformer'
 import type { AttentionInputs, BatchInputs } from './batch-inputs'
 import { matMul } from './formulations'
 import type { Graph, Value } from './graph'
+import { softcap } from './ops'
 
 type Queries = 'all' | 'tail'
 
@@ -17,12 +18,12 @@ export interface HeadRows {
  * ([S, kvHeads, …, headDim]), so one gather is packing, head transposition, and the repetition of a prompt's keys for each of its
  * completions. Query heads that share keys are folded into the row dimension: keys are never repeated for heads.
  */
-export function packedAttention(graph: Graph, batch: BatchInputs, { q, k, v }: HeadRows, queries: Queries, shape: HeadShape): Value {
+export function packedAttention(graph: Graph, batch: BatchInputs, { q, k, v }: HeadRows, queries: Queries, shape: AttentionShape): Value {
   const attended = blocks(batch, queries).map((inputs) => {
     const query = slots(graph, q, inputs.queries)
     const keys = slots(graph, k, inputs.keys)
     const values = slots(graph, v, inputs.keys)
-    return graph.node('MatMul', [probabilities(graph, inputs, query, keys, shape), values], { label: 'attention_out' })
+    return graph.node('MatMul', [probabilities(graph, inputs, query, keys, shape).p, values], { label: 'attention_out' })
   })
   return queryRows(graph, batch, attended, queries, shape)
 }
@@ -35,7 +36,7 @@ export function packedAttentionRule(
   y: Value,
   g: Value,
   queries: Queries,
-  shape: HeadShape,
+  shape: AttentionShape,
 ): [Value, Value, Value] {
   const { headDim, kvHeads } = shape
   // Σ_t p·∂p = ∂out·out, over headDim numbers instead of T.
@@ -45,14 +46,15 @@ export function packedAttentionRule(
   const block = (inputs: AttentionInputs): BlockGradient => {
     const query = slots(graph, q, inputs.queries)
     const keys = slots(graph, k, inputs.keys)
-    const p = probabilities(graph, inputs, query, keys, shape)
+    const { p, slope } = probabilities(graph, inputs, query, keys, shape)
     // Padding queries must not reach any key: their cotangent is made exactly zero.
     const dOut = graph.node('Mul', [slots(graph, gHeads, inputs.queries), inputs.live])
     const dValues = matMul(graph, p, dOut, { transA: true }, 'attention_dv')
     const dProbabilities = matMul(graph, dOut, slots(graph, v, inputs.keys), { transB: true }, 'attention_dp')
     const ownInner = graph.node('Mul', [graph.node('Gather', [inner, inputs.queries], { attributes: { axis: 0 } }), inputs.live])
-    const dScores = graph.node('Mul', [graph.node('Sub', [dProbabilities, ownInner]), p], { label: 'attention_ds' })
-    const scaled = { alpha: 1 / Math.sqrt(headDim) }
+    const dCapped = graph.node('Mul', [graph.node('Sub', [dProbabilities, ownInner]), p], { label: 'attention_ds' })
+    const dScores = slope ? graph.node('Mul', [dCapped, slope()]) : dCapped
+    const scaled = { alpha: shape.scale }
     const dQueries = matMul(graph, dScores, keys, scaled, 'attention_dq')
     const dKeys = matMul(graph, dScores, query, { ...scaled, transA: true }, 'attention_dk')
     return { dQueries, dKeys, dValues }
@@ -77,32 +79,47 @@ function blocks(batch: BatchInputs, queries: Queries): AttentionInputs[] {
   return [...batch.promptBlocks(queries), ...batch.completionBlocks(queries).flat()]
 }
 
-/** softmax(q kᵀ/√headDim + mask) in slots. [S, kvHeads, repeat · L, T] */
-function probabilities(graph: Graph, inputs: AttentionInputs, query: Value, keys: Value, { headDim }: HeadShape): Value {
-  const scores = matMul(graph, query, keys, { transB: true, alpha: 1 / Math.sqrt(headDim) }, 'attention_scores')
-  const masked = graph.node('Add', [graph.node('Reshape', [scores, inputs.headShape]), mask(graph, inputs)], { label: 'attention_masked' })
+/** softmax(cap(scale · q kᵀ) + mask) in slots, and the slope of the cap where there is one. [S, kvHeads, repeat · L, T] */
+function probabilities(
+  graph: Graph,
+  inputs: AttentionInputs,
+  query: Value,
+  keys: Value,
+  { scale, softcap: cap, window }: AttentionShape,
+): { readonly p: Value; readonly slope?: () => Value } {
+  const scores = matMul(graph, query, keys, { transB: true, alpha: scale }, 'attention_scores')
+  const capped = cap === undefined ? undefined : softcap(graph, scores, cap)
+  const shaped = graph.node('Reshape', [capped?.y ?? scores, inputs.headShape])
+  const masked = graph.node('Add', [shaped, mask(graph, inputs, window)], { label: 'attention_masked' })
   const normalised = graph.node('Softmax', [masked], { attributes: { axis: -1 } })
-  return graph.node('Reshape', [normalised, inputs.matrixShape])
+  const p = graph.node('Reshape', [normalised, inputs.matrixShape])
+  return capped ? { p, slope: capped.slope } : { p }
 }
 
-const masks = new WeakMap<Graph, Map<Value, Value>>()
+const masks = new WeakMap<Graph, Map<string, Value>>()
 
-/** 0 where a query may see a key, else a number that leaves exp(…) exactly 0. [S or 1, 1, 1, L, T]; one for all layers. */
-function mask(graph: Graph, { keyPositions, queryPositions }: AttentionInputs): Value {
-  const known = masks.get(graph) ?? new Map<Value, Value>()
+/** 0 where a query sees a key (see `firstSeen`), else a number that leaves exp(…) exactly 0. [S or 1, 1, 1, L, T]; one for all layers of a window. */
+function mask(graph: Graph, { keyPositions, queryPositions }: AttentionInputs, window: number | undefined): Value {
+  const known = masks.get(graph) ?? new Map<string, Value>()
   masks.set(graph, known)
-  const made =
-    known.get(queryPositions) ??
-    graph.node('Where', [graph.node('Greater', [keyPositions, queryPositions], { dtype: 'bool' }), graph.scalar(-1e9), graph.scalar(0)], {
-      dtype: 'float32',
-      label: 'mask',
-    })
-  known.set(queryPositions, made)
+  const name = `${queryPositions.name} ${window}`
+  const made = known.get(name) ?? hidden(graph, keyPositions, queryPositions, window)
+  known.set(name, made)
   return made
 }
 
+function hidden(graph: Graph, keyPositions: Value, queryPositions: Value, window: number | undefined): Value {
+  const isLater = graph.node('Greater', [keyPositions, queryPositions], { dtype: 'bool' })
+  const number = (condition: Value, otherwise: Value) =>
+    graph.node('Where', [condition, graph.scalar(-1e9), otherwise], { dtype: 'float32', label: 'mask' })
+  if (window === undefined) return number(isLater, graph.scalar(0))
+  const first = graph.node('Sub', [queryPositions, graph.constant(Int32Array.of(window - 1), [])])
+  const isTooEarly = graph.node('Less', [keyPositions, first], { dtype: 'bool' })
+  return number(isTooEarly, number(isLater, graph.scalar(0)))
+}
+
 /** Query slots of all blocks back to rows. [rows, heads · headDim] */
-function queryRows(graph: Graph, batch: BatchInputs, parts: readonly Value[], queries: Queries, { heads, headDim }: HeadShape): Value {
+function queryRows(graph: Graph, batch: BatchInputs, parts: readonly Value[], queries: Queries, { heads, headDim }: AttentionShape): Value {
   const rows = graph.node('Gather', [stacked(graph, parts, headDim), batch.back(queries)], { attributes: { axis: 0 } })
   return flat(graph, rows, heads * headDim)
 }

@@ -99,15 +99,6 @@ export class BatchInputs {
   get tailPadding(): Value {
     return this.input('tail_padding', 'int64')
   }
-  get ropeCosine(): Value {
-    return this.graph.input('rope_cosine')
-  }
-  get ropeSine(): Value {
-    return this.graph.input('rope_sine')
-  }
-  get ropeMinusSine(): Value {
-    return this.graph.input('rope_minus_sine')
-  }
   /** Length of the longest prompt, as int64 [1]. */
   get maxPrompt(): Value {
     return this.input('max_prompt', 'int64')

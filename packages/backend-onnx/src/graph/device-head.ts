@@ -1,6 +1,7 @@
 import type { Tape } from './autodiff'
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
+import { softcap } from './ops'
 import { weightGradient } from './weight-gradient'
 
 /**
@@ -18,21 +19,25 @@ export function deviceLogProbs(
   words: number,
   hidden: Value,
   head: Value,
-): Value {
+  cap?: number,
+): { readonly logProbs: Value } {
   const logits = graph.node('Gemm', [hidden, head], { attributes: { transB: 1 }, label: 'logits' })
-  const logProbs = logSoftmax(graph, logits)
+  const capped = cap === undefined ? undefined : softcap(graph, logits, cap)
+  const logProbs = logSoftmax(graph, capped?.y ?? logits)
   keep(logProbs, words)
   const flat = (x: Value) => graph.node('Reshape', [x, graph.ints(-1)])
   const selected = graph.node('Gather', [flat(logProbs), batch.scoredCells], { attributes: { axis: 0 } })
-  return tape.record(selected, [hidden, head], () => {
+  const recorded = tape.record(selected, [hidden, head], () => {
     const dense = graph.node('Mul', [graph.node('Exp', [logProbs]), batch.negativeRowCotangents])
     const scattered = graph.node('ScatterElements', [flat(dense), batch.distinctCells, batch.cellCotangents], {
       attributes: { axis: 0, reduction: 'add' },
       label: 'logits_d',
     })
-    const dLogits = graph.node('Reshape', [scattered, graph.ints(-1, words)])
+    const dCapped = graph.node('Reshape', [scattered, graph.ints(-1, words)])
+    const dLogits = capped ? graph.node('Mul', [dCapped, capped.slope()]) : dCapped
     return [(sum) => graph.node('Gemm', [dLogits, head, sum], { label: 'head_dx' }), weightGradient(graph, dLogits, hidden)]
   })
+  return { logProbs: recorded }
 }
 
 /** x − log Σ exp x along the last dimension; the provider has no kernel for LogSoftmax. */

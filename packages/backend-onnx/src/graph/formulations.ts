@@ -46,3 +46,29 @@ export function rmsNorm(graph: Graph, x: Value, weight: Value, epsilon: number):
     },
   }
 }
+
+/**
+ * (x − mean) / √(variance + ε) · weight + bias row by row, and what its gradient wants: mean and 1 / √(variance + ε). [n, 1] each, computed
+ * again, since the operator's further outputs are not the same on every provider.
+ */
+export function layerNorm(
+  graph: Graph,
+  x: Value,
+  weight: Value,
+  bias: Value,
+  epsilon: number,
+): { readonly y: Value; readonly statistics: () => { readonly mean: Value; readonly inverse: Value } } {
+  const attributes = { axis: -1, epsilon: { float: epsilon }, stash_type: 1 }
+  const y = graph.node('LayerNormalization', [x, weight, bias], { attributes, label: 'layer_norm' })
+  return {
+    y,
+    statistics: () => {
+      const average = (value: Value) => graph.node('ReduceMean', [value], { attributes: { axes: [-1], keepdims: 1 } })
+      const mean = average(x)
+      const centred = graph.node('Sub', [x, mean])
+      const variance = average(graph.node('Mul', [centred, centred]))
+      const inverse = graph.node('Reciprocal', [graph.node('Sqrt', [graph.node('Add', [variance, graph.scalar(epsilon)])])])
+      return { mean, inverse }
+    },
+  }
+}

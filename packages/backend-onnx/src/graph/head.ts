@@ -1,6 +1,7 @@
 import type { Tape } from './autodiff'
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
+import { softcap } from './ops'
 import { weightGradient } from './weight-gradient'
 
 /** A run of the vocabulary: words from … to − 1. */
@@ -35,7 +36,11 @@ export const headPart = (head: string, chunk: number) => `${head}#${chunk}`
  * products, so a chunk's probabilities are touched once. The one-hot part of the head's own gradient is one row a token: it is added
  * outside the graph, from `hidden`, like that of the embedding.
  *
+ * Capped logits bend the gradient: ∂logits is multiplied by the slope 1 − (logit / cap)², in each cell for the softmax's part, at the
+ * scored tokens for the one-hot part.
+ *
  * @param keep called for values that the gradient needs and that are dear to compute again, with their width.
+ * @returns the log-probs, and where logits are capped the slope at each scored token. [m]
  */
 export function selectedLogProbs(
   graph: Graph,
@@ -45,48 +50,64 @@ export function selectedLogProbs(
   words: number,
   hidden: Value,
   head: Value,
-): Value {
+  cap?: number,
+): { readonly logProbs: Value; readonly slope?: Value } {
   const chunks = vocabularyChunks(words, batch.wordsPerChunk)
+  const isWhole = chunks.length === 1
   const weights = chunks.map((_, c) => graph.input(headPart(head.name, c)))
   const logProbs = weights.map((weight) => {
-    const logits = graph.node('Gemm', [hidden, weight], { attributes: { transB: 1 }, label: 'logits' })
+    const product = graph.node('Gemm', [hidden, weight], { attributes: { transB: 1 }, label: 'logits' })
+    const logits = cap === undefined ? product : softcap(graph, product, cap).y
     const own = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
-    return { own, sum: chunks.length === 1 ? undefined : graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, own)]) }
+    const sum = () => graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, own)])
+    return { own, sum: isWhole && cap === undefined ? undefined : sum() }
   })
   for (const [c, { own }] of logProbs.entries()) keep(own, chunks[c]!.to - chunks[c]!.from)
-  const shares = chunkShares(
-    graph,
-    keep,
-    logProbs.flatMap(({ sum }) => sum ?? []),
-  )
-  const selected = chunks.map((_, c) => {
-    const own = graph.node('GatherND', [logProbs[c]!.own, batch.scoredPairs(c)])
-    if (chunks.length === 1) return own
-    const share = graph.node('GatherND', [shares[c], batch.scoredRowPairs])
-    return graph.node('Mul', [graph.node('Add', [own, share]), batch.scoredInChunk(c)])
-  })
-  const result = selected.length === 1 ? selected[0]! : graph.node('Sum', selected, { label: 'selected' })
-  return tape.record(result, [hidden, ...weights], (g) => {
+  const logSums = logProbs.flatMap(({ sum }) => sum ?? [])
+  if (cap !== undefined) for (const sum of logSums) keep(sum, 1)
+  const shares = isWhole ? [] : chunkShares(graph, keep, logSums)
+  /** Σ over chunks of a number for each scored token that a chunk gives; it counts where the token is in the chunk. */
+  const ofScored = (numbers: readonly Value[], label: string) => {
+    if (isWhole) return numbers[0]!
+    const own = numbers.map((number, c) => graph.node('Mul', [number, batch.scoredInChunk(c)]))
+    return graph.node('Sum', own, { label })
+  }
+  const scored = logProbs.map(({ own }, c) => graph.node('GatherND', [own, batch.scoredPairs(c)]))
+  const perRow = (rows: Value) => graph.node('GatherND', [rows, batch.scoredRowPairs])
+  const selected = scored.map((own, c) => (isWhole ? own : graph.node('Add', [own, perRow(shares[c]!)])))
+  const result = ofScored(selected, 'selected')
+  /** 1 − (x / cap)² for capped logits x = log-prob + log-sum. */
+  const slopeOf = (x: Value) => {
+    const part = graph.node('Mul', [x, graph.scalar(1 / cap!)])
+    return graph.node('Sub', [graph.scalar(1), graph.node('Mul', [part, part])])
+  }
+  const cappedLogits = cap === undefined ? [] : scored.map((own, c) => graph.node('Add', [own, perRow(logSums[c]!)]))
+  const slope = cap === undefined ? undefined : ofScored(cappedLogits.map(slopeOf), 'scored_slope')
+  const recorded = tape.record(result, [hidden, ...weights], (g) => {
     const row = rowCotangents(graph, batch, g)
+    const bent = slope ? rowCotangents(graph, batch, graph.node('Mul', [g, slope])) : row
     const sums = graph.node('Neg', [row.sums])
-    const scales = chunks.map((_, c) => (chunks.length === 1 ? sums : graph.node('Mul', [sums, graph.node('Exp', [shares[c]])])))
-    const probabilities = logProbs.map(({ own }) => graph.node('Exp', [own], { label: 'probabilities' }))
+    const scales = chunks.map((_, c) => (isWhole ? sums : graph.node('Mul', [sums, graph.node('Exp', [shares[c]])])))
+    const probabilities = logProbs.map(({ own }, c) => {
+      const p = graph.node('Exp', [own], { label: 'probabilities' })
+      return cap === undefined ? p : graph.node('Mul', [p, slopeOf(graph.node('Add', [own, logSums[c]]))])
+    })
     return [
       (sum) => {
         const dense = chunks.map((_, c) =>
           graph.node('Mul', [graph.node('Gemm', [probabilities[c], weights[c]], { label: 'head_dx' }), scales[c]]),
         )
-        const terms = [oneHot(graph, batch, head, row), ...dense, ...(sum ? [sum] : [])]
+        const terms = [oneHot(graph, batch, head, bent), ...dense, ...(sum ? [sum] : [])]
         return graph.node('Sum', terms)
       },
       ...chunks.map((_, c) => weightGradient(graph, probabilities[c]!, graph.node('Mul', [hidden, scales[c]]))),
     ]
   })
+  return slope ? { logProbs: recorded, slope } : { logProbs: recorded }
 }
 
-/** z_c − z for every chunk: [rows, 1] each; none for a single chunk. Kept, because without the logits they cannot be had again. */
+/** z_c − z for every chunk: [rows, 1] each. Kept, because without the logits they cannot be had again. */
 function chunkShares(graph: Graph, keep: (value: Value, width: number) => void, sums: readonly Value[]): Value[] {
-  if (sums.length === 0) return []
   const all = graph.node('Concat', sums, { attributes: { axis: 1 } })
   const normalised = graph.node('LogSoftmax', [all], { attributes: { axis: -1 }, label: 'chunk_shares' })
   keep(normalised, sums.length)

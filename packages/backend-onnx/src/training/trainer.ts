@@ -1,4 +1,13 @@
-import { EMBEDDING, headName, packGroups, type ModelConfig, type PackedBatch, type PackedGroup, type Weights } from '@plumbline/transformer'
+import {
+  architectureOf,
+  embeddingName,
+  headName,
+  packGroups,
+  type ModelConfig,
+  type PackedBatch,
+  type PackedGroup,
+  type Weights,
+} from '@plumbline/transformer'
 import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
 import { headPart, vocabularyChunks } from '../graph/head'
 import { positionsOf, RopeTables } from '../runtime/rope-tables'
@@ -9,7 +18,7 @@ import { batchFeeds } from './batch-feeds'
 import { differentiateOldest, selectRows, type ForwardPass, type LiveBatch } from './live-rows'
 import type { ParameterStore } from './parameters'
 import { Program } from './program'
-import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
+import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_FACTORS, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
 import { tensorNamed } from '../runtime/tensor-named'
 
 type Feeds = Record<string, HostTensor>
@@ -90,13 +99,18 @@ export class Trainer {
     feeds[COTANGENT] = { data: live.cotangents, dims: [live.cotangents.length] }
     if (pending.kept) Object.assign(feeds, isWhole ? pending.kept.feeds : selectKept(pending.kept.feeds, program, live))
     const width = this.config.hiddenSize
-    const embedding = this.gradientOf(EMBEDDING)
+    const embedding = this.gradientOf(embeddingName(this.config))
+    const positions = this.gradientOf(architectureOf(this.config).names.positions)
     const head = this.gradientOf(headName(this.config))
-    const { parts, give } = this.rowMemory.take([embedding ? batch.rows * width : 0, head ? batch.tailRows * width : 0])
-    const [embeddingRows, headRows] = parts
+    const hasRows = embedding !== undefined || positions !== undefined
+    const isBent = head !== undefined && this.config.logitsSoftcap !== undefined
+    const scored = batch.scoredIds.length
+    const { parts, give } = this.rowMemory.take([hasRows ? batch.rows * width : 0, head ? batch.tailRows * width : 0, isBent ? scored : 0])
+    const [embeddingRows, headRows, headFactors] = parts
     const into: Feeds = {}
-    if (embedding) into[EMBEDDING_ROWS] = { data: embeddingRows!, dims: [batch.rows, width] }
+    if (hasRows) into[EMBEDDING_ROWS] = { data: embeddingRows!, dims: [batch.rows, width] }
     if (head) into[HEAD_ROWS] = { data: headRows!, dims: [batch.tailRows, width] }
+    if (isBent) into[HEAD_FACTORS] = { data: headFactors!, dims: [scored] }
     const inGraph = new Set(program.inGraph)
     for (const [name, { data, dims }] of this.gradients()) {
       if (!inGraph.has(name)) continue
@@ -105,7 +119,8 @@ export class Trainer {
     }
     await program.run(pending.kept ? 'backwardFromKept' : 'backwardRecomputing', feeds, into)
     if (embedding) addRows(embedding, width, batch.tokens, embeddingRows!)
-    if (head) addRows(head, width, batch.scoredIds, headRows!, batch.scoredRows, live.cotangents)
+    if (positions) addRows(positions, width, batch.positions, embeddingRows!)
+    if (head) addRows(head, width, batch.scoredIds, headRows!, batch.scoredRows, isBent ? headFactors! : live.cotangents)
     give()
   }
 
@@ -156,8 +171,8 @@ export class Trainer {
     return head ? [...all, ...headParts(this.config, head[1])] : all
   }
 
-  /** Undefined where it is frozen. */
-  private gradientOf(parameter: string): Float32Array | undefined {
+  /** Undefined where it is frozen, or where there is none. */
+  private gradientOf(parameter: string | undefined): Float32Array | undefined {
     return this.store.parameters.find(({ name }) => name === parameter)?.gradient
   }
 }

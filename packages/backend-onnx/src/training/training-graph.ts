@@ -1,17 +1,20 @@
-import { EMBEDDING, headName, parameterShapes, scorePacked, type ModelConfig } from '@plumbline/transformer'
+import { PlumbError } from '@plumbline/core/base'
+import { architectureOf, embeddingName, headName, parameterShapes, scorePacked, type ModelConfig } from '@plumbline/transformer'
 import type { AttentionLayout } from '../graph/attention-layout'
 import { Tape } from '../graph/autodiff'
 import { BatchInputs } from '../graph/batch-inputs'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Device, type Value } from '../graph/graph'
 import { headPart, vocabularyChunks } from '../graph/head'
-import { OnnxOps, type Residual } from '../graph/scoring-ops'
+import { OnnxScoringOps, type Residual } from '../graph/scoring-ops'
 import { tableGradient } from '../graph/table-gradient'
 
-/** Output with the cotangents of the embedded rows, which are added to the table outside the graph on the CPU. [rows, d] */
+/** Output with the cotangents of the embedded rows, which are added to the tables outside the graph on the CPU. [rows, d] */
 export const EMBEDDING_ROWS = 'embedding_rows'
 /** Output with the rows that the head reads: with their cotangents they are added to its gradient outside the graph. [tailRows, d] */
 export const HEAD_ROWS = 'head_rows'
+/** Output with the cotangents that those rows are added with, where they are not those of the log-probs: logits are capped. [m] */
+export const HEAD_FACTORS = 'head_factors'
 export const LOG_PROBS = 'selected_log_probs'
 export const COTANGENT = 'cotangent'
 export const gradientOf = (parameter: string) => `gradient:${parameter}`
@@ -44,27 +47,36 @@ export function traceTraining(
   const tape = new Tape()
   const shapes = parameterShapes(config)
   const inputs = new BatchInputs(graph, layout)
-  const ops = new OnnxOps(graph, tape, ({ name }) => shapes.get(name)!, inputs)
+  const ops = new OnnxScoringOps(graph, tape, ({ name }) => shapes.get(name)!, inputs)
   const logProbs = scorePacked(ops, config, (name) => graph.input(name), inputs)
   const embedded = ops.embedded!
-  const head = headName(config)
+  const [embedding, head, { positions }] = [embeddingName(config), headName(config), architectureOf(config).names]
+  if (positions !== undefined && device === 'webgpu') {
+    const message = `${config.modelType} has learned positions, whose gradient is not computed on a GPU yet; expected backend.device "cpu".`
+    throw new PlumbError('PLUMB_DEVICE_UNSUPPORTED', message)
+  }
   const wholeOrParts = device === 'cpu' ? vocabularyChunks(config.vocabSize).map((_, c) => headPart(head, c)) : [head]
   const parts = frozen.has(head) ? [] : wholeOrParts
-  const inGraph = [...[...shapes.keys()].filter((name) => name !== EMBEDDING && name !== head && !frozen.has(name)), ...parts]
+  const outside = new Set([embedding, head, positions])
+  const inGraph = [...[...shapes.keys()].filter((name) => !outside.has(name) && !frozen.has(name)), ...parts]
   const parameters = inGraph.map((name) => graph.input(name))
+  const hasRows = [embedding, positions].some((name) => name !== undefined && !frozen.has(name))
   const gradients = tape.gradients(
     logProbs,
     inputs.cotangent,
-    frozen.has(EMBEDDING) ? parameters : [embedded, ...parameters],
+    hasRows ? [embedded, ...parameters] : parameters,
     new Map(parameters.map((value) => [value, graph.input(sumOf(value.name))])),
   )
   const outputs: Record<string, Value> = {}
-  if (device === 'cpu' && !frozen.has(EMBEDDING)) outputs[EMBEDDING_ROWS] = gradients.get(embedded)!
-  if (device === 'cpu' && !frozen.has(head)) outputs[HEAD_ROWS] = ops.hidden!
+  if (device === 'cpu' && hasRows) outputs[EMBEDDING_ROWS] = gradients.get(embedded)!
+  if (device === 'cpu' && !frozen.has(head)) {
+    outputs[HEAD_ROWS] = ops.hidden!
+    if (ops.scoredSlope) outputs[HEAD_FACTORS] = graph.node('Mul', [inputs.cotangent, ops.scoredSlope])
+  }
   for (const value of parameters) outputs[gradientOf(value.name)] = gradients.get(value)!
-  if (device === 'webgpu' && !frozen.has(EMBEDDING)) {
-    const sum = outputs[gradientOf(EMBEDDING)] ?? graph.input(sumOf(EMBEDDING))
-    outputs[gradientOf(EMBEDDING)] = tableGradient(graph, inputs, gradients.get(embedded)!, sum)
+  if (device === 'webgpu' && !frozen.has(embedding)) {
+    const sum = outputs[gradientOf(embedding)] ?? graph.input(sumOf(embedding))
+    outputs[gradientOf(embedding)] = tableGradient(graph, inputs, gradients.get(embedded)!, sum)
   }
 
   const keepable = ops.residuals.map(({ value }) => value)

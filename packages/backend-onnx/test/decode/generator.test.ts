@@ -50,9 +50,9 @@ afterAll(async () => {
 describe('Generator', () => {
   it.each([
     ['grouped queries', tinyConfig()],
-    ['one key head', tinyConfig({ kvHeads: 1 })],
-    ['as many key heads as query heads, untied head', tinyConfig({ kvHeads: 4, tiedEmbeddings: false })],
-    ['one layer', tinyConfig({ layers: 1 })],
+    ['one key head', tinyConfig({ num_key_value_heads: 1 })],
+    ['as many key heads as query heads, untied head', tinyConfig({ num_key_value_heads: 4, tie_word_embeddings: false })],
+    ['one layer', tinyConfig({ num_hidden_layers: 1 })],
   ])('has the logits of the whole forward pass at every position: %s', async (_, config) => {
     const { generator, weights } = await make(config)
     // Lengths on both sides of the padding's multiple of 16; 1 to 16 candidates; completions past one block of 32 cached tokens.
@@ -107,7 +107,15 @@ describe('Generator', () => {
     'samples a question alone as among others where products are large enough to be shared by %i threads',
     async (threads) => {
       // The key heads are narrower than prompts are long, and the sums longer than one block of the runtime's.
-      const config = tinyConfig({ hiddenSize: 320, heads: 6, kvHeads: 2, headDim: 64, intermediateSize: 384, layers: 1, maxPositions: 512 })
+      const config = tinyConfig({
+        hidden_size: 320,
+        num_attention_heads: 6,
+        num_key_value_heads: 2,
+        head_dim: 64,
+        intermediate_size: 384,
+        num_hidden_layers: 1,
+        max_position_embeddings: 512,
+      })
       const { generator } = await make(config, { threads, rows: 24 })
       const requests = prompts([16, 64, 64, 16, 120, 16, 64, 16, 16, 16, 16, 300, 310], [2, 1])
       const logitsOf = async (some: readonly GenerationPrompt[]) => {
@@ -160,7 +168,7 @@ describe('Generator', () => {
   })
 
   it('ends at an end token, at the length limit and at the end of the context', async () => {
-    const { generator } = await make(tinyConfig({ maxPositions: 24 }), {}, [3, 7])
+    const { generator } = await make(tinyConfig({ max_position_embeddings: 24 }), {}, [3, 7])
     const { found } = await run(generator, prompts([4, 20, 23], [16]), { maxNewTokens: 15 })
     expect(found.length).toBe(48)
     for (const { id, tokens, finish } of found) {
@@ -198,7 +206,7 @@ describe('Generator', () => {
     ['PLUMB_TOKEN_OUT_OF_RANGE', [1, 61]],
     ['PLUMB_TOKEN_OUT_OF_RANGE', [-1]],
   ])('refuses a prompt it cannot continue: %s', async (code, prompt) => {
-    const { generator } = await make(tinyConfig({ maxPositions: 24 }))
+    const { generator } = await make(tinyConfig({ max_position_embeddings: 24 }))
     const requests = [...prompts([4], [1]), { id: 'bad', prompt, candidates: [0] }]
     await expect(run(generator, requests)).rejects.toMatchObject({ code, where: 'prompt bad' })
   })

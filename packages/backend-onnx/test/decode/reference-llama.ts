@@ -1,13 +1,16 @@
-import { parameterShapes, type ModelConfig } from '@plumbline/transformer'
+import { parameterShapes, parseModelConfig, type ModelConfig } from '@plumbline/transformer'
 import type { HostTensor } from '../../src/runtime/session'
 
 export type ReferenceWeights = ReadonlyMap<string, HostTensor>
 
-export function tinyConfig(options: Partial<ModelConfig> = {}): ModelConfig {
-  return {
-    modelType: 'llama', vocabSize: 61, hiddenSize: 24, intermediateSize: 40, layers: 2, heads: 4, kvHeads: 2, headDim: 6,
-    maxPositions: 256, rmsNormEps: 1e-5, ropeTheta: 10_000, tiedEmbeddings: true, initializerRange: 0.02, ...options,
-  } // prettier-ignore
+export function tinyConfig(fields: Readonly<Record<string, unknown>> = {}): ModelConfig {
+  return parseModelConfig(
+    {
+      ...{ model_type: 'llama', vocab_size: 61, hidden_size: 24, intermediate_size: 40, num_hidden_layers: 2, num_attention_heads: 4 },
+      ...{ num_key_value_heads: 2, head_dim: 6, max_position_embeddings: 256, rms_norm_eps: 1e-5, tie_word_embeddings: true, ...fields },
+    },
+    'a tiny Llama',
+  )
 }
 
 /** Weights large enough for logits that tell positions and tokens apart. */
@@ -24,15 +27,15 @@ export function randomWeights(config: ModelConfig, uniform: () => number): Refer
 
 /** The whole forward pass over one sequence in float64, written from the formulas: logits [vocabulary] of its last position. */
 export function referenceLogits(config: ModelConfig, weights: ReferenceWeights, tokens: readonly number[]): number[] {
-  const { hiddenSize, heads, kvHeads, headDim, rmsNormEps } = config
+  const { hiddenSize, heads, kvHeads, headDim, normEps } = config
   const tensor = (name: string) => weights.get(name)!.data as Float32Array
   const table = tensor('model.embed_tokens.weight')
   let xs = tokens.map((id) => Array.from(table.subarray(id * hiddenSize, (id + 1) * hiddenSize)))
   for (let layer = 0; layer < config.layers; layer++) {
     const weight = (part: string) => tensor(`model.layers.${layer}.${part}.weight`)
-    const normed = xs.map((x) => norm(x, weight('input_layernorm'), rmsNormEps))
+    const normed = xs.map((x) => norm(x, weight('input_layernorm'), normEps))
     const project = (part: string) => normed.map((x) => times(weight(part), x))
-    const turn = (rows: number[][]) => rows.map((row, position) => rotate(row, position, headDim, config.ropeTheta))
+    const turn = (rows: number[][]) => rows.map((row, position) => rotate(row, position, headDim, config.ropes.rope!.theta))
     const [q, k, v] = [turn(project('self_attn.q_proj')), turn(project('self_attn.k_proj')), project('self_attn.v_proj')]
     const attended = q.map((row, position) =>
       Array.from({ length: heads }, (_, head) => {
@@ -46,13 +49,13 @@ export function referenceLogits(config: ModelConfig, weights: ReferenceWeights, 
     )
     xs = xs.map((x, t) => add(x, times(weight('self_attn.o_proj'), attended[t]!)))
     xs = xs.map((x) => {
-      const input = norm(x, weight('post_attention_layernorm'), rmsNormEps)
+      const input = norm(x, weight('post_attention_layernorm'), normEps)
       const gate = times(weight('mlp.gate_proj'), input)
       const up = times(weight('mlp.up_proj'), input)
       return add(x, times(weight('mlp.down_proj'), gate.map((g, i) => (g / (1 + Math.exp(-g))) * up[i]!))) // prettier-ignore
     })
   }
-  const hidden = norm(xs[xs.length - 1]!, tensor('model.norm.weight'), rmsNormEps)
+  const hidden = norm(xs[xs.length - 1]!, tensor('model.norm.weight'), normEps)
   return times(config.tiedEmbeddings ? table : tensor('lm_head.weight'), hidden)
 }
 

@@ -1,4 +1,4 @@
-import { elements, parameterShapes, type ModelConfig } from '@plumbline/transformer'
+import { elements, parameterShapes, parseModelConfig, type ModelConfig } from '@plumbline/transformer'
 
 /** The generator of `fixtures/make_llama_gradients.py`. */
 export class Lcg {
@@ -18,21 +18,22 @@ export class Lcg {
   }
 }
 
-export const smallLlama = (tied: boolean): ModelConfig => ({
-  modelType: 'llama',
-  vocabSize: 24,
-  hiddenSize: 32,
-  intermediateSize: 48,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 8,
-  maxPositions: 64,
-  rmsNormEps: 1e-5,
-  ropeTheta: 10_000,
-  tiedEmbeddings: tied,
-  initializerRange: 0.02,
-})
+export const smallLlama = (tied: boolean): ModelConfig =>
+  parseModelConfig(
+    {
+      model_type: 'llama',
+      vocab_size: 24,
+      hidden_size: 32,
+      intermediate_size: 48,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      num_key_value_heads: 2,
+      max_position_embeddings: 64,
+      rms_norm_eps: 1e-5,
+      tie_word_embeddings: tied,
+    },
+    'a small Llama',
+  )
 
 export function randomWeights(config: ModelConfig, random: Lcg): Map<string, { shape: readonly number[]; data: Float32Array }> {
   const weights = new Map<string, { shape: readonly number[]; data: Float32Array }>()
