@@ -13,8 +13,12 @@ type Groups = ExpectedCase['groups']
 const LOG_PROB = 2e-5
 /** Relative to the tensor's largest entry. */
 const GRADIENT = 5e-5
-/** AdamW divides by the gradient's own size: where that is near zero, rounding decides. */
-const TRAJECTORY = 1e-3
+/**
+ * AdamW divides by a gradient's own size: where that is near zero, rounding decides. Still far below what a mistake does: decay of all tensors, or of
+ * none, takes some of them 0.03 to 1 % elsewhere in ten steps.
+ */
+const TRAJECTORY = 1e-4
+const DISTANCE = 2e-4
 
 /** A group of a fixture as the seam takes it. */
 export const onlyTokens = ({ id, prompt, completions }: TokenGroup): TokenGroup => ({ id, prompt, completions })
@@ -81,7 +85,7 @@ export async function expectTrajectory(policy: Policy, name: string, saved: stri
   const wrong = Object.entries(trajectory.moved).flatMap(([tensor, expected]) => {
     const start = before.get(tensor)!.data
     const distance = Math.sqrt(after.get(tensor)!.data.reduce((sum, w, i) => sum + (w - start[i]!) ** 2, 0))
-    return Math.abs(distance / expected - 1) < TRAJECTORY ? [] : [{ tensor, distance, expected }]
+    return Math.abs(distance / expected - 1) < DISTANCE ? [] : [{ tensor, distance, expected }]
   })
   expect(wrong).toEqual([])
 }
