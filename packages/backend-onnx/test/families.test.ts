@@ -1,0 +1,87 @@
+import { join } from 'node:path'
+import type { OpenOptions, Policy } from '@plumbline/core'
+import { expectedCase, FAMILY_CASES, ModelFolders } from '../../transformer/test/families/fixtures'
+import { PENDING } from '../../transformer/test/families/pending'
+import { OnnxBackend } from '../src'
+import { expectGradients, expectGreedyText, expectLogProbs, expectSameFolder, expectTrajectory, onlyTokens } from './support/family-checks'
+
+const folders = new ModelFolders()
+afterAll(() => folders.dispose())
+
+/** Times the groups of a case (111 rows), so that the engine takes its attention in blocks. */
+const LARGE = 64
+
+/** Kept where PLUMBLINE_EXPORTS names a folder: `export_check.py` loads them into transformers. */
+const exported = (name: string, state: 'untrained' | 'trained') => {
+  const kept = process.env.PLUMBLINE_EXPORTS
+  return kept === undefined ? folders.fresh(state) : join(kept, name, state)
+}
+
+const open = (path: string, options: OpenOptions = {}) =>
+  new OnnxBackend({ threads: 1, microBatchTokens: 1_000_000, ...options }).open({ kind: 'folder', path })
+
+async function use<T>(opened: Promise<Policy>, work: (policy: Policy) => Promise<T>): Promise<T> {
+  const policy = await opened
+  try {
+    return await work(policy)
+  } finally {
+    await policy.dispose()
+  }
+}
+
+it('every case that is pending is one', () => {
+  expect(FAMILY_CASES.length).toBeGreaterThanOrEqual(26)
+  expect(Object.keys(PENDING).filter((name) => !FAMILY_CASES.includes(name))).toEqual([])
+})
+
+describe.each(FAMILY_CASES.filter((name) => !(name in PENDING)))('%s, as transformers computes it', (name) => {
+  const { groups } = expectedCase(name)
+  const logProbs = groups.map((group) => group.logProbs)
+  const untrained = folders.fresh('state')
+  let policy: Policy
+
+  // One engine for all: what trains begins with the untrained state.
+  beforeAll(async () => {
+    policy = await open(folders.copy(name))
+    await policy.saveState(untrained)
+  })
+  afterAll(() => policy.dispose())
+
+  it('log-probs', () => expectLogProbs(policy, groups, logProbs))
+
+  it('the same model in the config of transformers 4 gives the same bits', async () => {
+    const asked = groups.map(onlyTokens)
+    const found = await use(open(folders.copy(name, 'legacy')), (old) => old.logProbs(asked))
+    expect(found).toEqual(await policy.logProbs(asked))
+  })
+
+  it('greedy text', () => expectGreedyText(policy, expectedCase(name)))
+
+  it('is saved with the same names, shapes, bits and config', () => expectSameFolder(policy, name, exported(name, 'untrained')))
+
+  it('gradients of every tensor', () => expectGradients(policy, name, folders.fresh('state')))
+
+  it('gradients of every tensor, activations computed again', () =>
+    use(open(folders.copy(name), { activationMemory: 'recompute' }), (other) => expectGradients(other, name, folders.fresh('state'))))
+
+  it('log-probs and gradients in a batch that is large enough for attention in blocks', async () => {
+    await policy.loadState(untrained)
+    const often = <T>(list: readonly T[]) => Array.from({ length: LARGE }, () => list).flat()
+    await expectLogProbs(policy, often(groups), often(logProbs))
+    await expectGradients(policy, name, folders.fresh('state'), LARGE)
+  })
+
+  it('losses, gradient norms and weights of ten steps', async () => {
+    await policy.loadState(untrained)
+    await expectTrajectory(policy, name, exported(name, 'trained'))
+  })
+})
+
+describe('not computed yet', () => {
+  it.each(Object.entries(PENDING))('%s', async (name, message) => {
+    for (const config of ['current', 'legacy'] as const) {
+      const opened = open(folders.copy(name, config))
+      await expect(opened).rejects.toMatchObject({ code: 'PLUMB_MODEL_UNSUPPORTED', message: expect.stringContaining(message) })
+    }
+  })
+})
