@@ -1,17 +1,16 @@
 import type { Policy } from '@plumbline/core'
 import { expectGradients, expectGreedyText, expectLogProbs } from '../../backend-onnx/test/support/family-checks'
 import { expectedCase, FAMILY_CASES, ModelFolders } from '../../transformer/test/families/fixtures'
-import { PENDING, PENDING_ON_TENSORFLOW } from '../../transformer/test/families/pending'
+import { BEYOND_CONTEXT } from '../../transformer/test/families/pending'
 import { GpuBackend } from '../src'
 
-const pending = { ...PENDING, ...PENDING_ON_TENSORFLOW }
 const folders = new ModelFolders()
 afterAll(() => folders.dispose())
 
 // The other devices run the same operations; what differs between them is tested with one model.
 const open = (path: string) => new GpuBackend({ device: 'javascript' }).open({ kind: 'folder', path })
 
-describe.each(FAMILY_CASES.filter((name) => !(name in pending)))('%s on TensorFlow.js, as transformers computes it', (name) => {
+describe.each(FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name)))('%s on TensorFlow.js, as transformers computes it', (name) => {
   const expected = expectedCase(name)
   let policy: Policy
 
@@ -32,9 +31,9 @@ describe.each(FAMILY_CASES.filter((name) => !(name in pending)))('%s on TensorFl
   it('gradients of every tensor', () => expectGradients(policy, name, folders.fresh('state')))
 })
 
-describe('not computed on TensorFlow.js yet', () => {
-  it.each(Object.entries(pending))('%s', async (name, message) => {
-    const opened = open(folders.copy(name))
-    await expect(opened).rejects.toMatchObject({ code: 'PLUMB_MODEL_UNSUPPORTED', message: expect.stringContaining(message) })
-  })
+it.each(BEYOND_CONTEXT)('%s is refused on TensorFlow.js', async (name) => {
+  const policy = await open(folders.copy(name))
+  const groups = expectedCase(name).groups.map(({ id, prompt, completions }) => ({ id, prompt, completions }))
+  await expect(policy.logProbs(groups)).rejects.toMatchObject({ code: 'PLUMB_CONTEXT_EXCEEDED' })
+  await policy.dispose()
 })

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { OpenOptions, Policy } from '@plumbline/core'
 import { expectedCase, FAMILY_CASES, ModelFolders } from '../../transformer/test/families/fixtures'
-import { PENDING } from '../../transformer/test/families/pending'
+import { BEYOND_CONTEXT } from '../../transformer/test/families/pending'
 import { OnnxBackend } from '../src'
 import { expectGradients, expectGreedyText, expectLogProbs, expectSameFolder, expectTrajectory, onlyTokens } from './support/family-checks'
 
@@ -29,12 +29,12 @@ async function use<T>(opened: Promise<Policy>, work: (policy: Policy) => Promise
   }
 }
 
-it('every case that is pending is one', () => {
+it('every case that is longer than its context is one', () => {
   expect(FAMILY_CASES.length).toBeGreaterThanOrEqual(26)
-  expect(Object.keys(PENDING).filter((name) => !FAMILY_CASES.includes(name))).toEqual([])
+  expect(BEYOND_CONTEXT.filter((name) => !FAMILY_CASES.includes(name))).toEqual([])
 })
 
-describe.each(FAMILY_CASES.filter((name) => !(name in PENDING)))('%s, as transformers computes it', (name) => {
+describe.each(FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name)))('%s, as transformers computes it', (name) => {
   const { groups } = expectedCase(name)
   const logProbs = groups.map((group) => group.logProbs)
   const untrained = folders.fresh('state')
@@ -77,11 +77,9 @@ describe.each(FAMILY_CASES.filter((name) => !(name in PENDING)))('%s, as transfo
   })
 })
 
-describe('not computed yet', () => {
-  it.each(Object.entries(PENDING))('%s', async (name, message) => {
-    for (const config of ['current', 'legacy'] as const) {
-      const opened = open(folders.copy(name, config))
-      await expect(opened).rejects.toMatchObject({ code: 'PLUMB_MODEL_UNSUPPORTED', message: expect.stringContaining(message) })
-    }
-  })
+it.each(BEYOND_CONTEXT)('%s is refused', async (name) => {
+  for (const config of ['current', 'legacy'] as const) {
+    const scored = use(open(folders.copy(name, config)), (policy) => policy.logProbs(expectedCase(name).groups.map(onlyTokens)))
+    await expect(scored).rejects.toMatchObject({ code: 'PLUMB_CONTEXT_EXCEEDED' })
+  }
 })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AdamWOptions, Objective, Policy, TokenGroup } from '@plumbline/core'
-import { readSafetensors } from '@plumbline/transformer'
+import { parameterList, parseModelConfig, readSafetensors, type ConfigJson } from '@plumbline/transformer'
 import { expectedCase, fixtureFolder, textOf, type ExpectedCase } from '../../../transformer/test/families/fixtures'
 
 type Groups = ExpectedCase['groups']
@@ -66,8 +66,18 @@ export async function expectGradients(policy: Policy, name: string, state: strin
   const found = await gradientsOf(policy, state)
   const expected = await readSafetensors(join(fixtureFolder(name), 'gradients.safetensors'))
   expect([...found.keys()].sort()).toEqual([...expected.keys()].sort())
-  const errors = [...expected].map(([tensor, { data }]) => ({ tensor, error: largestDifference(found.get(tensor)!, data) / largest(data) }))
+  const config = JSON.parse(readFileSync(join(fixtureFolder(name), 'config.json'), 'utf8')) as ConfigJson
+  const turned = new Set(Array.from(parameterList(parseModelConfig(config, name)), (spec) => (spec.isTransposed ? spec.name : '')))
+  const errors = [...expected].map(([tensor, { data, shape }]) => {
+    // An engine holds what Conv1D has as [in, out] as [out, in].
+    const values = turned.has(tensor) ? transposed(data, shape) : data
+    return { tensor, error: largestDifference(found.get(tensor)!, values) / largest(data) }
+  })
   expect(errors.filter(({ error }) => !(error < GRADIENT))).toEqual([])
+}
+
+function transposed(data: Float32Array, [rows, columns]: readonly number[]): Float32Array {
+  return data.map((_, i) => data[(i % rows!) * columns! + Math.floor(i / rows!)]!)
 }
 
 export async function expectTrajectory(policy: Policy, name: string, saved: string): Promise<void> {

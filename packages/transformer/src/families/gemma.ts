@@ -1,9 +1,8 @@
 import type { Architecture, LayerContext } from '../architecture'
 import { attentionParameters, gatedMlp, mlpParameters, norm, normParameter, selfAttention, type AttentionKind } from '../blocks'
-import type { Fields } from '../fields'
+import { isObject, type Fields } from '../fields'
 import type { ModelConfig } from '../model-config'
 import { configuredBias, finalNorm, LLAMA_NAMES, readSizes, readWindow, readWindows, withinContext, withRope, type Sizes } from './common'
-import { isObject } from '../fields'
 import { plainRope, readRope, ropeOf } from '../rope'
 
 /** Gemma multiplies by 1 + weight. */
@@ -66,8 +65,8 @@ function readCommon(
   }
 }
 
-/** A cap that is there unless the config says null. */
-const cap = (fields: Fields, key: string, fallback: number) => (key in fields.json ? fields.optionalNumber(key) : fallback)
+/** A cap; null says that there is none. */
+const cap = (fields: Fields, key: string, fallback: number | undefined) => (key in fields.json ? fields.optionalNumber(key) : fallback)
 
 /** Gemma 2 (arXiv:2408.00118): capped scores and logits, every second layer through a window. */
 export const gemma2: Architecture = {
@@ -100,7 +99,8 @@ export const gemma3: Architecture = {
     const windows = readWindows(fields, sizes.layers, readWindow(fields, sizes, 4096), (layer) => (layer + 1) % pattern !== 0)
     const slides = slidingLayers(fields, sizes.layers, pattern)
     const attention = windows.map((window, layer) => ({ scale, window, rope: slides[layer] ? LOCAL : GLOBAL }))
-    return withinContext({ ...sizes, activation: 'gelu_tanh', attention, ropes: ropesOf(fields, sizes), ...rest })
+    const logitsSoftcap = cap(fields, 'final_logit_softcapping', undefined)
+    return withinContext({ ...sizes, activation: 'gelu_tanh', attention, ropes: ropesOf(fields, sizes), ...rest, logitsSoftcap })
   },
 }
 
