@@ -1,5 +1,6 @@
 import type { GroupRecord } from '../seams/records'
 import { PlumbError } from '../errors'
+import { promptIdentity } from '../prompt/identity'
 import { ReferenceLikelihood } from '../objective/reference-likelihood'
 import type { ModelFacts } from '../seams/policy'
 import { EpochOrder, stepsOf } from '../train/order'
@@ -15,20 +16,24 @@ import { noteOtherValidation, trainingSection, trainModel } from './train-model'
 
 /** Stage 1, VFT: maximum likelihood on the reference chains of `data.train`. */
 export async function sftStage(context: StageContext, data: RunData, base: Model): Promise<Finished> {
-  const { sft, prompt, seed } = context.config
+  const { sft, seed } = context.config
   // Without a step the model is what it was, whatever else the section says.
   const trains = sft.steps !== 0
   const determinedBy = {
     model: base.hash,
-    ...(trains ? { sft: trainingSection(sft), prompt, train: data.train.hash } : { sft: { steps: 0 } }),
+    ...(trains
+      ? { sft: trainingSection(sft), ...promptIdentity(context.config, 'chains'), train: data.train.hash }
+      : { sft: { steps: 0 } }),
   }
   const finished = await context.run({ stage: 'sft', determinedBy, backend: true, seed: trains ? seed : undefined }, (desk) => {
     const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
       const references = new ReferenceEncoding(context, desk, model, signal)
-      const encoder = context.encoder(model)
-      encoder.ending([], [...context.config.sample.stop, ...context.config.evaluate.stop])
+      context.encoder(model).ending([], [...context.config.sample.stop, ...context.config.evaluate.stop])
       // Every prompt must leave room for an answer; better known before training than after.
-      for (const { records } of [data.questions, data.test]) await eachInSlices(records, (record) => encoder.question(record), signal)
+      for (const { records } of [data.questions, data.test]) {
+        const encoder = context.encoder(model)
+        await eachInSlices(records, (record) => encoder.question(record), signal)
+      }
       return {
         examples: !trains ? NONE : await references.of(data.train),
         validation: data.validation ? await references.of(data.validation) : NONE,
@@ -69,13 +74,14 @@ export class ReferenceEncoding {
   ) {}
 
   /**
-   * Groups of the role `sft`, on disk. Chains that do not fit are left out, and said so.
-   * @throws PlumbError PLUMB_DATA_EMPTY when none is left, PLUMB_PROMPT_TOO_LONG, PLUMB_TOKEN_BOUNDARY
+   * Groups of the role `sft`, on disk. What is too long is left out or cut as the configuration says, and said so.
+   * @throws PlumbError PLUMB_DATA_EMPTY when none is left, and those of `Encoder.example`
    */
   async of({ records, title }: DataSet): Promise<Sequence<TrainingGroup>> {
     const encoder = this.context.encoder(this.model)
     const groups = this.desk.spools.create<TrainingGroup>(title)
     const encode = (record: GroupRecord): void => {
+      encoder.noteArguments(record)
       const group = encodeRecord(encoder, record)
       if (group) groups.add(group)
     }
@@ -84,13 +90,13 @@ export class ReferenceEncoding {
     if (groups.length > 0) return groups
     throw new PlumbError(
       'PLUMB_DATA_EMPTY',
-      `No reference chain of ${title} fits into the model's context of ${this.model.contextLength} tokens.`,
+      `No reference chain of ${title} fits into the model's context of ${this.model.contextLength} tokens, or what lengths allows of it.`,
     )
   }
 }
 
 function encodeRecord(encoder: Encoder, record: GroupRecord): TrainingGroup | undefined {
-  const examples = record.candidates.flatMap(({ text, reference }) => (reference ? (encoder.example(record, text) ?? []) : []))
+  const examples = record.candidates.flatMap((candidate) => (candidate.reference ? (encoder.example(record, candidate) ?? []) : []))
   const [first] = examples
   if (first === undefined) return undefined
   const completions = examples.map(({ completion }) => completion)
