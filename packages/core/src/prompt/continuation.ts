@@ -1,6 +1,7 @@
-import type { Tokenizer, TokenPair } from '../seams/tokenizer'
+import type { ThinkingTags, Tokenizer, TokenPair } from '../seams/tokenizer'
 import { isPlumbError, PlumbError } from '../errors'
 import type { ChatAnswer, RenderedPrompt } from './render'
+import { opensThinking } from './thinking'
 
 /** The text that continues a prompt. */
 export interface Continuation {
@@ -22,7 +23,7 @@ export interface Continuation {
  * @throws PlumbError PLUMB_PROMPT_REASONING for reasoning that is given apart, where no chat template says how it is written.
  */
 export function continuationOf(rendered: RenderedPrompt, answer: ChatAnswer, end: string): Continuation {
-  const { text: prompt, answered, opened } = rendered
+  const { text: prompt, answered, thinking } = rendered
   if (answered === undefined) {
     if (answer.reasoning !== undefined) {
       throw new PlumbError(
@@ -32,17 +33,18 @@ export function continuationOf(rendered: RenderedPrompt, answer: ChatAnswer, end
     }
     return { text: answer.text.endsWith(end) ? answer.text : answer.text + end, exact: true }
   }
-  if (opened !== undefined) return thought(prompt, answer, opened, answered)
+  if (thinking !== undefined && opensThinking(prompt, thinking)) return thought(prompt, answer, thinking, answered)
   const whole = answered(answer)
   if (whole.startsWith(prompt)) return { text: whole.slice(prompt.length), exact: true }
-  return { text: whole.slice(answerStart(prompt, whole, answer.text, answered)), exact: false }
+  const start = reasoningStart(whole, answer, thinking) ?? answerStart(prompt, whole, answer.text, answered)
+  return { text: whole.slice(start), exact: false }
 }
 
 /** Behind a prompt that opens the reasoning. */
 function thought(
   prompt: string,
   answer: ChatAnswer,
-  [open, close]: NonNullable<RenderedPrompt['opened']>,
+  [open, close]: ThinkingTags,
   answered: NonNullable<RenderedPrompt['answered']>,
 ): Continuation {
   const whole = wholeOf(answer, answered)
@@ -59,6 +61,14 @@ function thought(
     return { text: (inside.startsWith(space) ? inside.slice(space.length) : inside) + turnEnd, exact: false }
   }
   return { text: text.includes(close) ? text + turnEnd : `\n${close}\n\n${said}${turnEnd}`, exact: false }
+}
+
+/** Where the answer's reasoning begins in the whole, its opening tag included; undefined where it has none of its own. */
+function reasoningStart(whole: string, { reasoning }: ChatAnswer, tags: ThinkingTags | undefined): number | undefined {
+  const at = reasoning === undefined ? -1 : whole.lastIndexOf(reasoning.trim())
+  if (at < 0) return undefined
+  const open = tags === undefined ? -1 : whole.lastIndexOf(tags[0], at)
+  return open >= 0 && whole.slice(open + (tags?.[0].length ?? 0), at).trim() === '' ? open : at
 }
 
 /** What the template makes of the answer; undefined where it leaves its reasoning out, which is then the prompt's to go on with. */

@@ -3,7 +3,6 @@ import { PlumbError } from '../errors'
 import type { GroupRecord } from '../seams/records'
 import type { ChatArguments, ChatMessage, ThinkingTags, Tokenizer } from '../seams/tokenizer'
 import { suggestion } from '../util/suggest'
-import { opensThinking } from './thinking'
 
 /** What of a record its prompt is made of. */
 export type PromptSource = Pick<GroupRecord, 'prompt' | 'messages' | 'literal' | 'chatTemplateKwargs'>
@@ -27,8 +26,8 @@ export interface RenderedPrompt {
    * answer is appended to.
    */
   readonly answered?: (answer: ChatAnswer) => string
-  /** The tags of the model's reasoning, where the prompt ends inside of a span that the chat template has opened. */
-  readonly opened?: ThinkingTags
+  /** Through a chat template: the tags of the model's reasoning, where the tokenizer knows of any. */
+  readonly thinking?: ThinkingTags
 }
 
 /**
@@ -90,7 +89,7 @@ function renderedChat(
         ...options,
         addGenerationPrompt: false,
       }),
-    ...(thinking !== undefined && opensThinking(text, thinking) ? { opened: thinking } : {}),
+    ...(thinking === undefined ? {} : { thinking }),
   }
 }
 

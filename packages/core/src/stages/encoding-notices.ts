@@ -35,11 +35,18 @@ export function encodingNotices(encoder: Encoder, title: string, what: 'referenc
 }
 
 /** What is to be said of the prompts that an encoder has seen, once each. */
-export function promptNotices({ prompts: { skipped, cut, limit }, unreadArguments }: Encoder, title: string): StageNotice[] {
+export function promptNotices(encoder: Encoder, title: string): StageNotice[] {
+  const { prompts, unreadArguments, idleArguments } = encoder
+  const { skipped, cut, limit } = prompts
   const counted = (count: number) => `${count} question${count === 1 ? '' : 's'} of ${title}`
   return noticesOf([
     [skipped, 'warning', `${counted(skipped)} left out: the prompt is longer than ${limit} tokens.`],
     [cut.count, 'warning', `${counted(cut.count)} cut at the beginning, to a prompt of ${limit} tokens: ${lostTokens(cut)}.`],
+    [
+      idleArguments,
+      'warning',
+      `The chat_template_kwargs of ${counted(idleArguments)} change nothing: a plain question goes through no chat template unless prompt.chat is true.`,
+    ],
     ...[...unreadArguments].map(
       ([name, count]): Counted => [
         count,

@@ -67,6 +67,8 @@ export class Encoder {
   readonly prompts: FittedPrompts
   /** Arguments of records that the chat template does not read, with the number of records. */
   readonly unreadArguments = new Map<string, number>()
+  /** Records with arguments that go through no chat template. */
+  idleArguments = 0
 
   constructor(
     readonly model: ModelFacts,
@@ -89,6 +91,8 @@ export class Encoder {
 
   /** Counts the record's arguments for the chat template that change nothing. To be called once for each record. */
   noteArguments(record: GroupRecord): void {
+    if (record.chatTemplateKwargs === undefined) return
+    if (this.rendered(record).answered === undefined) this.idleArguments++
     for (const name of unreadArguments(record, this.model.tokenizer)) {
       this.unreadArguments.set(name, (this.unreadArguments.get(name) ?? 0) + 1)
     }

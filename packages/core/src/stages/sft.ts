@@ -17,6 +17,7 @@ import { noteOtherValidation, trainingSection, trainModel } from './train-model'
 /** Stage 1, VFT: maximum likelihood on the reference chains of `data.train`. */
 export async function sftStage(context: StageContext, data: RunData, base: Model): Promise<Finished> {
   const { sft, seed } = context.config
+  noteIdlePrompt(context, data)
   // Without a step the model is what it was, whatever else the section says.
   const trains = sft.steps !== 0
   const determinedBy = {
@@ -59,6 +60,15 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
   })
   noteOtherValidation(context, finished, data.validation)
   return finished
+}
+
+/** Says which keys of `prompt` do nothing, since no record goes through a chat template. */
+function noteIdlePrompt(context: StageContext, { train, questions, test }: RunData): void {
+  const { chat, system, chatTemplateKwargs } = context.config.prompt
+  const keys = [...(system === undefined ? [] : ['prompt.system']), ...(Object.keys(chatTemplateKwargs).length > 0 ? ['prompt.chatTemplateKwargs'] : [])]
+  if (keys.length === 0 || chat !== 'auto') return
+  for (const { records } of [train, questions, test]) for (const { messages } of records) if (messages !== undefined) return
+  context.say('warning', `${keys.join(' and ')} ${keys.length === 1 ? 'changes' : 'change'} nothing: the data holds no conversations, and plain questions go through the chat template with prompt.chat: true alone.`)
 }
 
 /** No groups. */

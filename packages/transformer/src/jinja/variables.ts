@@ -64,7 +64,8 @@ class Reading {
         this.visit([node.operand ?? node.body, (node.filter as Fields).args])
         return
       default:
-        for (const [key, inner] of Object.entries(node)) if (key !== 'type') this.visit(inner)
+        // operators are tokens that look like names: `in`, `and`
+        for (const [key, inner] of Object.entries(node)) if (key !== 'type' && key !== 'operator') this.visit(inner)
     }
   }
 
