@@ -75,7 +75,10 @@ export class ChatTemplate {
         },
         {
           strftimeNow: (format) => strftime(format, date),
-          extent: { messages: messages.length, length: messages.reduce((sum, { content, reasoning = '' }) => sum + content.length + reasoning.length, 0) },
+          extent: {
+            messages: messages.length,
+            length: messages.reduce((sum, { content, reasoning = '' }) => sum + content.length + reasoning.length, 0),
+          },
         },
       )
     } catch (cause) {

@@ -81,7 +81,10 @@ function checkPrompt({ prompt }: Partial<Config>, shown: Places['shown'], report
   const given = [...(system === undefined ? [] : ['system']), ...(Object.keys(chatTemplateKwargs).length > 0 ? ['chatTemplateKwargs'] : [])]
   if (chat === false) {
     for (const key of given) {
-      report(['prompt', key], `${shown(['prompt', key])} is for the model's chat template, and with prompt.chat: false nothing goes through it.`)
+      report(
+        ['prompt', key],
+        `${shown(['prompt', key])} is for the model's chat template, and with prompt.chat: false nothing goes through it.`,
+      )
     }
   }
   if (Array.isArray(thinking) && (thinking[0].includes(thinking[1]) || thinking[1].includes(thinking[0]))) {

@@ -3,7 +3,17 @@ import type { PlumbError } from '../errors'
 import type { DatasetReader } from '../seams/dataset'
 import type { GroupRecord } from '../seams/records'
 import type { ChatMessage } from '../seams/tokenizer'
-import { conversationAround, firstDifference, headOf, messagesOf, onlyAnswer, reasoningIn, splitAnswer, SYSTEM_FIELDS, withSystem } from './conversation'
+import {
+  conversationAround,
+  firstDifference,
+  headOf,
+  messagesOf,
+  onlyAnswer,
+  reasoningIn,
+  splitAnswer,
+  SYSTEM_FIELDS,
+  withSystem,
+} from './conversation'
 import { describe, idSchema, isBlank, isEmpty } from './fields'
 import { commonPrompt } from './implicit-prompt'
 import type { Row } from './row'

@@ -6,7 +6,8 @@ export function encodingNotices(encoder: Encoder, title: string, what: 'referenc
   const { tooLong, cutChains, repaired, firstRepair, reshaped, unended, untemplated, model, lengths } = encoder
   const counted = (count: number) => `${count} ${what}${count === 1 ? '' : 's'} of ${title}`
   const { maxCompletionTokens: limit } = lengths
-  const bound = limit === undefined ? "the model's context" : `lengths.maxCompletionTokens (${limit}) or the model's context (${model.contextLength})`
+  const bound =
+    limit === undefined ? "the model's context" : `lengths.maxCompletionTokens (${limit}) or the model's context (${model.contextLength})`
   const all: readonly Counted[] = [
     [tooLong, 'warning', `${counted(tooLong)} left out: longer than ${bound}.`],
     [
@@ -47,13 +48,11 @@ export function promptNotices(encoder: Encoder, title: string): StageNotice[] {
       'warning',
       `The chat_template_kwargs of ${counted(idleArguments)} change nothing: a plain question goes through no chat template unless prompt.chat is true.`,
     ],
-    ...[...unreadArguments].map(
-      ([name, count]): Counted => [
-        count,
-        'warning',
-        `The model's chat template reads no argument "${name}", which ${counted(count)} ${count === 1 ? 'brings' : 'bring'} in chat_template_kwargs; it changes nothing.`,
-      ],
-    ),
+    ...[...unreadArguments].map(([name, count]): Counted => [
+      count,
+      'warning',
+      `The model's chat template reads no argument "${name}", which ${counted(count)} ${count === 1 ? 'brings' : 'bring'} in chat_template_kwargs; it changes nothing.`,
+    ]),
   ])
 }
 

@@ -199,7 +199,7 @@ export class Encoder {
   }
 
   /** The text of the prompt as it is asked, and whether it goes through the chat template; undefined where the record is skipped. */
-  asked(original: GroupRecord): Pick<RenderedPrompt, 'text'> & { readonly isChat: boolean } | undefined {
+  asked(original: GroupRecord): (Pick<RenderedPrompt, 'text'> & { readonly isChat: boolean }) | undefined {
     const record = this.fitted(original)
     if (record === undefined) return undefined
     const { text, answered } = this.rendered(record)

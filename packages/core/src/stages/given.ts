@@ -23,7 +23,10 @@ export async function givenStage(context: StageContext, data: RunData, model: Mo
       const some = async function* (): AsyncGenerator<SampledQuestion> {
         yield* lines
         if (counts.candidates > 0) return
-        throw new PlumbError('PLUMB_DATA_EMPTY', `No candidate of ${title} fits into the model's context of ${facts.contextLength} tokens, or what lengths allows of it.`)
+        throw new PlumbError(
+          'PLUMB_DATA_EMPTY',
+          `No candidate of ${title} fits into the model's context of ${facts.contextLength} tokens, or what lengths allows of it.`,
+        )
       }
       await writeJsonLines(desk.folder.file('samples.jsonl'), some())
       return {
@@ -85,7 +88,14 @@ export async function* encodeGiven(
     counts.candidates += candidates.length
     done++
     const asked = askedAs(encoder, record)
-    yield { id: record.id, promptTokens, sampled: record.candidates.length, ...(asked === undefined ? {} : { asked }), candidates, references: [] }
+    yield {
+      id: record.id,
+      promptTokens,
+      sampled: record.candidates.length,
+      ...(asked === undefined ? {} : { asked }),
+      candidates,
+      references: [],
+    }
     if (done % TICK_EVERY === 0 || done === records.length) {
       await tick()
       context.signal?.throwIfAborted()

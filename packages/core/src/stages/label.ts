@@ -157,7 +157,8 @@ async function labelQuestion(
   // A reference is right by definition, here and below; how good it is among ranked candidates is for the labeler to say.
   const judged = labeler.feedback === 'ranked' ? references.map(({ text }) => reader.written(text)) : []
   const said = await checkedLabels(labeler, { id, prompt, answer }, [...texts, ...judged])
-  const labels = cutOff === 'wrong' ? said.map((label, c) => (candidates[c] && isCutOff(candidates[c]) ? labelledWrong(label, said) : label)) : said
+  const labels =
+    cutOff === 'wrong' ? said.map((label, c) => (candidates[c] && isCutOff(candidates[c]) ? labelledWrong(label, said) : label)) : said
   const own = candidates.map(({ text, tokens, times, given }, c) => {
     const isReference = given?.reference ?? false
     const right: Label = labeler.feedback === 'ranked' ? { positive: true, ...labels[c]! } : { status: 'right', positive: true }

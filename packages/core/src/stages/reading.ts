@@ -48,4 +48,5 @@ export class AnswerReader {
 }
 
 /** Whether a text ends within its reasoning, and so says nothing. */
-export const isUnfinishedThought = ({ text, reasoning, complete }: CandidateText): boolean => !complete && reasoning !== undefined && text === ''
+export const isUnfinishedThought = ({ text, reasoning, complete }: CandidateText): boolean =>
+  !complete && reasoning !== undefined && text === ''

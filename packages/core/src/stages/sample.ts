@@ -77,15 +77,18 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
       })
 
       const counts = { questions: kept.length, sampled: 0, duplicate: 0, truncated: 0, empty: 0 }
-      const lines = mapped(completions, ({ question: { id, record, promptTokens, asked, references }, completions: own }): SampledQuestion => {
-        const all = own.map((completion) => encoder.sampled(record, completion))
-        counts.sampled += all.length
-        counts.truncated += all.filter(({ finish }) => finish === 'length').length
-        const candidates = distinct(all)
-        counts.empty += all.filter(({ tokens }) => tokens.length === 0).length
-        counts.duplicate += all.filter(({ tokens }) => tokens.length > 0).length - candidates.length
-        return { id, promptTokens, sampled: all.length, ...(asked === undefined ? {} : { asked }), candidates, references }
-      })
+      const lines = mapped(
+        completions,
+        ({ question: { id, record, promptTokens, asked, references }, completions: own }): SampledQuestion => {
+          const all = own.map((completion) => encoder.sampled(record, completion))
+          counts.sampled += all.length
+          counts.truncated += all.filter(({ finish }) => finish === 'length').length
+          const candidates = distinct(all)
+          counts.empty += all.filter(({ tokens }) => tokens.length === 0).length
+          counts.duplicate += all.filter(({ tokens }) => tokens.length > 0).length - candidates.length
+          return { id, promptTokens, sampled: all.length, ...(asked === undefined ? {} : { asked }), candidates, references }
+        },
+      )
       await writeJsonLines(desk.folder.file('samples.jsonl'), lines)
       if (counts.truncated > 0) {
         desk.notice(

@@ -65,10 +65,16 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
 /** Says which keys of `prompt` do nothing, since no record goes through a chat template. */
 function noteIdlePrompt(context: StageContext, { train, questions, test }: RunData): void {
   const { chat, system, chatTemplateKwargs } = context.config.prompt
-  const keys = [...(system === undefined ? [] : ['prompt.system']), ...(Object.keys(chatTemplateKwargs).length > 0 ? ['prompt.chatTemplateKwargs'] : [])]
+  const keys = [
+    ...(system === undefined ? [] : ['prompt.system']),
+    ...(Object.keys(chatTemplateKwargs).length > 0 ? ['prompt.chatTemplateKwargs'] : []),
+  ]
   if (keys.length === 0 || chat !== 'auto') return
   for (const { records } of [train, questions, test]) for (const { messages } of records) if (messages !== undefined) return
-  context.say('warning', `${keys.join(' and ')} ${keys.length === 1 ? 'changes' : 'change'} nothing: the data holds no conversations, and plain questions go through the chat template with prompt.chat: true alone.`)
+  context.say(
+    'warning',
+    `${keys.join(' and ')} ${keys.length === 1 ? 'changes' : 'change'} nothing: the data holds no conversations, and plain questions go through the chat template with prompt.chat: true alone.`,
+  )
 }
 
 /** No groups. */

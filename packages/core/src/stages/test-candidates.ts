@@ -62,7 +62,8 @@ export async function testCandidates(context: StageContext, data: RunData, model
         const reader = new AnswerReader(config.prompt, record, askedAs(encoder, record))
         const texts = candidates.map((candidate) => reader.sampled(candidate))
         const said = await checkedLabels(labeler.made, { id, prompt: record.prompt, messages, answer }, texts)
-        const labels = cutOff === 'wrong' ? said.map((label, c) => (isCutOff(valueAt(candidates, c)) ? labelledWrong(label, said) : label)) : said
+        const labels =
+          cutOff === 'wrong' ? said.map((label, c) => (isCutOff(valueAt(candidates, c)) ? labelledWrong(label, said) : label)) : said
         const labelled = candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, valueAt(labels, c)))
         counts.all += labelled.length
         counts.right += labelled.filter(({ positive }) => positive).length
@@ -73,7 +74,11 @@ export async function testCandidates(context: StageContext, data: RunData, model
       return {
         artifacts: ['candidates.jsonl'],
         summary: `${counts.all} test candidates, ${counts.ranked ? 'ranked' : `${counts.right} right`}`,
-        figures: { candidates: counts.all, ...(counts.cutOff > 0 ? { cutOff: counts.cutOff } : {}), ...(counts.ranked ? {} : { right: counts.right }) },
+        figures: {
+          candidates: counts.all,
+          ...(counts.cutOff > 0 ? { cutOff: counts.cutOff } : {}),
+          ...(counts.ranked ? {} : { right: counts.right }),
+        },
       }
     }),
   )
@@ -96,7 +101,14 @@ async function givenTestCandidates(context: StageContext, data: RunData, model: 
   const { config } = context
   const { sampler, labeler } = context.resolved
   const sample = { sampler: sampler.name }
-  const determinedBy = { model: model.hash, sample, label: labeler.identity, ...promptIdentity(config, 'chains'), ...readingIdentity(config.prompt), test: data.test.hash }
+  const determinedBy = {
+    model: model.hash,
+    sample,
+    label: labeler.identity,
+    ...promptIdentity(config, 'chains'),
+    ...readingIdentity(config.prompt),
+    test: data.test.hash,
+  }
   return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: false }, (desk) =>
     context.withFacts(model.source, async (facts) => {
       const counts = new GivenCounts()

@@ -42,9 +42,7 @@ describe('a system prompt', () => {
     renderPrompt(record, configSchema.shape.prompt.parse(written), tokenizer).text
 
   it('stands before conversations, and before plain questions with chat: true', () => {
-    expect(text({ system: 'Count.' }, { prompt: '', messages: [u('p'), a('x'), u('q')] })).toBe(
-      '<system>Count.<user>p<assistant>x<user>q',
-    )
+    expect(text({ system: 'Count.' }, { prompt: '', messages: [u('p'), a('x'), u('q')] })).toBe('<system>Count.<user>p<assistant>x<user>q')
     expect(text({ system: 'Count.', chat: true }, { prompt: 'q' })).toBe('<system>Count.<user>q')
     expect(text({ system: 'Count.' }, { prompt: 'q' })).toBe('q\n')
   })

@@ -150,8 +150,6 @@ it('greedy answers are read behind the reasoning as well', async () => {
     config: { ...config, prompt: { chat: true }, sft: { steps: 60, batchSize: 1, learningRate: 0.5 }, evaluate: { maxNewTokens: 6 } },
   })
   await runConfig(made)
-  const [answer] = await artifact<{ text: string; status: string; given?: string }>(made, 'evaluate-vft', 'answers.jsonl').catch(() =>
-    artifact<{ text: string; status: string; given?: string }>(made, 'evaluate-VFT', 'answers.jsonl'),
-  )
+  const [answer] = await artifact<{ text: string; status: string; given?: string }>(made, 'evaluate-VFT', 'answers.jsonl')
   expect(answer).toMatchObject({ text: 'q9 a2 s9 a1', status: 'right', given: 'a1' })
 })

@@ -63,7 +63,9 @@ describe('prompts longer than lengths.maxPromptTokens', () => {
     const run = await made({ maxPromptTokens: 4, onTooLong: 'truncate' })
     const report = await runConfig(run)
     expect(report.samples).toMatchObject({ questions: 3 })
-    expect(report.notices).toContain('1 question of data.train cut at the beginning, to a prompt of 4 tokens: 3 tokens less in all, 3 at most.')
+    expect(report.notices).toContain(
+      '1 question of data.train cut at the beginning, to a prompt of 4 tokens: 3 tokens less in all, 3 at most.',
+    )
     const groups = await artifact<{ prompt: string; promptTokens: number[] }>(run, 'label', 'groups.jsonl')
     // ids: <s> </s> <unk>, then q0 … q9
     expect(groups[1]).toMatchObject({ prompt: `${LONG} q2`, promptTokens: [0, 3 + 8, 3 + 9, 3 + 2] })
@@ -92,7 +94,9 @@ describe('answers longer than lengths.maxCompletionTokens', () => {
   it('are left out, or lose their end', async () => {
     const skipped = await made({ maxCompletionTokens: 4, onTooLong: 'skip' }, { train })
     const { notices } = await runConfig({ ...skipped, last: 'label' })
-    expect(notices).toContain("1 reference chain of data.train left out: longer than lengths.maxCompletionTokens (4) or the model's context (64).")
+    expect(notices).toContain(
+      "1 reference chain of data.train left out: longer than lengths.maxCompletionTokens (4) or the model's context (64).",
+    )
     const cut = await made({ maxCompletionTokens: 4, onTooLong: 'truncate' }, { train })
     const report = await runConfig({ ...cut, last: 'label' })
     expect(report.notices).toContain(
@@ -120,7 +124,10 @@ describe('answers longer than lengths.maxCompletionTokens', () => {
     )
     await runConfig({ ...run, last: 'label' })
     const [line] = await artifact<{ candidates: object[] }>(run, 'sample', 'samples.jsonl')
-    expect(line!.candidates).toMatchObject([{ text: 's1 a1', finish: 'eos' }, { text: 's1 s1 s1 s1', finish: 'length', tokens: [14, 14, 14, 14] }])
+    expect(line!.candidates).toMatchObject([
+      { text: 's1 a1', finish: 'eos' },
+      { text: 's1 s1 s1 s1', finish: 'length', tokens: [14, 14, 14, 14] },
+    ])
   })
 })
 
@@ -142,10 +149,19 @@ describe('completions that were cut off', () => {
   const sampled = async (cutOff?: 'drop' | 'wrong' | 'keep') => {
     const run = await made(
       {},
-      { train: [question('a', 1)], test: [question('t', 1)], sampler, config: { ...config, sample: { k: 4, ...(cutOff ? { cutOff } : { cutOff: undefined }) } } },
+      {
+        train: [question('a', 1)],
+        test: [question('t', 1)],
+        sampler,
+        config: { ...config, sample: { k: 4, ...(cutOff ? { cutOff } : { cutOff: undefined }) } },
+      },
     )
     const report = await runConfig({ ...run, last: 'label' })
-    const [line] = await artifact<{ cutOff: number; candidates: { status: string; positive: boolean; times?: number }[] }>(run, 'label', 'groups.jsonl')
+    const [line] = await artifact<{ cutOff: number; candidates: { status: string; positive: boolean; times?: number }[] }>(
+      run,
+      'label',
+      'groups.jsonl',
+    )
     const own = line!.candidates.filter(({ times }) => times !== undefined)
     return { run, report, line: line!, statuses: own.map(({ status }) => status) }
   }
@@ -188,7 +204,9 @@ describe('completions that were cut off', () => {
     }
     const run = await made({}, { train: [question('a', 1)], sampler: all, config: { ...config, sample: { k: 4, cutOff: 'drop' } } })
     const { notices } = await runConfig({ ...run, last: 'label' })
-    expect(notices.join('\n')).toMatch(/4 of 4 completions were cut off.*There is no other; a larger sample.maxNewTokens lets the model end\./)
+    expect(notices.join('\n')).toMatch(
+      /4 of 4 completions were cut off.*There is no other; a larger sample.maxNewTokens lets the model end\./,
+    )
   })
 })
 
@@ -210,7 +228,7 @@ describe('reasoning', () => {
       train: [question('a', 1)],
       test: [question('t', 1)],
       sampler,
-      config: { ...config, sample: { k: 4 }, prompt: { thinking } as never },
+      config: { ...config, sample: { k: 4 }, prompt: { thinking } },
     })
     const report = await runConfig({ ...run, last: 'label' })
     const [line] = await artifact<{ candidates: { status: string; text: string; times?: number }[] }>(run, 'label', 'groups.jsonl')

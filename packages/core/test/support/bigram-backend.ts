@@ -1,7 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
-import { PlumbError, randomStreams, type Backend, type BackendProbe, type ModelFacts, type ModelSource, type Policy, type Tokenizer } from '../../src'
+import {
+  PlumbError,
+  randomStreams,
+  type Backend,
+  type BackendProbe,
+  type ModelFacts,
+  type ModelSource,
+  type Policy,
+  type Tokenizer,
+} from '../../src'
 import { BigramPolicy, doubles, parameterNames } from './bigram-policy'
 import { WordTokenizer } from './word-tokenizer'
 
