@@ -147,8 +147,19 @@ export async function inspectSource({ name, source, model, resolved, records }: 
     format: config.data[name]?.format ?? reader.name,
     records: shown,
     counts: { ...counts, dropped, truncated: cutChains.count, promptsTruncated: prompts.cut.count, repaired, reshaped, unended },
-    notices: encodingNotices(encoder, title, areGiven ? 'candidate' : 'reference chain').map(({ message }) => message),
+    notices: [
+      ...stopsAt(config.lengths.onTooLong, counts.promptsTooLong, dropped),
+      ...encodingNotices(encoder, title, areGiven ? 'candidate' : 'reference chain').map(({ message }) => message),
+    ],
   }
+}
+
+/** What a run does not get past. */
+function stopsAt(onTooLong: ResolvedConfig['config']['lengths']['onTooLong'], prompts: number, chains: number): string[] {
+  if (onTooLong !== 'error' || prompts + chains === 0) return []
+  return [
+    `A run stops here: ${prompts} prompts and ${chains} answers are too long for the model's context or lengths. lengths.onTooLong: skip leaves them out, truncate cuts them.`,
+  ]
 }
 
 const TOO_LONG = ['PLUMB_PROMPT_TOO_LONG', 'PLUMB_COMPLETION_TOO_LONG']
