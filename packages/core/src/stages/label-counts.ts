@@ -24,6 +24,8 @@ export class LabelCounts {
   cutOff = 0
   /** All completions, duplicates included. */
   completions = 0
+  /** Candidates with reasoning. */
+  thought = 0
   /** Candidates whose reasoning never ends. */
   unfinished = 0
   private labelled = 0
@@ -37,8 +39,9 @@ export class LabelCounts {
 
   /** Gives the line back. */
   add(line: LabelledQuestion): LabelledQuestion {
-    const { candidates, sampled, cutOff = 0, unfinished = 0 } = line
+    const { candidates, sampled, cutOff = 0, thought = 0, unfinished = 0 } = line
     this.cutOff += cutOff
+    this.thought += thought
     this.unfinished += unfinished
     this.completions += sampled
     const own = candidates.filter(({ times }) => times !== undefined)

@@ -51,6 +51,13 @@ export async function labelStage(context: StageContext, data: RunData, samples: 
     const { notice, isAll } = cutOffNotice(counts, cutOff)
     if (notice !== undefined) desk.notice(notice.level, notice.message)
     if (!isAll) noteLabels(figures, desk, source)
+    if (Array.isArray(prompt.thinking) && counts.thought === 0 && figures.labelled > 0) {
+      const tags = prompt.thinking.join(' or ')
+      desk.notice(
+        'warning',
+        `None of the ${figures.labelled} candidates holds ${tags} (prompt.thinking); a special token stands in no text.`,
+      )
+    }
     if (counts.unfinished > 0) {
       const how = counts.unfinished > figures.labelled / 2 ? 'warning' : 'info'
       desk.notice(how, `In ${counts.unfinished} of ${figures.labelled} candidates the reasoning never ends, so they hold no answer.`)
@@ -169,6 +176,7 @@ async function labelQuestion(
     const label = labels[candidates.length + c] ?? { status: 'right', positive: true }
     return { ...labelled(text, tokens, { ...label, positive: true, reward: reward ?? label.reward }), reference: true as const }
   })
+  const thought = texts.filter(({ reasoning }) => reasoning !== undefined).length
   const unfinished = texts.filter(isUnfinishedThought).length
   return {
     id,
@@ -177,6 +185,7 @@ async function labelQuestion(
     promptTokens,
     sampled: sampled.sampled,
     ...(cut > 0 ? { cutOff: cut } : {}),
+    ...(thought > 0 ? { thought } : {}),
     ...(unfinished > 0 ? { unfinished } : {}),
     candidates: [...own, ...chains],
   }

@@ -4,7 +4,7 @@ import { opensThinking, splitThinking, thinkingTags } from '../prompt/thinking'
 import type { Generation } from '../seams/policy'
 import type { CandidateText } from '../seams/labeler'
 import type { GroupRecord } from '../seams/records'
-import type { ThinkingTags } from '../seams/tokenizer'
+import type { ThinkingTags, Tokenizer } from '../seams/tokenizer'
 import type { Encoder } from './encoding'
 import type { AskedAs } from './records'
 
@@ -13,9 +13,15 @@ const SHOWN = 64
 /** What labelling needs to know of how a question was put; see `SampledQuestion.asked`. */
 export function askedAs(encoder: Encoder, record: GroupRecord): AskedAs | undefined {
   const { thinking } = encoder.model.tokenizer
+  const shown = thinking?.every((tag) => isShown(encoder.model.tokenizer, tag)) ? thinking : undefined
   const asked = encoder.asked(record)
-  if (asked === undefined || (thinking === undefined && !asked.isChat)) return undefined
-  return { promptEnd: asked.text.slice(-SHOWN), ...(thinking === undefined ? {} : { thinking }) }
+  if (asked === undefined || (shown === undefined && !asked.isChat)) return undefined
+  return { promptEnd: asked.text.slice(-SHOWN), ...(shown === undefined ? {} : { thinking: shown }) }
+}
+
+/** Whether a tag stands in texts: a special token does not. */
+export function isShown(tokenizer: Tokenizer, tag: string): boolean {
+  return tokenizer.decode(tokenizer.encode(tag)).includes(tag)
 }
 
 /** Finds the answers in completions of one question, as labelers are shown them. */

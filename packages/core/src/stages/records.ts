@@ -46,6 +46,8 @@ export interface LabelledQuestion {
   readonly sampled: number
   /** Completions that were cut off at the length limit, duplicates included; what became of them is `sample.cutOff`'s. */
   readonly cutOff?: number
+  /** Candidates with reasoning. */
+  readonly thought?: number
   /** Candidates that end within their reasoning, and so hold no answer. */
   readonly unfinished?: number
   readonly candidates: readonly LabelledCandidate[]

@@ -10,6 +10,7 @@ import type { DataSet, RunData } from './data'
 import type { Encoder } from './encoding'
 import { encodingNotices } from './encoding-notices'
 import { freezingOf } from './freezing'
+import { isShown } from './reading'
 import { eachInSlices } from './slices'
 import { valueAt, type Sequence } from '../util/sequence'
 import { noteOtherValidation, trainingSection, trainModel } from './train-model'
@@ -30,6 +31,7 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
     const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
       const references = new ReferenceEncoding(context, desk, model, signal)
       context.encoder(model).ending([], [...context.config.sample.stop, ...context.config.evaluate.stop])
+      noteHiddenTags(context, desk, model)
       // Every prompt must leave room for an answer; better known before training than after.
       for (const { records } of [data.questions, data.test]) {
         const encoder = context.encoder(model)
@@ -74,6 +76,16 @@ function noteIdlePrompt(context: StageContext, { train, questions, test }: RunDa
   context.say(
     'warning',
     `${keys.join(' and ')} ${keys.length === 1 ? 'changes' : 'change'} nothing: the data holds no conversations, and plain questions go through the chat template with prompt.chat: true alone.`,
+  )
+}
+
+/** Tags that no text shows cannot be looked for. */
+function noteHiddenTags({ config }: StageContext, desk: StageDesk, { tokenizer }: ModelFacts): void {
+  const { thinking } = tokenizer
+  if (config.prompt.thinking !== 'auto' || thinking === undefined || thinking.every((tag) => isShown(tokenizer, tag))) return
+  desk.notice(
+    'warning',
+    `The model's reasoning stands between ${thinking.join(' and ')}, special tokens that texts do not show: answers are read in the whole text, reasoning included.`,
   )
 }
 

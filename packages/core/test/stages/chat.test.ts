@@ -111,6 +111,28 @@ describe('a template that opens the reasoning', () => {
     )
   })
 
+  it('changes nothing for plain questions, which is said', async () => {
+    const run = await made({ chat: 'auto' }, [{ ...question('plain', 1), chat_template_kwargs: { opens: true } }])
+    const { notices } = await runConfig({ ...run, last: 'sft' })
+    expect(notices).toContain(
+      'The chat_template_kwargs of 1 question of data.train change nothing: a plain question goes through no chat template unless prompt.chat is true.',
+    )
+  })
+
+  it('of special tokens, which texts do not show, is said, and answers are read in the whole text', async () => {
+    const run = await world({
+      chat: chat({ thinking: ['<s>', '</s>'] }),
+      train: [question('plain', 1)],
+      test: [question('t', 1)],
+      sampler: sampler('a2 s9 a1', 'a1'),
+      config: { ...config, prompt: { chat: true } },
+    })
+    const { notices } = await runConfig({ ...run, last: 'label' })
+    expect(notices.join('\n')).toContain('between <s> and </s>, special tokens that texts do not show')
+    const [line] = await artifact<Line>(run, 'label', 'groups.jsonl')
+    expect(line!.candidates.map(({ status }) => status)).toEqual(['right', 'right', 'right'])
+  })
+
   it('is told by name', async () => {
     const run = await made({ chatTemplateKwargs: { open: true } })
     expect(await failure(() => runConfig(run))).toMatchObject({

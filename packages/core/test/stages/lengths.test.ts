@@ -1,6 +1,7 @@
-import { runConfig, type GroupRecord, type Sampler } from '../../src'
+import { explain, runConfig, type GroupRecord, type Sampler } from '../../src'
 import { artifact, question, world, type WorldOptions } from '../support/world'
 import { failure } from '../support/files'
+import { labelledWrong } from '../../src/stages/cut-off'
 import { DatasetLabeler } from '../../src/labelers/dataset'
 import { DatasetSampler } from '../../src/samplers/dataset'
 
@@ -195,6 +196,17 @@ describe('completions that were cut off', () => {
     expect(events).toEqual(['stage-reused sft', 'stage-reused sample', 'stage-start label', 'stage-end label'])
   })
 
+  it('are named by what would be done again, as lengths are', async () => {
+    const { run } = await sampled('drop')
+    const why = async (config: object, stage: 'sft' | 'label') => {
+      const found = await explain({ ...run, config: { ...run.config, ...config }, stage })
+      return found.at(-1)?.sentence
+    }
+    expect(await why({ sample: { ...run.config.sample, cutOff: 'wrong' } }, 'label')).toMatch(/^label would be done again: .*cutOff/)
+    expect(await why({ lengths: { maxPromptTokens: 9 } }, 'sft')).toMatch(/^sft would be done again: .*lengths/)
+    expect(await why({ prompt: { system: 's1', chat: true } }, 'sft')).toMatch(/^sft would be done again: .*prompt/)
+  })
+
   it('and no others are said plainly', async () => {
     const all: Sampler = {
       ...sampler,
@@ -248,6 +260,11 @@ describe('reasoning', () => {
     expect(own.map(({ status }) => status)).toEqual(['right', 'right', 'right', 'wrong'])
   })
 
+  it('between tags that no candidate holds is said', async () => {
+    const { report } = await labelled(['q7', 's7'])
+    expect(report.notices).toContain('None of the 4 candidates holds q7 or s7 (prompt.thinking); a special token stands in no text.')
+  })
+
   it('is looked for again, and nothing is sampled again, where only its tags change', async () => {
     const { run } = await labelled(false)
     const events: string[] = []
@@ -275,6 +292,14 @@ describe('reasoning', () => {
       'unparsed',
       'wrong',
     ])
+  })
+})
+
+describe('a cut-off candidate that is ranked', () => {
+  it('is as bad as the worst of its question', () => {
+    const ranked = (reward: number) => ({ status: 'ranked', reward }) as const
+    expect(labelledWrong(ranked(3), [ranked(3), ranked(-1), ranked(2)])).toEqual({ status: 'ranked', positive: false, reward: -1 })
+    expect(labelledWrong({ status: 'right', positive: true, answer: '7' }, [])).toEqual({ status: 'wrong', positive: false, answer: '7' })
   })
 })
 
