@@ -55,12 +55,12 @@ function thought(
   const said = text.trimStart()
   // the prompt has written the opening tag, and the white space behind it
   const space = prompt.slice(prompt.trimEnd().length)
-  if (reasoning !== undefined) return { text: `${reasoning.trim()}\n${close}\n\n${said}${turnEnd}`, exact: false }
+  if (reasoning !== undefined) return { text: `${reasoning.trim()}\n${close}\n\n${text}${turnEnd}`, exact: false }
   if (said.startsWith(open)) {
     const inside = said.slice(open.length)
     return { text: (inside.startsWith(space) ? inside.slice(space.length) : inside) + turnEnd, exact: false }
   }
-  return { text: text.includes(close) ? text + turnEnd : `\n${close}\n\n${said}${turnEnd}`, exact: false }
+  return { text: text.includes(close) ? text + turnEnd : `\n${close}\n\n${text}${turnEnd}`, exact: false }
 }
 
 /** Where the answer's reasoning begins in the whole, its opening tag included; undefined where it has none of its own. */
