@@ -69,10 +69,10 @@ it('gives the ids of the first records, and what is trained of them', async () =
   ])
   expect(train!.counts).toEqual({
     ...{ records: 3, conversations: 0, literal: 0, plain: 3, chains: 6, references: 3, empty: 1 },
-    ...{ promptsTooLong: 0, dropped: 1, truncated: 0, repaired: 0, reshaped: 0, unended: 0 },
+    ...{ promptsTooLong: 0, dropped: 1, truncated: 0, promptsTruncated: 0, repaired: 0, reshaped: 0, unended: 0 },
   })
   expect(train!.notices).toEqual([
-    "1 reference chain of data.train left out: longer than the model's context.",
+    expect.stringMatching(/^A run stops here: 0 prompts and 1 answers are too long for the model's context or lengths\./),
     expect.stringMatching(/^The model has a chat template, which 5 reference chains of data.train are trained without/),
   ])
 })
@@ -92,9 +92,7 @@ it('prints every source, the trained tokens marked, and nothing that a terminal 
   expect(stdout).toContain('data.train  train.jsonl as groups\n  a  train.jsonl:1  plain\n')
   expect(stdout).toContain('    prompt  <s>·What·is·1·+·1?  6 tokens\n    +       ⟦2·</s>⟧  2 tokens  reference, right\n')
   expect(stdout).toContain('    text    What\\u{1b}[31m is\\n\n')
-  expect(stdout).toContain(
-    '2 records (0 conversations, 2 plain, 0 literal), 4 chains (2 references): 0 too long and left out, 1 with too long a prompt',
-  )
+  expect(stdout).toContain('2 records (0 conversations, 2 plain, 0 literal), 4 chains (2 references): 0 too long, 1 with too long a prompt')
   expect(stdout).not.toContain('\u001b')
 })
 

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { isNestedTooDeep, PlumbError, type Tokenizer as TokenizerSeam, type TurnEnd } from '@plumbline/core/base'
+import { isNestedTooDeep, PlumbError, type ThinkingTags, type Tokenizer as TokenizerSeam, type TurnEnd } from '@plumbline/core/base'
 import { addedTokens, checkSingleWords, type AddedToken } from './added-tokens'
 import { encodePair } from './boundary'
 import { ChatTemplate } from './chat-template'
 import { Tokenizer as Engine, type HuggingFaceTokenizer } from './huggingface'
 import { specialTokens, type SpecialTokens } from './special-tokens'
 import { requireTokenIds } from './tokenizer-ids'
+import { thinkingTagsOf } from './thinking'
 import { turnEndOf } from './turn-end'
 
 type Json = Readonly<Record<string, unknown>>
@@ -92,10 +93,12 @@ class LoadedTokenizer implements TokenizerSeam {
   readonly padId?: number
   readonly fingerprint: string
   readonly renderChat?: TokenizerSeam['renderChat']
+  readonly thinking?: ThinkingTags
   /** What the post-processor puts before a text. */
   private readonly leading: readonly number[]
   private readonly singleWords: readonly string[]
   private readonly isSpecial: ReadonlySet<number>
+  private readonly chat?: ChatTemplate
   private foundTurnEnd?: { readonly end?: TurnEnd }
 
   constructor(
@@ -119,12 +122,18 @@ class LoadedTokenizer implements TokenizerSeam {
     const template = files.chatTemplate ?? namedTemplate(files.tokenizerConfig?.chat_template)
     if (template !== undefined) {
       const chat = new ChatTemplate(template, specials, where)
+      this.chat = chat
       this.renderChat = (messages, options) => chat.render(messages, options)
     }
+    this.thinking = thinkingTagsOf(template, new Set(added.map(({ content }) => content)))
     const { bosId = null, eosId = null, padId = null } = this
     this.fingerprint = createHash('sha256')
       .update(JSON.stringify([{ ...files.tokenizer, added_tokens: added }, bosId, eosId, padId, template ?? null]))
       .digest('hex')
+  }
+
+  get chatArguments(): readonly string[] | undefined {
+    return this.chat?.arguments
   }
 
   get turnEnd(): TurnEnd | undefined {

@@ -7,9 +7,10 @@ export function renderSource({ source, path, format, records, counts, notices }:
     `(${[counted(counts.conversations, 'conversation'), `${counts.plain} plain`, `${counts.literal} literal`].join(', ')}),`,
     `${counted(counts.chains, 'chain')} (${counted(counts.references, 'reference')}):`,
     [
-      `${counts.dropped} too long and left out`,
+      `${counts.dropped} too long`,
       `${counts.promptsTooLong} with too long a prompt`,
       `${counts.truncated} truncated`,
+      `${counts.promptsTruncated} with a truncated prompt`,
       `${counts.empty} empty`,
       `${counts.repaired} repaired at the boundary`,
       `${counts.reshaped} behind another text than the prompt`,
@@ -27,7 +28,7 @@ export function renderSource({ source, path, format, records, counts, notices }:
 function renderRecord({ id, where, kind, rendered, prompt, completions }: InspectedRecord): string {
   const title = ['', visible(id), ...(where === undefined ? [] : [visible(where)]), kind].join('  ')
   const lines = [title, `    text    ${visible(rendered)}`]
-  if (prompt === undefined) return [...lines, '    The prompt fills the context; a run stops here.'].join('\n')
+  if (prompt === undefined) return [...lines, '    The prompt is too long (lengths).'].join('\n')
   return [...lines, `    prompt  ${spanLine(prompt)}`, ...completions.map(completionLine)].join('\n')
 }
 
@@ -38,10 +39,11 @@ function completionLine(completion: InspectedCompletion): string {
     ...(positive === undefined ? [] : [positive ? 'right' : 'wrong']),
     ...(reward === undefined ? [] : [`reward ${reward}`]),
     ...(trained ? [] : ['not trained']),
+    ...(completion.cut ? ['cut at the end'] : []),
   ].join(', ')
   const { tokens = [], ids = [] } = completion
   const span = tooLong
-    ? 'too long for the context, left out'
+    ? 'too long (lengths)'
     : trained
       ? `⟦${spanText(tokens)}⟧  ${counted(ids.length, 'token')}`
       : spanLine({ text: '', tokens, ids })

@@ -23,8 +23,10 @@ export interface InspectedSpan {
 export interface InspectedCompletion extends Partial<InspectedSpan> {
   /** Whether a stage trains on it: not where it is left out, and never in `validation` and `test`. */
   readonly trained: boolean
-  /** True where prompt and completion are longer than the context, so that it is left out and has no tokens. */
+  /** True where it is longer than the context or `lengths` allow, and has no tokens: it is left out, or a run stops at it. */
   readonly tooLong?: true
+  /** True where it lost its end. */
+  readonly cut?: true
   readonly reference?: boolean
   readonly positive?: boolean
   readonly reward?: number
@@ -38,7 +40,7 @@ export interface InspectedRecord {
   readonly kind: 'conversation' | 'literal' | 'plain'
   /** The prompt as the template, or the chat template, writes it. */
   readonly rendered: string
-  /** Absent where the prompt alone fills the context. */
+  /** Absent where the prompt is too long. */
   readonly prompt?: InspectedSpan
   readonly completions: readonly InspectedCompletion[]
 }
@@ -59,12 +61,14 @@ export interface InspectedSource {
     readonly references: number
     /** Chains without text. */
     readonly empty: number
-    /** Prompts that leave no room for an answer: a run stops at them. */
+    /** Prompts that are too long: they are left out, or a run stops at them. */
     readonly promptsTooLong: number
-    /** Chains that are left out: longer than the context. */
+    /** Chains that are too long: they are left out, or a run stops at them. */
     readonly dropped: number
-    /** Always 0: what does not fit is left out whole. */
-    readonly truncated: 0
+    /** Chains that lost their end (`lengths.onTooLong: truncate`). */
+    readonly truncated: number
+    /** Prompts that lost their beginning. */
+    readonly promptsTruncated: number
     /** Chains whose tokens next to the prompt were repaired. */
     readonly repaired: number
     /** Chains that the chat template writes behind another text than the prompt. */
@@ -88,9 +92,15 @@ export interface InspectSourceOptions {
 export async function inspectSource({ name, source, model, resolved, records }: InspectSourceOptions): Promise<InspectedSource> {
   const { path, reader, limit = Infinity, title } = source
   const { config, sampler } = resolved
-  const encoder = new Encoder(model, (record, tokenizer) => renderPrompt(record, config.prompt, tokenizer), new EncodingCache())
+  const encoder = new Encoder(
+    model,
+    (record, tokenizer) => renderPrompt(record, config.prompt, tokenizer),
+    new EncodingCache(),
+    config.lengths,
+  )
   const areGiven = isGiven(sampler.made)
   const shown: InspectedRecord[] = []
+  let dropped = 0
   const counts = { records: 0, conversations: 0, literal: 0, plain: 0, chains: 0, references: 0, empty: 0, promptsTooLong: 0 }
   for await (const record of reader.read(path)) {
     const kind = record.messages ? 'conversation' : record.literal ? 'literal' : 'plain'
@@ -99,15 +109,18 @@ export async function inspectSource({ name, source, model, resolved, records }: 
     counts.chains += record.candidates.length
     counts.references += record.candidates.filter(({ reference }) => reference).length
     counts.empty += record.candidates.filter(({ text }) => text === '').length
-    const prompt = promptOf(encoder, record)
+    encoder.noteArguments(record)
+    const prompt = unlessTooLong(() => encoder.question(record))
     if (prompt === undefined) counts.promptsTooLong++
     const isTrained = ({ reference }: GroupRecord['candidates'][number]) =>
       name === 'train' ? reference === true : name === 'questions' && (areGiven || reference === true)
     const completions = record.candidates.map((candidate): InspectedCompletion => {
       const { reference, positive, reward } = candidate
-      const example = prompt && encoder.example(record, candidate.text)
+      const example = prompt && unlessTooLong(() => encoder.example(record, candidate))
+      if (prompt && example === undefined) dropped++
       return {
         ...(example ? spanOf(model.tokenizer, example.completion) : { tooLong: true as const }),
+        ...(example?.cut ? { cut: true as const } : {}),
         trained: example !== undefined && isTrained(candidate),
         ...(reference === undefined ? {} : { reference }),
         ...(positive === undefined ? {} : { positive }),
@@ -120,29 +133,42 @@ export async function inspectSource({ name, source, model, resolved, records }: 
         id: record.id,
         where: originOf(record),
         kind,
-        rendered: renderPrompt(record, config.prompt, model.tokenizer).text,
+        rendered: (prompt && encoder.asked(record)?.text) ?? renderPrompt(record, config.prompt, model.tokenizer).text,
         ...(prompt ? { prompt: spanOf(model.tokenizer, prompt) } : {}),
         completions,
       })
     }
     if (counts.records >= limit) break
   }
-  const { tooLong: dropped, repaired, reshaped, unended } = encoder
+  const { cutChains, prompts, repaired, reshaped, unended } = encoder
   return {
     source: name,
     path: shownPath(path),
     format: config.data[name]?.format ?? reader.name,
     records: shown,
-    counts: { ...counts, dropped, truncated: 0, repaired, reshaped, unended },
-    notices: encodingNotices(encoder, title, areGiven ? 'candidate' : 'reference chain').map(({ message }) => message),
+    counts: { ...counts, dropped, truncated: cutChains.count, promptsTruncated: prompts.cut.count, repaired, reshaped, unended },
+    notices: [
+      ...stopsAt(config.lengths.onTooLong, counts.promptsTooLong, dropped),
+      ...encodingNotices(encoder, title, areGiven ? 'candidate' : 'reference chain').map(({ message }) => message),
+    ],
   }
 }
 
-function promptOf(encoder: Encoder, record: GroupRecord): readonly number[] | undefined {
+/** What a run does not get past. */
+function stopsAt(onTooLong: ResolvedConfig['config']['lengths']['onTooLong'], prompts: number, chains: number): string[] {
+  if (onTooLong !== 'error' || prompts + chains === 0) return []
+  return [
+    `A run stops here: ${prompts} prompts and ${chains} answers are too long for the model's context or lengths. lengths.onTooLong: skip leaves them out, truncate cuts them.`,
+  ]
+}
+
+const TOO_LONG = ['PLUMB_PROMPT_TOO_LONG', 'PLUMB_COMPLETION_TOO_LONG']
+
+function unlessTooLong<T>(work: () => T | undefined): T | undefined {
   try {
-    return encoder.question(record)
+    return work()
   } catch (error) {
-    if (isPlumbError(error) && error.code === 'PLUMB_PROMPT_TOO_LONG') return undefined
+    if (isPlumbError(error) && TOO_LONG.includes(error.code)) return undefined
     throw error
   }
 }

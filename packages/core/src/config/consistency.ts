@@ -50,6 +50,7 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
     if (READS_ENVIRONMENT.some((pattern) => pattern.every((key, n) => key === '*' || key === String(path[n])))) continue
     report(path, `${shown(path)} cannot ask for the environment: \${env:…} is read in paths and in the options of plugins.`)
   }
+  checkPrompt(config, shown, report)
   const seen = new Map<string, number>()
   config.align?.forEach((variant, index) => {
     const path = ['align', index]
@@ -71,4 +72,22 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
     )
   }
   return problems
+}
+
+/** Keys of `prompt` that could never do anything. */
+function checkPrompt({ prompt }: Partial<Config>, shown: Places['shown'], report: (path: KeyPath, message: string) => void): void {
+  if (prompt === undefined) return
+  const { chat, system, chatTemplateKwargs, thinking } = prompt
+  const given = [...(system === undefined ? [] : ['system']), ...(Object.keys(chatTemplateKwargs).length > 0 ? ['chatTemplateKwargs'] : [])]
+  if (chat === false) {
+    for (const key of given) {
+      report(
+        ['prompt', key],
+        `${shown(['prompt', key])} is for the model's chat template, and with prompt.chat: false nothing goes through it.`,
+      )
+    }
+  }
+  if (Array.isArray(thinking) && (thinking[0].includes(thinking[1]) || thinking[1].includes(thinking[0]))) {
+    report(['prompt', 'thinking'], `${shown(['prompt', 'thinking'])} needs two tags of which neither holds the other.`)
+  }
 }

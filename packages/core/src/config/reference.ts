@@ -3,7 +3,7 @@ import { createRegistry } from '../plugins/registry'
 import type { PluginKind } from '../plugins/kinds'
 import { KIND_TITLES } from '../plugins/kinds'
 import { alignVariantSchema, configSchema, dataSourceSchema, lossEntrySchema, sampleSectionSchema, trainingSchema } from './schema'
-import { dataSectionSchema, evaluateSchema, labelSchema, modelSchema, promptSchema } from './schema'
+import { dataSectionSchema, evaluateSchema, labelSchema, lengthsSchema, modelSchema, promptSchema } from './schema'
 
 /** The parts of a JSON Schema that the tables show. */
 interface Described {
@@ -34,6 +34,7 @@ export function configReference(): string {
       (modelSchema.options as readonly z.ZodType[])[1]!,
     ],
     ['`prompt`', '', promptSchema],
+    ['`lengths`', '', lengthsSchema],
     ['`data`', '', dataSectionSchema],
     ['A data source', '`data.train`, `data.questions`, `data.validation` and `data.test` each have:', dataSourceSchema],
     ['Training: `sft` and each variant of `align`', '', trainingSchema],

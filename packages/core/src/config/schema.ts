@@ -97,11 +97,17 @@ export const samplingSchema = z.strictObject({
   temperature: z.number().min(0).default(1).describe('0 is greedy.'),
   topK: whole(0, 10_000_000).default(0).describe('Draw from the k likeliest tokens; 0 keeps all.'),
   topP: z.number().positive().max(1).default(1).describe('Draw from the smallest set of tokens whose probability reaches p; 1 keeps all.'),
-  maxNewTokens: whole(1, MOST_TOKENS).default(256).describe('Longer completions are cut off and count as truncated.'),
+  maxNewTokens: whole(1, MOST_TOKENS).default(256).describe('Longer completions are cut off and count as truncated; see `cutOff`.'),
   stop: stopSchema,
 })
 
 export const sampleSectionSchema = samplingSchema.extend({
+  cutOff: z
+    .enum(['drop', 'wrong', 'keep'])
+    .default('drop')
+    .describe(
+      'What becomes of completions that were cut off at the length limit. `drop`: they are no candidates, neither right nor wrong. `wrong`: they are, whatever they say. `keep`: the labeler decides, and one without an answer counts as wrong.',
+    ),
   sampler: z
     .union([z.string(), pluggedSchema('policy', 'A registered sampler; its own options stand beside it.')])
     .default('policy')
@@ -134,10 +140,47 @@ export const promptSchema = z.strictObject({
     .describe(
       "What goes through the model's chat template. `auto`: the data's conversations (message lists), and nothing else. `true`: plain questions too, as one user message. `false`: nothing; a conversation of one user message is then its plain text, and a longer one an error.",
     ),
+  system: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'A system message in front of every conversation, and, with `chat: true`, of plain questions. A record that brings a system message keeps its own.',
+    ),
+  chatTemplateKwargs: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe(
+      "Variables for the model's chat template, as `chat_template_kwargs` of transformers, vLLM and TRL: `{ enable_thinking: false }`. One that the template does not read is an error. A record's own `chat_template_kwargs` go before.",
+    ),
+  thinking: z
+    .union([z.literal(['auto', false]), z.tuple([z.string().min(1), z.string().min(1)])])
+    .default('auto')
+    .describe(
+      "The tags around a model's reasoning; the answer is read behind it, and reasoning that never ends holds none. `auto`: those of the chat template or the vocabulary (`<think>` and `</think>`). `[open, close]`: these. `false`: reasoning is text like any other.",
+    ),
   date: z.iso
     .date()
     .default('2024-07-26')
     .describe("The day that chat templates which ask for today's date are told: prompts never depend on the clock."),
+})
+
+export const lengthsSchema = z.strictObject({
+  maxPromptTokens: whole(1, MOST_TOKENS).optional().meta({
+    description: 'The longest prompt, in tokens, of every data file and stage.',
+    whenAbsent: "what the model's context has room for beside one token of an answer",
+  }),
+  maxCompletionTokens: whole(1, MOST_TOKENS).optional().meta({
+    description:
+      'The longest answer of a data file, in tokens with its end. Sampled ones have `sample.maxNewTokens` and `evaluate.maxNewTokens`.',
+    whenAbsent: "what the prompt leaves of the model's context",
+  }),
+  onTooLong: z
+    .enum(['error', 'skip', 'truncate'])
+    .default('error')
+    .describe(
+      'What becomes of a longer one. `error`: the run ends, before anything is computed. `skip`: it is left out and counted. `truncate`: a prompt loses earlier turns, then the beginning of its question (needs `maxPromptTokens`); an answer loses its end.',
+    ),
 })
 
 export const dataSectionSchema = z.strictObject({
@@ -189,6 +232,7 @@ export const configSchema = z.strictObject({
     .default([])
     .describe('Packages, or paths starting with `./`, whose default export is a Plumbline plugin.'),
   prompt: promptSchema.prefault({}).describe('From question to prompt.'),
+  lengths: lengthsSchema.prefault({}).describe('How long prompts and answers may be, and what becomes of longer ones.'),
   data: dataSectionSchema.describe('The data files. A plain string is short for `{ path: … }`.'),
   sft: trainingSchema.prefault({}).describe('Stage 1: maximum likelihood on the reference chains. `steps: 0` skips it.'),
   sample: sampleSectionSchema.prefault({}).describe('Stage 2: k completions per question.'),
@@ -207,3 +251,4 @@ export type AlignVariant = z.output<typeof alignVariantSchema>
 export type LossEntry = z.output<typeof lossEntrySchema>
 export type SamplingConfig = z.output<typeof samplingSchema>
 export type PromptConfig = z.output<typeof promptSchema>
+export type Lengths = z.output<typeof lengthsSchema>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { extractAnswer } from '../labelers/extract'
 import type { DatasetReader } from '../seams/dataset'
-import { headOf, messagesOf, splitAnswer, SYSTEM_FIELDS, withSystem } from './conversation'
+import { headOf, messagesOf, reasoningIn, splitAnswer, SYSTEM_FIELDS, withSystem } from './conversation'
 import { answerSchema, idSchema, isBlank, isEmpty } from './fields'
 import type { Row } from './row'
 import { jsonLinesReader, type Draft } from './rows'
@@ -36,7 +36,7 @@ function conversationDraft(row: Row): Draft {
     id,
     ...headOf(row, withSystem(row, before), field),
     ...(final === undefined ? {} : { answer: final }),
-    candidates: [{ text: chain, positive: true, reference: true }],
+    candidates: [{ text: chain, ...reasoningIn(row, field), positive: true, reference: true }],
   }
 }
 

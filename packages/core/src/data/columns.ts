@@ -1,5 +1,6 @@
 import { isEmpty } from './fields'
 import { fittingFormat } from './formats'
+import { CHAT_TEMPLATE_KWARGS } from './template-arguments'
 import type { Row } from './row'
 
 /** What a format does with the columns that could change what is trained. */
@@ -20,7 +21,7 @@ const MEANINGFUL: Readonly<Record<string, string>> = {
   ...named(TEXT_ONLY, 'image', 'images', 'imagepath', 'imagepaths', 'imageurl', 'imageurls', 'video', 'videos', 'audio', 'audios'),
   ...named(NO_TOOLS, 'tools', 'toolcalls', 'functions', 'functioncall'),
   ...named('documents are not put into prompts', 'documents'),
-  ...named('arguments of chat templates are not supported', 'chattemplatekwargs'),
+  ...named('they are arguments of the chat template', CHAT_TEMPLATE_KWARGS.replaceAll('_', '')),
   ...named('write the system message into the conversation', 'system', 'systemprompt', 'systemmessage'),
   ...named('write the earlier turns into the conversation', 'history'),
 }
@@ -41,7 +42,7 @@ function named(reason: string, ...names: readonly string[]): Record<string, stri
 export function refuseColumns(row: Row, format: string, { read = [], answers = [], marks = false }: Columns): void {
   const record = row.value as Readonly<Record<string, unknown>>
   for (const [name, value] of Object.entries(record)) {
-    if (read.includes(name) || isEmpty(value) || isWrittenEmpty(value)) continue
+    if (name === CHAT_TEMPLATE_KWARGS || read.includes(name) || isEmpty(value) || isWrittenEmpty(value)) continue
     const reason = reasonAgainst(row, name, value, read)
     if (reason !== undefined)
       throw row.misfit(`"${name}" is not read by format "${format}", and leaving it out would change the record: ${reason}.`)
@@ -64,7 +65,7 @@ function reasonAgainst(row: Row, name: string, value: unknown, read: readonly st
   if (OPTIONS.includes(name)) return isWrittenOut(row, value) ? undefined : OPTIONS_REASON
   const plain = plainName(name)
   if (PASSAGES.includes(plain)) return isWrittenOut(row, [value].flat()) ? undefined : PASSAGES_REASON
-  const meant = read.find((known) => plainName(known) === plain && Object.hasOwn(MEANINGFUL, plain))
+  const meant = [...read, CHAT_TEMPLATE_KWARGS].find((known) => plainName(known) === plain && Object.hasOwn(MEANINGFUL, plain))
   if (meant !== undefined) return `write it as "${meant}"`
   return Object.hasOwn(MEANINGFUL, plain) ? MEANINGFUL[plain] : undefined
 }

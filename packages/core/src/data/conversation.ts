@@ -26,12 +26,11 @@ const NOT_READ = [
   'videos',
   'audio',
   'audios',
-  'reasoning_content',
-  'reasoning',
-  'thinking',
   'refusal',
   'prefix',
 ]
+/** How an answer was come to, by the names in use: Qwen 3's, gpt-oss's, and that of servers. */
+const REASONING = ['reasoning_content', 'thinking', 'reasoning']
 /** Marks of messages that are not to be trained on. */
 const TRAINED = ['weight', 'train', 'loss']
 
@@ -69,7 +68,23 @@ function messageOf(row: Row, value: unknown, field: string): ChatMessage {
   if (role === 'assistant' && untrained !== undefined) {
     return refuse(`"${field}.${untrained}" says that this message is not trained on, which is not supported.`)
   }
-  return { role, content }
+  const reasoning = reasoningOf(message, role, field, refuse)
+  return { role, content, ...(reasoning === undefined ? {} : { reasoning }) }
+}
+
+function reasoningOf(
+  message: Readonly<Record<string, unknown>>,
+  role: ChatMessage['role'],
+  field: string,
+  refuse: (what: string) => never,
+): string | undefined {
+  const [first, second] = REASONING.filter((key) => !isEmpty(message[key]))
+  if (first === undefined) return undefined
+  const reasoning = message[first]
+  if (role !== 'assistant') return refuse(`"${field}.${first}" is of a message with role "${role}"; only an assistant's has reasoning.`)
+  if (typeof reasoning !== 'string') return refuse(`"${field}.${first}" must be a string, but is ${describe(reasoning)}.`)
+  if (second !== undefined && message[second] !== reasoning) return refuse(`"${field}.${first}" and "${field}.${second}" differ.`)
+  return reasoning
 }
 
 /** Messages that an answer follows. @throws PlumbError PLUMB_DATA_FIELD unless the last is the user's, and says something. */
@@ -93,6 +108,13 @@ export function onlyAnswer(row: Row, messages: readonly ChatMessage[], field: st
   )
 }
 
+/** The reasoning of a list's last message, as a part of a candidate; nothing where it has none, or where the field holds a text. */
+export function reasoningIn(row: Row, field: string): { readonly reasoning?: string } {
+  const value = row.field(field)
+  const reasoning = Array.isArray(value) ? messagesOf(row, value, field).at(-1)?.reasoning : undefined
+  return reasoning === undefined ? {} : { reasoning }
+}
+
 /** A conversation cut before its last message. @throws PlumbError PLUMB_DATA_FIELD unless that is the assistant's. */
 export function splitAnswer(row: Row, messages: readonly ChatMessage[], field: string): { before: ChatMessage[]; answer: string } {
   const last = messages.at(-1)
@@ -106,7 +128,7 @@ export function firstDifference(a: readonly ChatMessage[], b: readonly ChatMessa
   const longest = Math.max(a.length, b.length)
   for (let index = 0; index < longest; index++) {
     const [x, y] = [a[index], b[index]]
-    if (x?.role !== y?.role || x?.content !== y?.content) return index
+    if (x?.role !== y?.role || x?.content !== y?.content || x?.reasoning !== y?.reasoning) return index
   }
   return undefined
 }

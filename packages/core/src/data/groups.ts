@@ -10,6 +10,7 @@ import { jsonLinesReader } from './rows'
 
 export const candidateSchema = z.looseObject({
   text: z.string(),
+  reasoning: z.string().nullish(),
   positive: z.boolean().optional(),
   reward: z.number().refine(Number.isFinite, 'must be a finite number').optional(),
   reference: z.boolean().optional(),
@@ -85,9 +86,10 @@ function refuseOtherAnswers(row: Row): void {
   throw row.misfit(`"${found}" is not read by format "groups", and its texts would be lost.`)
 }
 
-function pick({ text, positive, reward, reference }: z.output<typeof candidateSchema>): CandidateRecord {
+function pick({ text, reasoning, positive, reward, reference }: z.output<typeof candidateSchema>): CandidateRecord {
   return {
     text,
+    ...(reasoning ? { reasoning } : {}),
     ...(positive === undefined ? {} : { positive }),
     ...(reward === undefined ? {} : { reward }),
     ...(reference === undefined ? {} : { reference }),

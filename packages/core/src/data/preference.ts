@@ -3,7 +3,17 @@ import type { PlumbError } from '../errors'
 import type { DatasetReader } from '../seams/dataset'
 import type { GroupRecord } from '../seams/records'
 import type { ChatMessage } from '../seams/tokenizer'
-import { conversationAround, firstDifference, headOf, messagesOf, onlyAnswer, splitAnswer, SYSTEM_FIELDS, withSystem } from './conversation'
+import {
+  conversationAround,
+  firstDifference,
+  headOf,
+  messagesOf,
+  onlyAnswer,
+  reasoningIn,
+  splitAnswer,
+  SYSTEM_FIELDS,
+  withSystem,
+} from './conversation'
 import { describe, idSchema, isBlank, isEmpty } from './fields'
 import { commonPrompt } from './implicit-prompt'
 import type { Row } from './row'
@@ -32,8 +42,8 @@ export function preferenceReader({ chosenIsReference }: z.output<typeof preferen
         id,
         ...head,
         candidates: [
-          { text: chosen, positive: true, reward: 1, ...(chosenIsReference ? { reference: true } : {}) },
-          { text: rejected, positive: false, reward: 0 },
+          { text: chosen, ...reasoningIn(row, 'chosen'), positive: true, reward: 1, ...(chosenIsReference ? { reference: true } : {}) },
+          { text: rejected, ...reasoningIn(row, 'rejected'), positive: false, reward: 0 },
         ],
       }
     },

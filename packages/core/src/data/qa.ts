@@ -4,7 +4,7 @@ import type { DatasetReader } from '../seams/dataset'
 import type { GroupRecord } from '../seams/records'
 import type { ChatMessage } from '../seams/tokenizer'
 import { ANSWERS_OF_OTHERS, type Columns } from './columns'
-import { conversationAround, firstDifference, headOf, messagesOf, onlyAnswer, SYSTEM_FIELDS, withSystem } from './conversation'
+import { conversationAround, firstDifference, headOf, messagesOf, onlyAnswer, reasoningIn, SYSTEM_FIELDS, withSystem } from './conversation'
 import { describe, finalAnswer, idSchema, isBlank, isEmpty } from './fields'
 import type { Row } from './row'
 import { jsonLinesReader, type Draft } from './rows'
@@ -64,7 +64,7 @@ function draft(row: Row, { promptField, chainField, answerField }: Options): Dra
     id,
     ...head,
     ...(answer === undefined ? {} : { answer }),
-    candidates: [{ text, positive: true, reference: true }],
+    candidates: [{ text, ...reasoningIn(row, reference.field), positive: true, reference: true }],
   }
 }
 

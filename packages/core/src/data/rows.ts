@@ -9,6 +9,7 @@ import type { Line } from './line'
 import { readJsonTexts, readLines } from './lines'
 import { noteOrigin } from './origin'
 import { Row } from './row'
+import { templateArgumentsOf } from './template-arguments'
 import type { GroupRecord } from '../seams/records'
 
 export { Row } from './row'
@@ -22,7 +23,7 @@ export function jsonLinesReader(name: string, draft: (row: Row) => Draft, column
     const { value, exact } = parseObject(text, where, unit)
     const row = new Row(value, where, name, exact)
     if (columns !== undefined) refuseColumns(row, name, columns)
-    return draft(row)
+    return { ...draft(row), ...templateArgumentsOf(row) }
   })
 }
 

@@ -15,8 +15,11 @@ export interface Labeler {
 }
 
 export interface CandidateText {
+  /** The answer: of a model that thinks, what stands behind its reasoning; empty where that never ends. */
   readonly text: string
-  /** False where generation was cut off by a length limit. */
+  /** What the model thought before, its tags included. Absent where there is no reasoning. */
+  readonly reasoning?: string
+  /** False where generation was cut off by a length limit, or ended within the reasoning. */
   readonly complete: boolean
   /** The labels that the data file gives, where the candidate stands in one. */
   readonly given?: Pick<CandidateRecord, 'positive' | 'reward' | 'reference'>

@@ -1,4 +1,4 @@
-import type { ChatMessage } from './tokenizer'
+import type { ChatArguments, ChatMessage } from './tokenizer'
 
 /**
  * The k-ary record, one JSON object per line: a question and its candidates. Every stage and every reader speaks it.
@@ -17,6 +17,8 @@ export interface GroupRecord {
    * `chosen` and `rejected`), and not a question that waits for a template. The default template then adds nothing.
    */
   readonly literal?: true
+  /** The record's own arguments for the chat template (TRL's column `chat_template_kwargs`), which go before those of the config. */
+  readonly chatTemplateKwargs?: ChatArguments
   /** The expected final answer, where it is known. */
   readonly answer?: string
   readonly candidates: readonly CandidateRecord[]
@@ -25,6 +27,8 @@ export interface GroupRecord {
 export interface CandidateRecord {
   /** The answer's text; of a conversation, the content of the assistant's message behind `messages`. */
   readonly text: string
+  /** How the answer was come to, where the file gives it apart from `text` (`reasoning_content`, `thinking`). */
+  readonly reasoning?: string
   readonly positive?: boolean
   readonly reward?: number
   /** True for the dataset's own chain of thought. */

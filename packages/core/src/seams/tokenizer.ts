@@ -45,7 +45,7 @@ export interface Tokenizer {
    * ends aside. Equal arguments give equal text: a template that asks for the date gets `options.date`. Absent where the model has
    * no chat template.
    * @throws PlumbError PLUMB_CHAT_TEMPLATE when the template refuses the messages, PLUMB_CHAT_TEMPLATE_DROPS when it leaves
-   *   one out.
+   *   one out, or the reasoning of the last one.
    */
   renderChat?(messages: readonly ChatMessage[], options?: RenderChatOptions): string
   /**
@@ -53,14 +53,29 @@ export interface Tokenizer {
    * token.
    */
   readonly turnEnd?: TurnEnd
+  /**
+   * Names of the variables that the chat template reads beside what every template is given (`messages`, `bos_token`, …), e.g.
+   * `enable_thinking`: an argument of another name would change nothing. Absent where that is not known.
+   */
+  readonly chatArguments?: readonly string[]
+  /** The tags that a model which thinks writes its reasoning between, as the chat template or the vocabulary has them. */
+  readonly thinking?: ThinkingTags
 }
+
+/** What opens the reasoning of an answer and what closes it, e.g. `<think>` and `</think>`. */
+export type ThinkingTags = readonly [open: string, close: string]
 
 export interface RenderChatOptions {
   /** End where the assistant's answer starts. Default true. */
   readonly addGenerationPrompt?: boolean
   /** The day that the template is told, `YYYY-MM-DD`. */
   readonly date?: string
+  /** Variables of the template beside the messages: `chat_template_kwargs` of transformers. */
+  readonly arguments?: ChatArguments
 }
+
+/** Values as JSON has them, by the template's names. */
+export type ChatArguments = Readonly<Record<string, unknown>>
 
 export interface TurnEnd {
   /** The special token that follows an answer, e.g. `<|im_end|>`: a sampled answer ends with it. */
@@ -72,6 +87,8 @@ export interface TurnEnd {
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant'
   readonly content: string
+  /** How an assistant came to the answer in `content`, where the two are given apart; the template says where it stands. */
+  readonly reasoning?: string
 }
 
 /** A prompt and its completion as token ids, with the boundary recorded. Never tokenise them again. */

@@ -2,6 +2,7 @@ import { damaged } from '../run/files'
 import type { ResolvedTerm, ResolvedVariant } from '../config/resolve'
 import { PlumbError } from '../errors'
 import { isLikelihood, type WeightedLoss } from '../objective/groups'
+import { promptIdentity } from '../prompt/identity'
 import { IndexedLines } from '../run/indexed-lines'
 import type { ModelFacts } from '../seams/policy'
 import { EpochOrder, stepsOf } from '../train/order'
@@ -39,7 +40,7 @@ export async function alignStage(
     align: { ...trainingSection(section), sftFrom, losses: terms.map(({ identity, weight }) => ({ ...identity, weight })) },
     model: start.hash,
     labels: labelHash,
-    ...(sftFrom === 'train' ? { train: data.train.hash, prompt: context.config.prompt } : {}),
+    ...(sftFrom === 'train' ? { train: data.train.hash, ...promptIdentity(context.config, 'chains') } : {}),
     ...(needsReference ? { reference: models.sft.hash } : {}),
   }
   const spec = { stage: 'align', variant: name, determinedBy, code: codeOf(terms), backend: true, seed: context.config.seed } as const

@@ -136,7 +136,8 @@ export class StageContext {
   /** Turns this run's questions and chains into the model's tokens. */
   encoder(model: ModelFacts | Policy): Encoder {
     const facts = 'info' in model ? factsOf(model) : model
-    return new Encoder(facts, (record, tokenizer) => renderPrompt(record, this.config.prompt, tokenizer), this.encodings)
+    const { prompt, lengths } = this.config
+    return new Encoder(facts, (record, tokenizer) => renderPrompt(record, prompt, tokenizer), this.encodings, lengths)
   }
 
   /** Opens a model, lends it, and disposes it whatever happens. */

@@ -1,10 +1,12 @@
 import { originOf } from '../data/origin'
 import { isPlumbError, PlumbError } from '../errors'
+import type { Lengths } from '../config/schema'
 import { continuationOf, tokenPair } from '../prompt/continuation'
-import type { PromptSource, RenderedPrompt } from '../prompt/render'
+import { unreadArguments, type ChatAnswer, type PromptSource, type RenderedPrompt } from '../prompt/render'
 import type { Generation, ModelFacts, Sampling } from '../seams/policy'
 import type { GroupRecord } from '../seams/records'
 import type { Tokenizer, TokenPair } from '../seams/tokenizer'
+import { cutBefore, FittedPrompts } from './lengths'
 
 /** The model's prompt for a record. */
 export type RenderPrompt = (record: PromptSource, tokenizer: Tokenizer) => RenderedPrompt
@@ -38,6 +40,8 @@ export interface Example {
   readonly prompt: readonly number[]
   /** With the end of the text, or of the turn and what the template writes behind it. */
   readonly completion: readonly number[]
+  /** True where the completion was cut to the length limit, and has no end. */
+  readonly cut?: true
 }
 
 /** How a completion ends, in the model's tokens. */
@@ -45,8 +49,10 @@ export type Ending = Required<Pick<Sampling, 'stop' | 'endTokens'>>
 
 /** Questions and chains as the model's tokens. Tokenised here and nowhere else. */
 export class Encoder {
-  /** Chains that were left out because prompt and chain exceed the context. */
+  /** Chains that were left out because they are too long; those of prompts that were left out are none of them. */
   tooLong = 0
+  /** Chains that were cut, and how many tokens they lost: in all, and the one that lost most. */
+  readonly cutChains = { count: 0, tokens: 0, most: 0 }
   /** Chains whose tokens next to the prompt had to be repaired; see `Tokenizer.encodePair`. */
   repaired = 0
   /** The text around the first repair. */
@@ -57,40 +63,59 @@ export class Encoder {
   unended = 0
   /** Plain chains of a model that has a chat template. */
   untemplated = 0
+  /** Prompts that are too long, by what became of them. */
+  readonly prompts: FittedPrompts
+  /** Arguments of records that the chat template does not read, with the number of records. */
+  readonly unreadArguments = new Map<string, number>()
+  /** Records with arguments that go through no chat template. */
+  idleArguments = 0
 
   constructor(
     readonly model: ModelFacts,
     private readonly prompt: RenderPrompt,
     private readonly cache: EncodingCache,
-  ) {}
-
-  /**
-   * The prompt that generation starts from: the same tokens as an example's.
-   * @throws PlumbError PLUMB_PROMPT_TOO_LONG when it leaves no room for a token; PLUMB_TOKENIZER_NO_EOS; what rendering throws.
-   */
-  question(record: GroupRecord): readonly number[] {
-    const rendered = this.rendered(record)
-    return this.fitting(this.pair(record, rendered, '').prompt, record)
+    readonly lengths: Lengths = { onTooLong: 'error' },
+  ) {
+    this.prompts = new FittedPrompts(model.contextLength, lengths)
   }
 
   /**
-   * A question with one of its chains, its end included; undefined (and counted) when it does not fit into the context.
-   * @throws PlumbError PLUMB_PROMPT_TOO_LONG, PLUMB_TOKEN_BOUNDARY, PLUMB_TOKENIZER_NO_EOS; what rendering throws.
+   * The prompt that generation starts from: the same tokens as an example's. Undefined (and counted) where it is too long and such are
+   * skipped.
+   * @throws PlumbError PLUMB_PROMPT_TOO_LONG; PLUMB_TOKENIZER_NO_EOS; what rendering throws.
    */
-  example(record: GroupRecord, chain: string): Example | undefined {
+  question(record: GroupRecord): readonly number[] | undefined {
+    const fitted = this.fitted(record)
+    return fitted && this.promptOf(fitted)
+  }
+
+  /** Counts the record's arguments for the chat template that change nothing. To be called once for each record. */
+  noteArguments(record: GroupRecord): void {
+    if (record.chatTemplateKwargs === undefined) return
+    if (this.rendered(record).answered === undefined) this.idleArguments++
+    for (const name of unreadArguments(record, this.model.tokenizer)) {
+      this.unreadArguments.set(name, (this.unreadArguments.get(name) ?? 0) + 1)
+    }
+  }
+
+  /**
+   * A question with one of its chains, its end included; undefined (and counted) where one of the two is too long and such are skipped.
+   * @throws PlumbError PLUMB_PROMPT_TOO_LONG, PLUMB_COMPLETION_TOO_LONG, PLUMB_PROMPT_REASONING, PLUMB_TOKEN_BOUNDARY,
+   *   PLUMB_TOKENIZER_NO_EOS; what rendering throws.
+   */
+  example(original: GroupRecord, answer: string | ChatAnswer): Example | undefined {
     const { tokenizer } = this.model
-    const rendered = this.rendered(record)
-    const isChat = rendered.answered !== undefined
-    const end = isChat ? '' : this.endText()
-    const { text, exact } = this.located(record, () => continuationOf(rendered, chain, end))
-    const { eosId } = tokenizer
-    const whole = this.pair(record, rendered, text)
-    const isEnded = isChat || eosId === undefined || whole.completion.at(-1) === eosId
-    // An end that is no text of its own, or is not taken for the token beside other text, is appended as a token.
-    const pair = isEnded || text === chain ? whole : this.pair(record, rendered, chain)
-    const completion = isEnded ? pair.completion : [...pair.completion, eosId]
-    this.fitting(pair.prompt, record)
-    if (pair.prompt.length + completion.length > this.model.contextLength || completion.length === 0) {
+    const given = typeof answer === 'string' ? { text: answer } : answer
+    const whole = this.build(original, given)
+    const record = whole.pair.prompt.length > this.prompts.limit ? this.fitted(original) : original
+    if (record === undefined) return undefined
+    const { pair, completion, exact, isChat } = record === original ? whole : this.build(record, given)
+    const { contextLength } = this.model
+    const { maxCompletionTokens = Infinity, onTooLong } = this.lengths
+    const limit = Math.min(maxCompletionTokens, contextLength - pair.prompt.length)
+    const isCut = completion.length > limit && onTooLong === 'truncate'
+    if (completion.length === 0 || (completion.length > limit && !isCut)) {
+      if (completion.length > 0 && onTooLong === 'error') throw this.completionTooLong(record, pair.prompt.length, completion.length)
       this.tooLong++
       return undefined
     }
@@ -99,7 +124,26 @@ export class Encoder {
     if (exact && !pair.exact) this.firstRepair ??= pair.where
     if (isChat && tokenizer.turnEnd === undefined) this.unended++
     if (!isChat && tokenizer.renderChat !== undefined) this.untemplated++
-    return { prompt: pair.prompt, completion }
+    if (!isCut) return { prompt: pair.prompt, completion }
+    const kept = cutBefore(completion, limit, { tokenizer, chain: given.text })
+    const lost = completion.length - kept.length
+    this.cutChains.count++
+    this.cutChains.tokens += lost
+    this.cutChains.most = Math.max(this.cutChains.most, lost)
+    return { prompt: pair.prompt, completion: kept, cut: true }
+  }
+
+  private build(record: GroupRecord, answer: ChatAnswer) {
+    const rendered = this.rendered(record)
+    const isChat = rendered.answered !== undefined
+    const end = isChat ? '' : this.endText()
+    const { text, exact } = this.located(record, () => continuationOf(rendered, answer, end))
+    const { eosId } = this.model.tokenizer
+    const whole = this.pair(record, rendered, text)
+    const isEnded = isChat || eosId === undefined || whole.completion.at(-1) === eosId
+    // An end that is no text of its own, or is not taken for the token beside other text, is appended as a token.
+    const pair = isEnded || text === answer.text ? whole : this.pair(record, rendered, answer.text)
+    return { pair, completion: isEnded ? pair.completion : [...pair.completion, eosId], exact, isChat }
   }
 
   /**
@@ -124,8 +168,10 @@ export class Encoder {
    * write it. Where the stop string begins inside of a token, the text before it is tokenised anew. A completion that was cut off
    * has no end.
    */
-  sampled(record: GroupRecord, generation: Generation): Generation {
-    const prompt = this.question(record)
+  sampled(original: GroupRecord, generation: Generation): Generation {
+    const record = this.fitted(original)
+    if (record === undefined) return generation
+    const prompt = this.promptOf(record)
     const tokens = this.endedTokens(record, prompt, generation)
     // what the template writes behind an end may be more than the context has room for
     return tokens === undefined || prompt.length + tokens.length > this.model.contextLength ? generation : { ...generation, tokens }
@@ -150,6 +196,23 @@ export class Encoder {
     const behind = tokenizer.decode([...prompt, ...tokens]).slice(tokenizer.decode(prompt).length)
     const continuation = behind.slice(0, Math.max(0, behind.indexOf(text)) + text.length)
     return [...tokenPair(tokenizer, rendered, continuation).completion, ...end]
+  }
+
+  /** The text of the prompt as it is asked, and whether it goes through the chat template; undefined where the record is skipped. */
+  asked(original: GroupRecord): (Pick<RenderedPrompt, 'text'> & { readonly isChat: boolean }) | undefined {
+    const record = this.fitted(original)
+    if (record === undefined) return undefined
+    const { text, answered } = this.rendered(record)
+    return { text, isChat: answered !== undefined }
+  }
+
+  /** The record, or as much of it as makes a prompt that is short enough; undefined where it is skipped. */
+  private fitted(record: GroupRecord): GroupRecord | undefined {
+    return this.prompts.fit(record, (other) => this.promptOf(other).length)
+  }
+
+  private promptOf(record: GroupRecord): readonly number[] {
+    return this.pair(record, this.rendered(record), '').prompt
   }
 
   private rendered(record: GroupRecord): RenderedPrompt {
@@ -193,12 +256,16 @@ export class Encoder {
     }
   }
 
-  private fitting(prompt: readonly number[], record: GroupRecord): readonly number[] {
+  private completionTooLong(record: GroupRecord, prompt: number, completion: number): PlumbError {
+    const { maxCompletionTokens = Infinity } = this.lengths
     const { contextLength } = this.model
-    if (prompt.length < contextLength) return prompt
-    throw new PlumbError(
-      'PLUMB_PROMPT_TOO_LONG',
-      `The prompt of question "${record.id}" has ${prompt.length} tokens; the model's context is ${contextLength}, of which at least one is needed for the answer.`,
+    const over =
+      completion > maxCompletionTokens
+        ? `${completion} tokens, and lengths.maxCompletionTokens is ${maxCompletionTokens}`
+        : `${completion} tokens behind a prompt of ${prompt}, and the model's context is ${contextLength}`
+    return new PlumbError(
+      'PLUMB_COMPLETION_TOO_LONG',
+      `An answer to question "${record.id}" has ${over}; lengths.onTooLong: skip leaves such answers out, truncate cuts them.`,
       originOf(record),
     )
   }

@@ -3,6 +3,7 @@ import { IndexedLines } from '../run/indexed-lines'
 import { writeJsonLines } from '../data/write'
 import { Journal } from '../run/journal'
 import { finiteSum } from '../objective/score'
+import { promptIdentity, readingIdentity } from '../prompt/identity'
 import type { Policy } from '../seams/policy'
 import type { GroupRecord } from '../seams/records'
 import { valueAt, type Sequence } from '../util/sequence'
@@ -12,6 +13,7 @@ import { collect } from './collect'
 import type { Finished, Model, StageContext, StageDesk } from './context'
 import { askedOf, type RunData } from './data'
 import { EncodedPrompts } from './prompts'
+import { AnswerReader, askedAs } from './reading'
 import { isRight, type Answer, type ScoredQuestion, type TestQuestion } from './records'
 import { mapped } from './slices'
 
@@ -37,7 +39,8 @@ export async function evaluateStage(
   const determinedBy = {
     model: model.hash,
     evaluate: { maxNewTokens, stop, label: judge.identity, asked: judge.asked },
-    prompt: config.prompt,
+    ...promptIdentity(config, 'prompts'),
+    ...readingIdentity(config.prompt),
     test: data.test.hash,
     candidates: candidates.manifest.artifacts['candidates.jsonl'],
   }
@@ -100,7 +103,9 @@ async function* greedyAnswers(
   for await (const { question, completions: own } of completions) {
     const { id, prompt, answer } = question.record
     const { text, finish } = valueAt(own, 0)
-    const labels = await checkedLabels(resolved.judge.made, { id, prompt, answer }, [{ text, complete: finish !== 'length' }])
+    const labels = await checkedLabels(resolved.judge.made, { id, prompt, answer }, [
+      new AnswerReader(config.prompt, question.record, askedAs(encoder, question.record)).sampled({ text, finish }),
+    ])
     const label = valueAt(labels, 0)
     yield { id, text, status: label.status, right: isRight(label), ...(label.answer === undefined ? {} : { given: label.answer }) }
   }

@@ -2,10 +2,12 @@ import { setImmediate as tick } from 'node:timers/promises'
 import { labelsOf } from '../data/given'
 import { writeJsonLines } from '../data/write'
 import { PlumbError } from '../errors'
+import { promptIdentity } from '../prompt/identity'
 import type { Finished, Model, StageContext, StageDesk } from './context'
 import type { DataSet, RunData } from './data'
 import type { Encoder } from './encoding'
 import type { SampledCandidate, SampledQuestion } from './records'
+import { askedAs } from './reading'
 import { noteEncoding } from './sft'
 
 /** Stage 2 where candidates come from the data file: its texts as tokens, duplicates removed. The model lends its tokenizer only. */
@@ -13,7 +15,7 @@ export async function givenStage(context: StageContext, data: RunData, model: Mo
   const { config, sampler } = context.resolved
   const { records, hash, title } = data.questions
   // Which candidates the sampler takes is part of the records.
-  const determinedBy = { model: model.hash, sample: { sampler: sampler.name }, prompt: config.prompt, questions: hash }
+  const determinedBy = { model: model.hash, sample: { sampler: sampler.name }, ...promptIdentity(config, 'chains'), questions: hash }
   return context.run({ stage: 'sample', determinedBy, backend: false }, (desk) =>
     context.withFacts(model.source, async (facts) => {
       const counts = new GivenCounts()
@@ -21,7 +23,10 @@ export async function givenStage(context: StageContext, data: RunData, model: Mo
       const some = async function* (): AsyncGenerator<SampledQuestion> {
         yield* lines
         if (counts.candidates > 0) return
-        throw new PlumbError('PLUMB_DATA_EMPTY', `No candidate of ${title} fits into the model's context of ${facts.contextLength} tokens.`)
+        throw new PlumbError(
+          'PLUMB_DATA_EMPTY',
+          `No candidate of ${title} fits into the model's context of ${facts.contextLength} tokens, or what lengths allows of it.`,
+        )
       }
       await writeJsonLines(desk.folder.file('samples.jsonl'), some())
       return {
@@ -64,9 +69,17 @@ export async function* encodeGiven(
   let contradicting = 0
   desk.start(records.length)
   for (const record of records) {
+    encoder.noteArguments(record)
+    const promptTokens = encoder.question(record)
+    if (promptTokens === undefined) {
+      done++
+      continue
+    }
     const encoded = record.candidates.flatMap((given, candidate): SampledCandidate[] => {
-      const tokens = encoder.example(record, given.text)?.completion
-      return tokens ? [{ candidate, times: 1, text: given.text, tokens, finish: 'eos', given: labelsOf(given) }] : []
+      const { completion: tokens, cut } = encoder.example(record, given) ?? {}
+      if (tokens === undefined) return []
+      const text = cut ? encoder.model.tokenizer.decode(tokens) : given.text
+      return [{ candidate, times: 1, text, tokens, finish: cut ? 'length' : 'eos', given: labelsOf(given) }]
     })
     const { candidates, contradicts } = distinctGiven(encoded)
     if (contradicts) contradicting++
@@ -74,7 +87,15 @@ export async function* encodeGiven(
     counts.overlong = encoder.tooLong
     counts.candidates += candidates.length
     done++
-    yield { id: record.id, promptTokens: encoder.question(record), sampled: record.candidates.length, candidates, references: [] }
+    const asked = askedAs(encoder, record)
+    yield {
+      id: record.id,
+      promptTokens,
+      sampled: record.candidates.length,
+      ...(asked === undefined ? {} : { asked }),
+      candidates,
+      references: [],
+    }
     if (done % TICK_EVERY === 0 || done === records.length) {
       await tick()
       context.signal?.throwIfAborted()

@@ -20,6 +20,14 @@ export class LabelCounts {
   readonly unparsedLines = new NumberList(Uint32Array)
   private readonly statuses: Record<Label['status'], number> = { right: 0, wrong: 0, unparsed: 0, ranked: 0 }
   private questions = 0
+  /** Completions that were cut off, duplicates included. */
+  cutOff = 0
+  /** All completions, duplicates included. */
+  completions = 0
+  /** Candidates with reasoning. */
+  thought = 0
+  /** Candidates whose reasoning never ends. */
+  unfinished = 0
   private labelled = 0
   private mixed = 0
   private references = 0
@@ -31,7 +39,11 @@ export class LabelCounts {
 
   /** Gives the line back. */
   add(line: LabelledQuestion): LabelledQuestion {
-    const { candidates, sampled } = line
+    const { candidates, sampled, cutOff = 0, thought = 0, unfinished = 0 } = line
+    this.cutOff += cutOff
+    this.thought += thought
+    this.unfinished += unfinished
+    this.completions += sampled
     const own = candidates.filter(({ times }) => times !== undefined)
     if (candidates.some(isUnparsed)) this.unparsedLines.push(this.questions)
     this.questions++
@@ -45,8 +57,12 @@ export class LabelCounts {
 
   figures(): LabelFigures {
     const { right, wrong, unparsed, ranked } = this.statuses
-    const { questions, labelled, mixed, references } = this
-    const counts = { questions, labelled, right, wrong, unparsed, ranked, mixed, references }
+    const { questions, labelled, mixed, references, cutOff, unfinished } = this
+    const counts = {
+      ...{ questions, labelled, right, wrong, unparsed, ranked, mixed, references },
+      ...(cutOff > 0 ? { cutOff } : {}),
+      ...(unfinished > 0 ? { unfinished } : {}),
+    }
     if (ranked > 0 || this.source === 'given') return counts
     const { first, any, majority } = this.sums
     return {

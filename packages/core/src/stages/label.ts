@@ -4,6 +4,7 @@ import { IndexedLines } from '../run/indexed-lines'
 import type { StageExample } from '../run/store'
 import { WindowJournal } from '../run/window-journal'
 import type { Label, Labeler } from '../seams/labeler'
+import { readingIdentity } from '../prompt/identity'
 import { isGiven } from '../seams/sampler'
 import { concurrently } from '../util/concurrently'
 import { valueAt, type Sequence } from '../util/sequence'
@@ -11,6 +12,8 @@ import { checkedLabels } from './checked-labels'
 import { Pace, type Finished, type StageContext, type StageDesk } from './context'
 import type { RunData } from './data'
 import { isUnparsed, LabelCounts, type LabelFigures, type Source } from './label-counts'
+import { cutOffNotice, isCutOff, labelledWrong, type CutOff } from './cut-off'
+import { AnswerReader, isUnfinishedThought } from './reading'
 import type { LabelledCandidate, LabelledQuestion, SampledQuestion } from './records'
 import { mapped } from './slices'
 
@@ -22,13 +25,21 @@ export async function labelStage(context: StageContext, data: RunData, samples: 
   const { labeler, sampler } = context.resolved
   const source = isGiven(sampler.made) ? 'given' : 'sampled'
   const { hash: questions, records } = data.questions
-  const determinedBy = { label: labeler.identity, samples: samples.manifest.artifacts['samples.jsonl'], questions }
+  const { prompt, sample } = context.config
+  const cutOff = source === 'given' ? 'keep' : sample.cutOff
+  const determinedBy = {
+    label: labeler.identity,
+    samples: samples.manifest.artifacts['samples.jsonl'],
+    questions,
+    ...readingIdentity(prompt),
+    ...(source === 'given' ? {} : { cutOff }),
+  }
   return context.run({ stage: 'label', determinedBy, code: [labeler.code], backend: false }, async (desk) => {
     const sampled = await IndexedLines.open<SampledQuestion>(samples.folder.file('samples.jsonl'))
     const counts = new LabelCounts(source)
     const file = desk.folder.file('groups.jsonl')
     try {
-      const lines = labelAll(context, desk, labeler.made, records, sampled)
+      const lines = labelAll(context, desk, labeler.made, records, sampled, cutOff)
       await writeJsonLines(
         file,
         mapped(lines, (line) => counts.add(line)),
@@ -37,7 +48,20 @@ export async function labelStage(context: StageContext, data: RunData, samples: 
       await sampled.close()
     }
     const figures = counts.figures()
-    noteLabels(figures, desk, source)
+    const { notice, isAll } = cutOffNotice(counts, cutOff)
+    if (notice !== undefined) desk.notice(notice.level, notice.message)
+    if (!isAll) noteLabels(figures, desk, source)
+    if (Array.isArray(prompt.thinking) && counts.thought === 0 && figures.labelled > 0) {
+      const tags = prompt.thinking.join(' or ')
+      desk.notice(
+        'warning',
+        `None of the ${figures.labelled} candidates holds ${tags} (prompt.thinking); a special token stands in no text.`,
+      )
+    }
+    if (counts.unfinished > 0) {
+      const how = counts.unfinished > figures.labelled / 2 ? 'warning' : 'info'
+      desk.notice(how, `In ${counts.unfinished} of ${figures.labelled} candidates the reasoning never ends, so they hold no answer.`)
+    }
     const { right, wrong, unparsed, ranked, mixed, questions } = figures
     const summary =
       ranked > 0
@@ -56,26 +80,35 @@ const WINDOW = 128
  * samples stand in the order of the records that they are of.
  */
 async function* labelAll(
-  { signal }: StageContext,
+  context: StageContext,
   desk: StageDesk,
   labeler: Labeler,
   records: Sequence<GroupRecord>,
   sampled: IndexedLines<SampledQuestion>,
+  cutOff: CutOff,
 ): AsyncGenerator<LabelledQuestion> {
+  const { signal } = context
   const journal = await WindowJournal.open<LabelledQuestion>(desk.folder.work('labels.jsonl'), (message) => desk.say(message))
   try {
     const total = sampled.length
     let done = Math.min(journal.length, total)
     const pace = new Pace(done, total)
     desk.start(total, done)
+    let place = -1
     for (let from = 0; from < total; from += WINDOW) {
       const window = await sampled.range(from, from + WINDOW)
       const ids = new Set(window.map(({ id }) => id))
+      // of the records that were skipped there are no samples
+      const places = window.map(({ id }) => {
+        do place++
+        while (valueAt(records, place).id !== id)
+        return place
+      })
       const known = new Map((await journal.take(({ id }) => ids.has(id))).map((line) => [line.id, line]))
       const missing = [...window.entries()].filter(([, { id }]) => !known.has(id))
       await concurrently(missing, AT_ONCE, async ([n, question]) => {
         signal?.throwIfAborted()
-        const line = await labelQuestion(labeler, valueAt(records, from + n), question)
+        const line = await labelQuestion(context, labeler, valueAt(records, valueAt(places, n)), question, cutOff)
         known.set(line.id, line)
         await journal.append(line)
         done++
@@ -113,13 +146,26 @@ function ending(text: string): string {
   return letters.length <= SHOWN_CHARACTERS ? text : `…${letters.slice(1 - SHOWN_CHARACTERS).join('')}`
 }
 
-async function labelQuestion(labeler: Labeler, record: GroupRecord, sampled: SampledQuestion): Promise<LabelledQuestion> {
+async function labelQuestion(
+  { config }: StageContext,
+  labeler: Labeler,
+  record: GroupRecord,
+  sampled: SampledQuestion,
+  cutOff: CutOff,
+): Promise<LabelledQuestion> {
   const { id, prompt, answer } = record
-  const { candidates, references, promptTokens } = sampled
-  const texts = candidates.map(({ text, finish, given }) => ({ text, complete: finish !== 'length', ...(given ? { given } : {}) }))
+  const { references, promptTokens } = sampled
+  const reader = new AnswerReader(config.prompt, record, sampled.asked)
+  const cut = sampled.candidates.filter(isCutOff).reduce((sum, { times }) => sum + times, 0)
+  const candidates = cutOff === 'drop' ? sampled.candidates.filter((candidate) => !isCutOff(candidate)) : sampled.candidates
+  const texts = candidates.map(({ text, finish, given }) => {
+    return given ? { ...reader.written(text, finish !== 'length'), given } : reader.sampled({ text, finish })
+  })
   // A reference is right by definition, here and below; how good it is among ranked candidates is for the labeler to say.
-  const judged = labeler.feedback === 'ranked' ? references.map(({ text }) => ({ text, complete: true })) : []
-  const labels = await checkedLabels(labeler, { id, prompt, answer }, [...texts, ...judged])
+  const judged = labeler.feedback === 'ranked' ? references.map(({ text }) => reader.written(text)) : []
+  const said = await checkedLabels(labeler, { id, prompt, answer }, [...texts, ...judged])
+  const labels =
+    cutOff === 'wrong' ? said.map((label, c) => (candidates[c] && isCutOff(candidates[c]) ? labelledWrong(label, said) : label)) : said
   const own = candidates.map(({ text, tokens, times, given }, c) => {
     const isReference = given?.reference ?? false
     const right: Label = labeler.feedback === 'ranked' ? { positive: true, ...labels[c]! } : { status: 'right', positive: true }
@@ -130,12 +176,17 @@ async function labelQuestion(labeler: Labeler, record: GroupRecord, sampled: Sam
     const label = labels[candidates.length + c] ?? { status: 'right', positive: true }
     return { ...labelled(text, tokens, { ...label, positive: true, reward: reward ?? label.reward }), reference: true as const }
   })
+  const thought = texts.filter(({ reasoning }) => reasoning !== undefined).length
+  const unfinished = texts.filter(isUnfinishedThought).length
   return {
     id,
     prompt,
     ...(answer === undefined ? {} : { answer }),
     promptTokens,
     sampled: sampled.sampled,
+    ...(cut > 0 ? { cutOff: cut } : {}),
+    ...(thought > 0 ? { thought } : {}),
+    ...(unfinished > 0 ? { unfinished } : {}),
     candidates: [...own, ...chains],
   }
 }

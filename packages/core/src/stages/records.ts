@@ -1,5 +1,6 @@
 import type { Generation } from '../seams/policy'
 import type { CandidateText, Label } from '../seams/labeler'
+import type { ThinkingTags } from '../seams/tokenizer'
 
 /** A line of `samples.jsonl`: one question's distinct completions, with the tokens they were sampled as, or were given as texts. */
 export interface SampledQuestion {
@@ -9,8 +10,18 @@ export interface SampledQuestion {
   /** Completions asked for (given, where they come from the data file), duplicates and empty ones included. */
   readonly sampled: number
   readonly candidates: readonly SampledCandidate[]
+  /** What the label stage needs to find answers behind reasoning; absent for a plain prompt of a model that is not known to think. */
+  readonly asked?: AskedAs
   /** The question's own chains, tokenised; none where they stand among the candidates. */
   readonly references: readonly { readonly text: string; readonly tokens: readonly number[]; readonly reward?: number }[]
+}
+
+/** How a question was put, where it may have opened the model's reasoning. */
+export interface AskedAs {
+  /** The last characters of the prompt's text. */
+  readonly promptEnd: string
+  /** The tags that the tokenizer knows of. */
+  readonly thinking?: ThinkingTags
 }
 
 export interface SampledCandidate {
@@ -33,6 +44,12 @@ export interface LabelledQuestion {
   readonly promptTokens: readonly number[]
   /** Completions sampled, duplicates and empty ones included. */
   readonly sampled: number
+  /** Completions that were cut off at the length limit, duplicates included; what became of them is `sample.cutOff`'s. */
+  readonly cutOff?: number
+  /** Candidates with reasoning. */
+  readonly thought?: number
+  /** Candidates that end within their reasoning, and so hold no answer. */
+  readonly unfinished?: number
   readonly candidates: readonly LabelledCandidate[]
 }
 

@@ -1,5 +1,7 @@
 import type { SamplingConfig } from '../config/schema'
+import { promptIdentity } from '../prompt/identity'
 import { writeJsonLines } from '../data/write'
+import { PlumbError } from '../errors'
 import type { GroupRecord } from '../seams/records'
 import type { Generation, Sampling } from '../seams/policy'
 import { isGiven } from '../seams/sampler'
@@ -7,13 +9,16 @@ import { collect } from './collect'
 import type { Finished, Model, StageContext } from './context'
 import type { RunData } from './data'
 import type { Encoder } from './encoding'
+import { promptNotices } from './encoding-notices'
 import { givenStage } from './given'
+import { askedAs } from './reading'
 import type { SampledCandidate, SampledQuestion } from './records'
 import { noteEncoding } from './sft'
 import { eachInSlices, mapped } from './slices'
-import { valueAt } from '../util/sequence'
+import { NumberList, valueAt } from '../util/sequence'
+import { without } from '../util/without'
 
-type EncodedQuestion = Pick<SampledQuestion, 'promptTokens' | 'references'>
+type EncodedQuestion = Pick<SampledQuestion, 'promptTokens' | 'references' | 'asked'>
 
 /**
  * Stage 2: k completions per question of the stage-1 model, or the candidates that the data file gives; duplicates removed, the rest
@@ -25,24 +30,39 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
   if (isGiven(sampler)) return givenStage(context, data, model)
   const { k } = config.sample
   const { records, title } = data.questions
-  const section = { ...config.sample, sampler: identity }
-  const determinedBy = { model: model.hash, sample: section, prompt: config.prompt, questions: data.questions.hash }
+  // what becomes of completions that were cut off is for the label stage
+  const section = { ...without(config.sample, 'cutOff'), sampler: identity }
+  const determinedBy = { model: model.hash, sample: section, ...promptIdentity(config, 'chains'), questions: data.questions.hash }
   return context.run({ stage: 'sample', determinedBy, code: [code], backend: true, seed: config.seed }, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       const encoder = context.encoder(policy)
       const sampling = { ...samplingOf(config.sample, config.seed), ...encoder.ending(records, config.sample.stop) }
       const encoded = desk.spools.create<EncodedQuestion>(title)
-      const encode = (record: GroupRecord): void =>
-        encoded.add({ promptTokens: encoder.question(record), references: encodeOwn(encoder, record) })
+      const kept = new NumberList(Uint32Array)
+      let place = 0
+      const encode = (record: GroupRecord): void => {
+        encoder.noteArguments(record)
+        const promptTokens = encoder.question(record)
+        if (promptTokens !== undefined) {
+          const asked = askedAs(encoder, record)
+          encoded.add({ promptTokens, ...(asked === undefined ? {} : { asked }), references: encodeOwn(encoder, record) })
+          kept.push(place)
+        }
+        place++
+      }
       await eachInSlices(records, encode, signal)
       if (data.questions !== data.train || config.sft.steps === 0) noteEncoding(encoder, desk, title)
+      else for (const { level, message } of promptNotices(encoder, title)) desk.notice(level, message)
+      if (kept.length === 0) {
+        throw new PlumbError('PLUMB_DATA_EMPTY', `No question of ${title} has a prompt of at most ${encoder.prompts.limit} tokens.`)
+      }
       const completions = collect({
         name: 'completions.jsonl',
         desk,
         questions: {
-          length: records.length,
+          length: kept.length,
           at: (index) => {
-            const record = valueAt(records, index)
+            const record = valueAt(records, valueAt(kept, index))
             return { id: record.id, record, ...valueAt(encoded, index) }
           },
         },
@@ -56,16 +76,19 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
         },
       })
 
-      const counts = { questions: records.length, sampled: 0, duplicate: 0, truncated: 0, empty: 0 }
-      const lines = mapped(completions, ({ question: { id, record, promptTokens, references }, completions: own }): SampledQuestion => {
-        const all = own.map((completion) => encoder.sampled(record, completion))
-        counts.sampled += all.length
-        counts.truncated += all.filter(({ finish }) => finish === 'length').length
-        const candidates = distinct(all)
-        counts.empty += all.filter(({ tokens }) => tokens.length === 0).length
-        counts.duplicate += all.filter(({ tokens }) => tokens.length > 0).length - candidates.length
-        return { id, promptTokens, sampled: all.length, candidates, references }
-      })
+      const counts = { questions: kept.length, sampled: 0, duplicate: 0, truncated: 0, empty: 0 }
+      const lines = mapped(
+        completions,
+        ({ question: { id, record, promptTokens, asked, references }, completions: own }): SampledQuestion => {
+          const all = own.map((completion) => encoder.sampled(record, completion))
+          counts.sampled += all.length
+          counts.truncated += all.filter(({ finish }) => finish === 'length').length
+          const candidates = distinct(all)
+          counts.empty += all.filter(({ tokens }) => tokens.length === 0).length
+          counts.duplicate += all.filter(({ tokens }) => tokens.length > 0).length - candidates.length
+          return { id, promptTokens, sampled: all.length, ...(asked === undefined ? {} : { asked }), candidates, references }
+        },
+      )
       await writeJsonLines(desk.folder.file('samples.jsonl'), lines)
       if (counts.truncated > 0) {
         desk.notice(
@@ -77,7 +100,7 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
       return {
         artifacts: ['samples.jsonl'],
         summary: `${counts.sampled} completions for ${counts.questions} questions, ${counts.duplicate} of them duplicates`,
-        figures: counts,
+        figures: { ...counts, ...(kept.length < records.length ? { skipped: records.length - kept.length } : {}) },
       }
     }),
   )
@@ -101,8 +124,9 @@ export function distinct(generations: readonly Generation[]): SampledCandidate[]
 }
 
 function encodeOwn(encoder: Encoder, record: GroupRecord): SampledQuestion['references'] {
-  return record.candidates.flatMap(({ text, reference, reward }) => {
-    const example = reference ? encoder.example(record, text) : undefined
+  return record.candidates.flatMap((candidate) => {
+    const { text, reference, reward } = candidate
+    const example = reference ? encoder.example(record, candidate) : undefined
     return example ? [{ text, tokens: example.completion, ...(reward === undefined ? {} : { reward }) }] : []
   })
 }

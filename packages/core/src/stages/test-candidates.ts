@@ -1,5 +1,6 @@
 import type { Made } from '../config/resolve'
 import { writeJsonLines } from '../data/write'
+import { promptIdentity, readingIdentity } from '../prompt/identity'
 import type { Label, Labeler } from '../seams/labeler'
 import { isGiven } from '../seams/sampler'
 import { randomStreams } from '../util/random'
@@ -8,7 +9,9 @@ import { collect } from './collect'
 import type { Finished, Model, StageContext } from './context'
 import { askedOf, type RunData } from './data'
 import { encodeGiven, GivenCounts } from './given'
+import { isCutOff, labelledWrong } from './cut-off'
 import { EncodedPrompts } from './prompts'
+import { AnswerReader, askedAs } from './reading'
 import { isRanked, isRight, type SampledQuestion, type TestCandidate, type TestQuestion } from './records'
 import { distinct, samplingOf } from './sample'
 import { mapped } from './slices'
@@ -31,7 +34,9 @@ export async function testCandidates(context: StageContext, data: RunData, model
     model: model.hash,
     sample: { k, ...sampling },
     label: labeler.identity,
-    prompt: config.prompt,
+    cutOff: config.sample.cutOff,
+    ...promptIdentity(config, 'prompts'),
+    ...readingIdentity(config.prompt),
     test: data.test.hash,
   }
   return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: true }, (desk) =>
@@ -47,12 +52,18 @@ export async function testCandidates(context: StageContext, data: RunData, model
         source: 'The model',
         produce: (missing) => policy.generate(missing.map(EncodedPrompts.asked), { ...sampling, ...ending }, { signal }),
       })
-      const counts = { all: 0, right: 0, ranked: false }
+      const counts = { all: 0, right: 0, cutOff: 0, ranked: false }
       const lines = mapped(completions, async ({ question: { id, record, prompt }, completions: own }): Promise<TestQuestion> => {
         const { messages, answer } = record
-        const candidates = distinct(own.map((completion) => encoder.sampled(record, completion)))
-        const texts = candidates.map(({ text, finish }) => ({ text, complete: finish !== 'length' }))
-        const labels = await checkedLabels(labeler.made, { id, prompt: record.prompt, messages, answer }, texts)
+        const { cutOff } = config.sample
+        const all = distinct(own.map((completion) => encoder.sampled(record, completion)))
+        const candidates = cutOff === 'drop' ? all.filter((candidate) => !isCutOff(candidate)) : all
+        counts.cutOff += all.filter(isCutOff).length
+        const reader = new AnswerReader(config.prompt, record, askedAs(encoder, record))
+        const texts = candidates.map((candidate) => reader.sampled(candidate))
+        const said = await checkedLabels(labeler.made, { id, prompt: record.prompt, messages, answer }, texts)
+        const labels =
+          cutOff === 'wrong' ? said.map((label, c) => (isCutOff(valueAt(candidates, c)) ? labelledWrong(label, said) : label)) : said
         const labelled = candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, valueAt(labels, c)))
         counts.all += labelled.length
         counts.right += labelled.filter(({ positive }) => positive).length
@@ -63,7 +74,11 @@ export async function testCandidates(context: StageContext, data: RunData, model
       return {
         artifacts: ['candidates.jsonl'],
         summary: `${counts.all} test candidates, ${counts.ranked ? 'ranked' : `${counts.right} right`}`,
-        figures: { candidates: counts.all, ...(counts.ranked ? {} : { right: counts.right }) },
+        figures: {
+          candidates: counts.all,
+          ...(counts.cutOff > 0 ? { cutOff: counts.cutOff } : {}),
+          ...(counts.ranked ? {} : { right: counts.right }),
+        },
       }
     }),
   )
@@ -86,15 +101,27 @@ async function givenTestCandidates(context: StageContext, data: RunData, model: 
   const { config } = context
   const { sampler, labeler } = context.resolved
   const sample = { sampler: sampler.name }
-  const determinedBy = { model: model.hash, sample, label: labeler.identity, prompt: config.prompt, test: data.test.hash }
+  const determinedBy = {
+    model: model.hash,
+    sample,
+    label: labeler.identity,
+    ...promptIdentity(config, 'chains'),
+    ...readingIdentity(config.prompt),
+    test: data.test.hash,
+  }
   return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: false }, (desk) =>
     context.withFacts(model.source, async (facts) => {
       const counts = new GivenCounts()
       const given = encodeGiven(context, desk, context.encoder(facts), data.test, counts)
-      let q = 0
-      const label = async ({ id, promptTokens, candidates }: SampledQuestion): Promise<TestQuestion> => {
-        const texts = candidates.map(({ text, given: labels }) => ({ text, complete: true, given: labels }))
-        const labels = await checkedLabels(labeler.made, valueAt(data.test.records, q++), texts)
+      let q = -1
+      const label = async ({ id, promptTokens, candidates, asked }: SampledQuestion): Promise<TestQuestion> => {
+        // of the records that were skipped there are no lines
+        do q++
+        while (valueAt(data.test.records, q).id !== id)
+        const record = valueAt(data.test.records, q)
+        const reader = new AnswerReader(config.prompt, record, asked)
+        const texts = candidates.map(({ text, finish, given: labels }) => ({ ...reader.written(text, finish !== 'length'), given: labels }))
+        const labels = await checkedLabels(labeler.made, record, texts)
         return { id, promptTokens, candidates: candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, valueAt(labels, c))) }
       }
       await writeJsonLines(desk.folder.file('candidates.jsonl'), mapped(given, label))

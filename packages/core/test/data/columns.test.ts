@@ -33,7 +33,7 @@ const MEANINGFUL: Readonly<Record<string, unknown>> = {
   tool_calls: [{ id: '1' }],
   functions: '[{"name":"f"}]',
   documents: [{ text: 'x' }],
-  chat_template_kwargs: { enable_thinking: false },
+  chatTemplateKwargs: { enable_thinking: false },
   toolCalls: [{ id: '1' }],
   System: 'Be brief.',
   system_message: 'Be brief.',

@@ -231,10 +231,22 @@ describe('preference pairs beside what TRL defines', () => {
       /"chosen\.0\.tool_calls" is not supported/,
     ],
     [
-      'reasoning beside the answer',
-      { prompt: [u('q')], chosen: [{ ...good, reasoning_content: 'so' }], rejected: [bad] },
+      'reasoning that is no text',
+      { prompt: [u('q')], chosen: [{ ...good, reasoning_content: ['so'] }], rejected: [bad] },
       'FIELD',
-      /reasoning_content/,
+      /"chosen\.0\.reasoning_content" must be a string/,
+    ],
+    [
+      'two reasonings',
+      { prompt: [u('q')], chosen: [{ ...good, reasoning_content: 'so', thinking: 'thus' }], rejected: [bad] },
+      'FIELD',
+      /"chosen\.0\.reasoning_content" and "chosen\.0\.thinking" differ/,
+    ],
+    [
+      'reasoning of a question',
+      { prompt: [{ ...u('q'), thinking: 'so' }], chosen: [good], rejected: [bad] },
+      'FIELD',
+      /"prompt\.0\.thinking" is of a message with role "user"/,
     ],
     [
       'a blank chosen answer',
@@ -359,8 +371,8 @@ describe('conversations', () => {
     ['documents', { messages: [u('q'), a('x')], documents: [{ text: 'x' }] }, /"documents" is not read/],
     [
       'arguments of the template',
-      { messages: [u('q'), a('x')], chat_template_kwargs: { enable_thinking: true } },
-      /"chat_template_kwargs" is not read/,
+      { messages: [u('q'), a('x')], chat_template_kwargs: 'enable_thinking' },
+      /"chat_template_kwargs" must be an object of arguments by name/,
     ],
     ['a label', { messages: [u('q'), a('x')], label: false }, /"label" seems to say how good/],
     [

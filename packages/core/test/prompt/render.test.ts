@@ -33,7 +33,7 @@ describe('prompts through the chat template', () => {
     const { text, addSpecial, answered } = renderPrompt({ prompt: '1 + 1?', messages: conversation }, config({ chat }), tokenizer)
     expect(text).toBe('2024-07-26 <system>Be brief..<user>1 + 1?.<assistant>?')
     expect(addSpecial).toBe(false)
-    expect(answered!('2')).toBe('2024-07-26 <system>Be brief..<user>1 + 1?.<assistant>2.')
+    expect(answered!({ text: '2' })).toBe('2024-07-26 <system>Be brief..<user>1 + 1?.<assistant>2.')
     const later = config({ chat, date: '2025-01-31' })
     expect(renderPrompt({ prompt: '', messages: conversation }, later, tokenizer).text).toMatch(/^2025-01-31 /)
   })

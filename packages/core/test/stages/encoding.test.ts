@@ -143,6 +143,34 @@ describe('conversations', () => {
   })
 })
 
+describe('an answer that is cut', () => {
+  const cutTo = (maxCompletionTokens: number, over: Partial<Tokenizer> = {}) => {
+    const config = configSchema.shape.prompt.parse({})
+    const lengths = { maxCompletionTokens, onTooLong: 'truncate' as const }
+    const model = { tokenizer: new ChatWords(over), contextLength: 32 }
+    const encoder = new Encoder(model, (asks, loaded) => renderPrompt(asks, config, loaded), new EncodingCache(), lengths)
+    const example = encoder.example(asked, 'a b')
+    return [example?.completion, example?.cut, encoder.cutChains.tokens]
+  }
+
+  it('keeps its first tokens', () => {
+    expect(cutTo(4)).toEqual([[8, 9, 3, 4], undefined, 0])
+    expect(cutTo(2)).toEqual([[8, 9], true, 2])
+    expect(cutTo(1)).toEqual([[8], true, 3])
+  })
+
+  it('is not cut within what ends its turn, unless the special token that does is there', () => {
+    expect(cutTo(3)).toEqual([[8, 9, 3], true, 1])
+    const unended: Partial<Tokenizer> = {
+      turnEnd: undefined,
+      renderChat: (messages, { addGenerationPrompt = true } = {}) =>
+        messages.map(({ role, content }) => `${role}: ${content} nl nl `).join('') + (addGenerationPrompt ? 'assistant: ' : ''),
+    }
+    expect(cutTo(4, unended)).toEqual([[8, 9, 4, 4], undefined, 0])
+    expect(cutTo(3, unended)).toEqual([[8, 9], true, 2])
+  })
+})
+
 describe('the end of sampling', () => {
   it('is the end of the turn where a record goes through the template', () => {
     const encoder = encoderOf(new ChatWords())

@@ -199,7 +199,7 @@ describe('candidates of the data file', () => {
       { id: 'torn', prompt: 'q2', candidates: [again('s2 a2', true), again('s2 a2', false)] },
       { id: 'long', prompt: 'q3', candidates: [again('s3 a3', true), again('s3 '.repeat(9) + 'a3', false)] },
     ]
-    const made = await offline({ train, contextLength: 8 })
+    const made = await offline({ train, contextLength: 8, config: { lengths: { onTooLong: 'skip' } } })
     const report = await runConfig({ ...made, last: 'label' })
     expect(report.samples).toMatchObject({ given: 7, duplicate: 2, overlong: 1, labelled: 4, references: 1 })
     expect(report.notices).toEqual([
@@ -278,9 +278,11 @@ describe('what a data file of candidates must have', () => {
 
   it('a candidate that fits into the context', async () => {
     const long = { ...whole!, candidates: whole!.candidates.map((candidate) => ({ ...candidate, text: 's1 '.repeat(9) })) }
-    const made = await offline({ train: [long], contextLength: 8, variants: ['contrast'] })
+    const options = { train: [long], contextLength: 8, variants: ['contrast'] }
+    const made = await offline({ ...options, config: { lengths: { onTooLong: 'skip' } } })
     expect(await failure(() => runConfig(made))).toMatchObject({ code: 'PLUMB_DATA_EMPTY' })
     expect(made.backend.open_).toBe(0)
+    expect(await failure(async () => runConfig(await offline(options)))).toMatchObject({ code: 'PLUMB_COMPLETION_TOO_LONG' })
   })
 
   it('says the line', async () => {

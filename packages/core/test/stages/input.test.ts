@@ -24,12 +24,18 @@ describe('bad input', () => {
     expect(await readdir(path.join(made.config.run, sft!, 'work'))).toEqual(['stage.json'])
   })
 
-  it('leaves out chains that do not fit and says how many; refuses when none does', async () => {
+  it('stops at a chain that does not fit, or leaves it out and says how many; refuses when none does', async () => {
     const wordy = { ...question('wordy', 2), candidates: [{ text: 's2 '.repeat(9) + 'a2', reference: true }] }
-    const made = await world({ config: short, contextLength: 8, train: [question('a', 1), wordy] })
+    const lengths = { onTooLong: 'skip' as const }
+    const stopped = await world({ config: short, contextLength: 8, train: [question('a', 1), wordy] })
+    await expect(runConfig(stopped)).rejects.toMatchObject({
+      code: 'PLUMB_COMPLETION_TOO_LONG',
+      message: expect.stringMatching(/"wordy" has 11 tokens behind a prompt of 2.*context is 8; lengths.onTooLong: skip/) as string,
+    })
+    const made = await world({ config: { ...short, lengths }, contextLength: 8, train: [question('a', 1), wordy] })
     const report = await runConfig({ ...made, last: 'sft' })
     expect(report.notices).toContain("1 reference chain of data.train left out: longer than the model's context.")
-    const none = await world({ config: short, contextLength: 8, train: [wordy] })
+    const none = await world({ config: { ...short, lengths }, contextLength: 8, train: [wordy] })
     await expect(runConfig(none)).rejects.toMatchObject({ code: 'PLUMB_DATA_EMPTY' })
   })
 

@@ -164,7 +164,7 @@ describe('what a variant trains on', () => {
 
   it('does without the chains that do not fit, and does not draw others instead', async () => {
     const wordy = { ...question('wordy', 2), candidates: [{ text: `${'s2 '.repeat(9)}a2`, reference: true }] }
-    const config = { ...base, sample: { k: 1 }, align: [variant(['sft'])] }
+    const config = { ...base, lengths: { onTooLong: 'skip' as const }, sample: { k: 1 }, align: [variant(['sft'])] }
     const made = await world({ config, contextLength: 8, train: [question('a', 1), wordy], sampler: scripted(['s8 a8']) })
     await runConfig({ ...made, last: 'align' })
     for (const { completionTokens } of await steps(made)) expect(completionTokens).toBe(3)

@@ -1,7 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
-import { PlumbError, randomStreams, type Backend, type BackendProbe, type ModelFacts, type ModelSource, type Policy } from '../../src'
+import {
+  PlumbError,
+  randomStreams,
+  type Backend,
+  type BackendProbe,
+  type ModelFacts,
+  type ModelSource,
+  type Policy,
+  type Tokenizer,
+} from '../../src'
 import { BigramPolicy, doubles, parameterNames } from './bigram-policy'
 import { WordTokenizer } from './word-tokenizer'
 
@@ -10,6 +19,8 @@ export interface BigramOptions {
   readonly microBatch?: number
   readonly contextLength?: number
   readonly inspects?: boolean
+  /** A chat template of the model, and what belongs to it. */
+  readonly chat?: Pick<Tokenizer, 'renderChat' | 'chatArguments' | 'thinking' | 'turnEnd'>
   /** The device by its own name, as `probe` says it. */
   readonly device?: string
   /** Called with every text that is tokenised. */
@@ -45,7 +56,7 @@ export class BigramBackend implements Backend {
   /** Not there for `inspects: false`, as at backends that only know a model once it is open. */
   inspect? = async (model: ModelSource): Promise<ModelFacts> => {
     const { words } = model.kind === 'folder' ? await read(model.path) : scratch(model)
-    const tokenizer = new WordTokenizer(words, this.options.onEncode)
+    const tokenizer = Object.assign(new WordTokenizer(words, this.options.onEncode), this.options.chat)
     const { contextLength = DEFAULT_CONTEXT } = this.options
     return { tokenizer, contextLength, parameterNames: parameterNames(tokenizer.vocabularySize) }
   }
@@ -54,7 +65,7 @@ export class BigramBackend implements Backend {
     const { words, weights } = model.kind === 'folder' ? await read(model.path) : scratch(model)
     this.open_++
     this.opened++
-    const tokenizer = new WordTokenizer(words, this.options.onEncode)
+    const tokenizer = Object.assign(new WordTokenizer(words, this.options.onEncode), this.options.chat)
     const { microBatch = 3, contextLength = DEFAULT_CONTEXT } = this.options
     const policy = new BigramPolicy(weights, tokenizer, words, { microBatch, contextLength })
     policy.dispose = async () => {

@@ -174,7 +174,8 @@ export async function world(options: WorldOptions = {}): Promise<World> {
     evaluate: { maxNewTokens: 6, ...(options.config?.align ? {} : { control: 'control' }) },
     ...options.config,
     sample: {
-      ...(sampler?.kind === 'given' ? {} : { k: 5, maxNewTokens: 6 }),
+      // models of this world hardly learn to end
+      ...(sampler?.kind === 'given' ? {} : { k: 5, maxNewTokens: 6, cutOff: 'keep' as const }),
       ...(sampler ? { sampler: sampler.name } : {}),
       ...(options.config?.sample as object),
     },

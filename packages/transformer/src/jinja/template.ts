@@ -2,6 +2,7 @@ import { jinja, type JinjaNode } from '../huggingface'
 import { Budget, type Extent } from './budget'
 import { Interpreter } from './interpreter'
 import * as v from './values'
+import { variablesOf } from './variables'
 
 export interface RenderOptions {
   /** What `strftime_now(format)` gives. */
@@ -17,6 +18,11 @@ export class Template {
   /** @throws Error what is wrong with its syntax */
   constructor(source: string) {
     this.program = jinja.parse(jinja.tokenize(source.replace(/\r\n?/g, '\n'), { lstrip_blocks: true, trim_blocks: true }))
+  }
+
+  /** Names that it reads before it sets them; see `variablesOf`. */
+  get variables(): readonly string[] {
+    return variablesOf(this.program)
   }
 
   /** @throws Error what the template raised, does not know, or takes too much of */
