@@ -6,8 +6,8 @@ import { randomStreams } from '../util/random'
 import { checkedLabels } from './checked-labels'
 import { collect } from './collect'
 import type { Finished, Model, StageContext } from './context'
-import { askedOf, type RunData } from './data'
-import { encodeGiven, GivenCounts } from './given'
+import { askedOf, ofSet, type TestSet } from './data'
+import { encodeGiven, GivenCounts, leftOut } from './given'
 import { EncodedPrompts } from './prompts'
 import { isRanked, isRight, type SampledQuestion, type TestCandidate, type TestQuestion } from './records'
 import { distinct, samplingOf } from './sample'
@@ -19,26 +19,28 @@ import { valueAt } from '../util/sequence'
  * sampled once from the stage-1 model with the settings of `sample`, duplicates removed, and labelled. Where
  * candidates come from the data files, they are the test file's own.
  */
-export async function testCandidates(context: StageContext, data: RunData, model: Model): Promise<Finished> {
-  if (isGiven(context.resolved.sampler.made)) return givenTestCandidates(context, data, model)
+export async function testCandidates(context: StageContext, test: TestSet, model: Model): Promise<Finished> {
+  if (isGiven(context.resolved.sampler.made)) return givenTestCandidates(context, test, model)
   const { config, signal } = context
-  const labeler = testLabeler(context, data)
+  const labeler = testLabeler(context, test)
   const { k } = config.sample
   // a stream of its own: test and training questions may carry the same ids
-  const seed = Math.floor(randomStreams(config.seed)('test candidates')() * 2 ** 31)
+  const stream = randomStreams(config.seed)
+  const uniform = test.name === undefined ? stream('test candidates') : stream('test candidates', test.name)
+  const seed = Math.floor(uniform() * 2 ** 31)
   const sampling = samplingOf(config.sample, seed)
   const determinedBy = {
     model: model.hash,
     sample: { k, ...sampling },
     label: labeler.identity,
     prompt: config.prompt,
-    test: data.test.hash,
+    test: test.hash,
   }
-  return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: true }, (desk) =>
+  return context.run({ stage: 'evaluate', variant: ofSet('candidates', test), determinedBy, code: [labeler.code], backend: true }, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       const encoder = context.encoder(policy)
-      const questions = await EncodedPrompts.of(data.test.records, encoder, desk, signal)
-      const ending = encoder.ending(data.test.records, config.sample.stop)
+      const questions = await EncodedPrompts.of(test.records, encoder, desk, signal)
+      const ending = encoder.ending(test.records, config.sample.stop)
       const completions = collect({
         name: 'completions.jsonl',
         desk,
@@ -73,8 +75,8 @@ export async function testCandidates(context: StageContext, data: RunData, model
  * Who labels sampled test candidates: the judge of answers, or, where that one cannot be asked about every question, the run's labeler,
  * which then ranks.
  */
-function testLabeler({ resolved }: StageContext, { test }: RunData): Made<Labeler> {
-  return askedOf(resolved, test.records).length === test.records.length ? resolved.judge : resolved.labeler
+function testLabeler({ resolved }: StageContext, { records }: TestSet): Made<Labeler> {
+  return askedOf(resolved, records).length === records.length ? resolved.judge : resolved.labeler
 }
 
 function testCandidate(text: string, tokens: readonly number[], label: Label): TestCandidate {
@@ -82,28 +84,28 @@ function testCandidate(text: string, tokens: readonly number[], label: Label): T
   return { text, tokens, positive: isRight(label), ...(status === 'ranked' ? { reward } : {}) }
 }
 
-async function givenTestCandidates(context: StageContext, data: RunData, model: Model): Promise<Finished> {
+async function givenTestCandidates(context: StageContext, test: TestSet, model: Model): Promise<Finished> {
   const { config } = context
   const { sampler, labeler } = context.resolved
   const sample = { sampler: sampler.name }
-  const determinedBy = { model: model.hash, sample, label: labeler.identity, prompt: config.prompt, test: data.test.hash }
-  return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: false }, (desk) =>
+  const determinedBy = { model: model.hash, sample, label: labeler.identity, prompt: config.prompt, test: test.hash }
+  return context.run({ stage: 'evaluate', variant: ofSet('candidates', test), determinedBy, code: [labeler.code], backend: false }, (desk) =>
     context.withFacts(model.source, async (facts) => {
       const counts = new GivenCounts()
-      const given = encodeGiven(context, desk, context.encoder(facts), data.test, counts)
+      const given = encodeGiven(context, desk, context.encoder(facts), test, counts)
       let q = 0
       const label = async ({ id, promptTokens, candidates }: SampledQuestion): Promise<TestQuestion> => {
         const texts = candidates.map(({ text, given: labels }) => ({ text, complete: true, given: labels }))
-        const labels = await checkedLabels(labeler.made, valueAt(data.test.records, q++), texts)
+        const labels = await checkedLabels(labeler.made, valueAt(test.records, q++), texts)
         return { id, promptTokens, candidates: candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, valueAt(labels, c))) }
       }
       await writeJsonLines(desk.folder.file('candidates.jsonl'), mapped(given, label))
-      if (counts.candidates === 0 && askedOf(context.resolved, data.test.records).length === 0) {
-        desk.notice('warning', 'data.test has neither candidates nor answers: nothing is measured on it.')
+      if (counts.candidates === 0 && askedOf(context.resolved, test.records).length === 0) {
+        desk.notice('warning', `${test.title} has neither candidates nor answers: nothing is measured on it.`)
       }
       return {
         artifacts: ['candidates.jsonl'],
-        summary: `${counts.candidates} test candidates from the data file`,
+        summary: `${counts.candidates} test candidates from the data file${leftOut(counts)}`,
         figures: { candidates: counts.candidates },
       }
     }),
