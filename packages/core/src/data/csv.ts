@@ -1,6 +1,4 @@
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream'
-import { CsvError, parse, type Info } from 'csv-parse'
+import { CsvError, parse } from 'csv-parse'
 import { PlumbError } from '../errors'
 import { shownPath } from '../util/shown-path'
 import { readBytes } from './bytes'
@@ -17,7 +15,8 @@ type Cell = string | null
 
 interface Parsed {
   readonly record: readonly Cell[]
-  readonly info: Info
+  /** The line that it ends on. */
+  readonly endsAt: number
 }
 
 /**
@@ -38,10 +37,9 @@ export async function* csvRows(file: string): AsyncGenerator<FoundRow> {
   // The last line of the record before.
   let lastLine = 0
   try {
-    for await (const { record, info } of recordsOf(joined(first.value, bytes), delimiter)) {
-      const line = info.lines - newlinesIn(record)
-      lastLine = info.lines
-      const where = `${shown}:${line}`
+    for await (const { record, endsAt } of recordsOf(joined(first.value, bytes), delimiter)) {
+      lastLine = endsAt
+      const where = `${shown}:${endsAt - newlinesIn(record)}`
       if (columns === undefined) columns = headerOf(record, where)
       else yield rowOf(columns, record, where, ++place)
     }
@@ -53,18 +51,37 @@ export async function* csvRows(file: string): AsyncGenerator<FoundRow> {
   if (columns === undefined) throw new PlumbError('PLUMB_DATA_EMPTY', 'The data file is empty.', shown)
 }
 
+/** Everything before what is wrong comes first, as with other files: the parser itself, as a stream, would drop what it has read. */
 async function* recordsOf(bytes: AsyncIterable<Buffer>, delimiter: string): AsyncGenerator<Parsed> {
+  let records: Parsed[] = []
+  let failure: Error | undefined
   const parser = parse({
     delimiter,
-    info: true,
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     skip_empty_lines: true,
     max_record_size: LONGEST,
     cast: (value, { quoting }) => (value === '' && !quoting ? null : value),
+    // Called while a piece is being parsed; nothing then goes through the stream.
+    on_record: (record: readonly Cell[], { lines }) => {
+      records.push({ record, endsAt: lines })
+      return null
+    },
   })
-  // `pipeline` hands an error of the file to the parser, and stops reading when iteration ends early.
-  for await (const parsed of pipeline(Readable.from(bytes), parser, () => undefined)) yield parsed as Parsed
+  parser.on('error', (error: Error) => (failure = error)).resume()
+  const take = (): Parsed[] => {
+    const taken = records
+    records = []
+    return taken
+  }
+  for await (const piece of bytes) {
+    await new Promise<void>((resolve) => parser.write(piece, () => resolve()))
+    yield* take()
+    if (failure !== undefined) throw failure
+  }
+  await new Promise<void>((resolve) => parser.end(() => resolve()))
+  yield* take()
+  if (failure !== undefined) throw failure
 }
 
 /** The bytes in pieces that end with a line, each known to be UTF-8: what a parser that decodes by itself would not complain about. */

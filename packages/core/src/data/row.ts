@@ -45,20 +45,24 @@ export class Row {
   misfit(message: string, code: PlumbErrorCode = 'PLUMB_DATA_FIELD'): PlumbError {
     const fitting = fittingFormat(this.value)
     const hint = fitting === undefined || this.format === undefined || fitting === this.format ? '' : ` It fits format "${fitting}".`
-    return this.error(code, `${message}${hint}${hint === '' ? this.misspelt() : ''}${this.wrapper()}`)
+    const misspelt = this.misspelt()
+    // The field that is missed under a slip of the fingers says more than another format that would do without it.
+    const isMeant = misspelt !== undefined && (hint === '' || message.includes(`"${misspelt.meant}"`))
+    const meant = isMeant ? ` "${misspelt.key}" is no field of this format; did you mean "${misspelt.meant}"?` : hint
+    return this.error(code, `${message}${meant}${this.wrapper()}`)
   }
 
   /** A key that is nearly a field of the format which the record lacks. */
-  private misspelt(): string {
+  private misspelt(): { readonly key: string; readonly meant: string } | undefined {
     const { value, fields } = this
-    if (typeof value !== 'object' || value === null) return ''
+    if (typeof value !== 'object' || value === null) return undefined
     const keys = Object.keys(value)
     const lacking = fields.filter((field) => !keys.includes(field))
     for (const key of keys) {
       const meant = fields.includes(key) ? undefined : closest(key, lacking)
-      if (meant !== undefined) return ` "${key}" is no field of this format; did you mean "${meant}"?`
+      if (meant !== undefined) return { key, meant }
     }
-    return ''
+    return undefined
   }
 
   error(code: PlumbErrorCode, message: string): PlumbError {
