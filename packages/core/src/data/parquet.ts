@@ -8,6 +8,7 @@ import { rowValue, textOf } from './parquet-values'
 
 /** What is held at once is a row group; writers make them of some thousand to a million rows. */
 const LARGEST_GROUP = 2 ** 30
+const MOST_ROWS = 10_000_000
 
 /** What `hyparquet` and `hyparquet-compressors` unpack; of the format's codecs LZO is missing. */
 const CODECS = ['UNCOMPRESSED', 'SNAPPY', 'GZIP', 'BROTLI', 'ZSTD', 'LZ4', 'LZ4_RAW']
@@ -37,11 +38,10 @@ export async function* parquetRows(file: string): AsyncGenerator<FoundRow> {
   try {
     const buffer = await asyncBuffer(handle)
     const metadata = await attempt(shown, () => metadataOf(buffer, shown))
-    const columns = columnsOf(metadata, shown)
+    const { columns, leaves } = schemaOf(metadata, shown)
     let start = 0
-    for (const size of groupSizes(metadata, shown)) {
-      const rows = await attempt(shown, () => rowsOf(buffer, metadata, start, start + size))
-      if (rows.length !== size) throw damaged(shown, `rows ${start + 1} to ${start + size} are not all there`)
+    for (const size of groupSizes(metadata, leaves, buffer.byteLength, shown)) {
+      const rows = await attempt(shown, () => rowsOf(buffer, metadata, columns, start, start + size))
       for (const [at, value] of rows.entries()) {
         const place = start + at + 1
         const where = `${shown}  row ${place}`
@@ -62,50 +62,80 @@ async function metadataOf(buffer: AsyncBuffer, shown: string): Promise<FileMetaD
   return parquetMetadataAsync(buffer)
 }
 
-async function rowsOf(buffer: AsyncBuffer, metadata: FileMetaData, rowStart: number, rowEnd: number): Promise<Record<string, unknown>[]> {
+type Fields = Record<string, unknown>
+
+/** Column by column: where several are read at once and two of them are damaged, the reader leaves one failure to nobody. */
+async function rowsOf(
+  buffer: AsyncBuffer,
+  metadata: FileMetaData,
+  columns: readonly string[],
+  rowStart: number,
+  rowEnd: number,
+): Promise<Fields[]> {
   const [{ parquetReadObjects }, { compressors }] = await Promise.all([import('hyparquet'), import('hyparquet-compressors')])
-  return parquetReadObjects({
-    file: buffer,
-    metadata,
-    rowStart,
-    rowEnd,
-    compressors,
-    parsers: { stringFromBytes: textOf, jsonFromBytes: textOf },
-    geoparquet: false,
-  })
+  const rows = Array.from({ length: rowEnd - rowStart }, (): Fields => ({}))
+  for (const column of columns) {
+    const values = await parquetReadObjects({
+      file: buffer,
+      metadata,
+      columns: [column],
+      rowStart,
+      rowEnd,
+      compressors,
+      parsers: { stringFromBytes: textOf, jsonFromBytes: textOf },
+      geoparquet: false,
+    })
+    if (values.length !== rows.length) throw new RangeError(`rows ${rowStart + 1} to ${rowEnd} are not all there`)
+    for (const [at, row] of rows.entries()) row[column] = (values[at] as Fields)[column]
+  }
+  return rows
 }
 
-function columnsOf({ schema }: FileMetaData, shown: string): string[] {
-  const names: string[] = []
+/** The names of the columns, and the paths of the leaves that their values are stored by. */
+function schemaOf({ schema }: FileMetaData, shown: string): { readonly columns: readonly string[]; readonly leaves: ReadonlySet<string> } {
+  const columns: string[] = []
+  const leaves = new Set<string>()
   let at = 1
-  const skip = (): void => {
-    const { num_children: children = 0 } = schema[at++] ?? {}
-    for (let n = 0; n < children && at < schema.length; n++) skip()
+  const walk = (above: readonly string[]): void => {
+    const { name = '', num_children: children = 0 } = schema[at++] ?? {}
+    const path = [...above, name]
+    if (children === 0) leaves.add(JSON.stringify(path))
+    for (let n = 0; n < children && at < schema.length; n++) walk(path)
   }
   while (at < schema.length) {
-    names.push(schema[at]?.name ?? '')
-    skip()
+    columns.push(schema[at]?.name ?? '')
+    walk([])
   }
-  const twice = names.find((name, index) => names.indexOf(name) < index)
+  const twice = columns.find((name, index) => columns.indexOf(name) < index)
   if (twice !== undefined) throw new PlumbError('PLUMB_DATA_TABLE', `The file has two columns "${twice}"; expected a name once.`, shown)
-  return names
+  return { columns, leaves }
 }
 
-/** The numbers of rows of the groups. */
-function groupSizes({ row_groups: groups }: FileMetaData, shown: string): number[] {
+/** The numbers of rows of the groups, which are what can be read: what the parser takes on trust is looked at before. */
+function groupSizes({ row_groups: groups }: FileMetaData, leaves: ReadonlySet<string>, fileSize: number, shown: string): number[] {
   return groups.map(({ num_rows: rows, total_byte_size: bytes, columns }, group) => {
+    const title = `Row group ${group + 1} of this Parquet file`
     const codec = columns.map(({ meta_data: data }) => String(data?.codec)).find((name) => !CODECS.includes(name))
     if (codec !== undefined) {
       const known = CODECS.slice(1).join(', ')
-      throw new PlumbError('PLUMB_DATA_FORMAT', `This Parquet file is packed with ${codec}, which is not read; write it with one of ${known}, or none.`, shown)
+      const message = `This Parquet file is packed with ${codec}, which is not read; write it with one of ${known}, or none.`
+      throw new PlumbError('PLUMB_DATA_FORMAT', message, shown)
     }
-    if (Number(bytes) > LARGEST_GROUP) {
-      throw new PlumbError(
-        'PLUMB_DATA_TOO_LONG',
-        `Row group ${group + 1} of this Parquet file has ${Number(bytes)} bytes, and one group is held in memory, of at most ${LARGEST_GROUP};` +
-          ' write it with smaller ones, for example with row_group_size=10000 of pyarrow.',
-        shown,
-      )
+    const tooLarge = Number(bytes) > LARGEST_GROUP ? `${Number(bytes)} bytes` : Number(rows) > MOST_ROWS ? `${Number(rows)} rows` : undefined
+    if (tooLarge !== undefined) {
+      const message = `${title} has ${tooLarge}, and a group is held in memory, of at most ${LARGEST_GROUP} bytes and ${MOST_ROWS} rows; write it with smaller ones, for example with row_group_size=10000 of pyarrow.`
+      throw new PlumbError('PLUMB_DATA_TOO_LONG', message, shown)
+    }
+    const paths = new Set(columns.map(({ meta_data: data }) => JSON.stringify(data?.path_in_schema)))
+    if (paths.size !== leaves.size || columns.length !== leaves.size || [...paths].some((path) => !leaves.has(path))) {
+      throw damaged(shown, `row group ${group + 1} does not have the columns of the schema`)
+    }
+    for (const { meta_data: data } of columns) {
+      const start = Number(data?.dictionary_page_offset ?? data?.data_page_offset)
+      const end = start + Number(data?.total_compressed_size)
+      if (!(Number(rows) >= 0 && start >= 0 && start <= end && end <= fileSize)) {
+        throw damaged(shown, `a column of row group ${group + 1} lies outside of the file`)
+      }
     }
     return Number(rows)
   })
@@ -113,17 +143,23 @@ function groupSizes({ row_groups: groups }: FileMetaData, shown: string): number
 
 async function asyncBuffer(handle: FileHandle): Promise<AsyncBuffer> {
   const { size } = await handle.stat()
+  const read = async (start: number, end: number): Promise<ArrayBuffer> => {
+    if (!(start >= 0 && start <= end && end <= size)) throw new RangeError(`bytes ${start} to ${end} lie outside of the file`)
+    const bytes = new Uint8Array(end - start)
+    for (let filled = 0; filled < bytes.length;) {
+      const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, start + filled)
+      if (bytesRead === 0) throw new RangeError('the file ends early')
+      filled += bytesRead
+    }
+    return bytes.buffer
+  }
   return {
     byteLength: size,
-    async slice(start, end = size) {
-      if (start < 0 || end > size || start > end) throw new RangeError(`bytes ${start} to ${end} lie outside of the file`)
-      const bytes = new Uint8Array(end - start)
-      for (let filled = 0; filled < bytes.length;) {
-        const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, start + filled)
-        if (bytesRead === 0) throw new RangeError('the file ends early')
-        filled += bytesRead
-      }
-      return bytes.buffer
+    slice(start, end = size) {
+      const found = read(start, end)
+      // The parser asks for several at once, and waits for none behind the first that fails.
+      found.catch(() => undefined)
+      return found
     },
   }
 }

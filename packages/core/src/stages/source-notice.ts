@@ -9,13 +9,13 @@ export function sourceNotice({ source, records, leftOut, drawn, weight }: Source
     ...(lost > 0
       ? [`${lost} of ${records + lost} records of ${source} left out (${reasons.map(([code, count]) => `${count} ${code}`).join(', ')}).`]
       : []),
-    ...(weight === undefined ? [] : [`For its weight ${weight}, ${drawnOf(records, drawn)} of ${source}.`]),
+    ...(weight === undefined ? [] : [`For its weight ${weight}, ${drawnOf(source, records, drawn)}.`]),
   ]
   return sentences.length === 0 ? undefined : { level: lost > 0 ? 'warning' : 'info', message: sentences.join(' ') }
 }
 
-function drawnOf(records: number, drawn: number): string {
-  if (drawn === records) return `all ${records} records are taken`
-  if (drawn < records) return `${drawn} of the ${records} records are drawn`
-  return `the ${records} records are repeated, ${drawn} in all (${(drawn / records).toFixed(2)} times each)`
+function drawnOf(source: string, records: number, drawn: number): string {
+  if (drawn === records) return `all ${records} records of ${source} are taken`
+  if (drawn < records) return `${drawn} of the ${records} records of ${source} are drawn`
+  return `the ${records} records of ${source} are repeated, ${drawn} in all (${(drawn / records).toFixed(2)} times each)`
 }

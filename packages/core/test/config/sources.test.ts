@@ -66,7 +66,7 @@ describe('several sources', () => {
     ['a weight for some', { train: [{ path: 'a', weight: 1 }, 'b'], test: 't' }, 'PLUMB_CONFIG_INVALID  data.train.1 needs a weight, as data.train.0 has one: either all sources of data.train have one or none.'],
     ['a weight of one source', { train: { path: 'a', weight: 1 }, test: 't' }, 'PLUMB_CONFIG_INVALID  data.train.weight shares between several sources, and data.train has one; leave it out.'],
     ['a weight of a test set', { train: 'a', test: { x: { path: 't', weight: 1 }, y: 'u' } }, 'PLUMB_CONFIG_INVALID  data.test.x.weight cannot be: every record of data.test counts once. Weights are for data.train and data.questions.'],
-    ['a weight of nothing', { train: [{ path: 'a', weight: 0 }, { path: 'b', weight: 1 }], test: 't' }, 'PLUMB_CONFIG_INVALID  data.train.0.weight must be more than 0, but is 0.'],
+    ['a weight of nothing', { train: [{ path: 'a', weight: 0 }, { path: 'b', weight: 1 }], test: 't' }, 'PLUMB_CONFIG_INVALID  data.train.0.weight must be greater than 0, but is 0.'],
     ['a strategy without weights', { train: ['a', 'b'], test: 't', mixStrategy: 'over' }, 'PLUMB_CONFIG_INVALID  data.mixStrategy is about sources with weights, and there are none; leave it out.'],
     ['an empty list', { train: [], test: 't' }, 'PLUMB_CONFIG_INVALID  data.train must have at least 1 entry, but is an empty list.'],
     ['no path', { train: { format: 'qa' }, test: 't' }, 'PLUMB_CONFIG_INVALID  data.train.path is missing; it must be a string.'],

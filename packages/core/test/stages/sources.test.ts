@@ -82,7 +82,7 @@ describe('several sources in data.train', () => {
     expect(report.notices).toContain('For its weight 2, the 4 records of data.train.b are repeated, 8 in all (2.00 times each).')
   })
 
-  it('weights of the same proportions change nothing, others do all again, and so does another seed', async () => {
+  it('weights of the same proportions change nothing, others do all again', async () => {
     const made = await mixed([1, 2])
     await run(made)
     const again = (weights: readonly [number, number]) => {
