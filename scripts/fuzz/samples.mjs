@@ -48,7 +48,13 @@ export const ROWS = {
     { prompt: 'Say hello.', completion: 'Hello.', label: true },
     { prompt: 'Say hello.', completion: 'No.', label: false },
     { prompt: [user('Say hello.')], completion: [assistant('Hello.')], label: 1 },
-    { conversations: [{ from: 'human', value: 'Hi' }, { from: 'gpt', value: 'Hello.' }], kto_tag: 'true' },
+    {
+      conversations: [
+        { from: 'human', value: 'Hi' },
+        { from: 'gpt', value: 'Hello.' },
+      ],
+      kto_tag: 'true',
+    },
   ],
   ranked: [
     {

@@ -1,5 +1,14 @@
 import type { Config as OclifConfig } from '@oclif/core'
-import { drawsOf, PlumbError, shownPath, withConfig, type ChosenEngine, type Config, type ModelFacts, type ModelSource } from '@plumbline/core'
+import {
+  drawsOf,
+  PlumbError,
+  shownPath,
+  withConfig,
+  type ChosenEngine,
+  type Config,
+  type ModelFacts,
+  type ModelSource,
+} from '@plumbline/core'
 import { loadAllPlugins } from '../run/plugins'
 import { inspectSource, type InspectedSource } from './sources'
 

@@ -14,7 +14,9 @@ export function draftProblems({ written, source }: ConfigDraft, registry: Plugin
   const root = section(written)
   const data = section(root.data)
   for (const key of DATA_KEYS) {
-    const sources = Array.isArray(data[key]) ? list(data[key]).map((value, index) => ({ value, at: [index] })) : [{ value: data[key], at: [] }]
+    const sources = Array.isArray(data[key])
+      ? list(data[key]).map((value, index) => ({ value, at: [index] }))
+      : [{ value: data[key], at: [] }]
     for (const { value, at } of sources) {
       const { format = 'groups', ...rest } = section(value)
       if (typeof format !== 'string') continue

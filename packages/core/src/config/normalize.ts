@@ -56,7 +56,9 @@ function sources(written: unknown, at: KeyPath, moves: Moves): unknown {
 /** Whether the keys of a section are names of sources, and not what one source is described by. */
 function isByName(section: Section): boolean {
   const entries = Object.entries(section)
-  return entries.length > 0 && entries.every(([key, value]) => !SOURCE_KEYS.includes(key) && (typeof value === 'string' || isSection(value)))
+  return (
+    entries.length > 0 && entries.every(([key, value]) => !SOURCE_KEYS.includes(key) && (typeof value === 'string' || isSection(value)))
+  )
 }
 
 /** `{ loss: ca, constraint: …, steps: … }` → `{ losses: [{ loss: sft }, { loss: ca, constraint: … }], steps: … }`, with a name. */

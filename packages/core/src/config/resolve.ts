@@ -153,7 +153,9 @@ function resolveData({ data }: Config, maker: Maker): Partial<ResolvedData> {
     const written = data[key]
     if (written === undefined) return undefined
     const sources = sourcesOf(written, ['data', key])
-    const made = sources.flatMap(({ source, path }) => resolveSource(source, path, sources.length === 1 ? `data.${key}` : undefined, maker) ?? [])
+    const made = sources.flatMap(
+      ({ source, path }) => resolveSource(source, path, sources.length === 1 ? `data.${key}` : undefined, maker) ?? [],
+    )
     return made.length === sources.length ? made : undefined
   }
   const train = resolve('train')
@@ -170,7 +172,9 @@ function resolveSource(source: DataSource, at: KeyPath, alone: string | undefine
     const unknown = `is not possible: the reader of format "${format}" does not take it.`
     if (columns !== undefined) maker.report([...at, 'columns'], unknown)
     if (onInvalid === 'skip') maker.report([...at, 'onInvalid'], unknown)
-  } else for (const field of Object.keys(columns ?? {})) if (!reader.fields.includes(field)) maker.unknown([...at, 'columns', field], `a field of format "${format}"`, reader.fields)
+  } else
+    for (const field of Object.keys(columns ?? {}))
+      if (!reader.fields.includes(field)) maker.unknown([...at, 'columns', field], `a field of format "${format}"`, reader.fields)
   return { title: alone ?? `data.${String(at[1])}.${name}`, name, path, limit, weight, columns, onInvalid, reader }
 }
 

@@ -25,26 +25,21 @@ export const dataSourceSchema = z.looseObject({
     description: 'What a source of several is called: in the report, in messages, and in front of the ids of its records.',
     whenAbsent: "the file's name without its extension",
   }),
-  weight: z
-    .number()
-    .positive()
-    .optional()
-    .meta({
-      description:
-        'The share of this source among several of `data.train` or `data.questions`: of weights 2 and 1, two records in three are of the first. All have one, or none.',
-      whenAbsent: 'every record of every source once',
-    }),
+  weight: z.number().positive().optional().meta({
+    description:
+      'The share of this source among several of `data.train` or `data.questions`: of weights 2 and 1, two records in three are of the first. All have one, or none.',
+    whenAbsent: 'every record of every source once',
+  }),
   columns: z
     .record(z.string().min(1), z.string().min(1))
     .optional()
-    .describe("Where the file calls things otherwise: a field of the format, and the file's column (or key) that holds it, e.g. `{ question: query }`."),
-  onInvalid: z
-    .enum(['error', 'skip'])
-    .optional()
-    .meta({
-      description: 'A record that the format refuses ends the run, or is left out and counted by its reason.',
-      whenAbsent: '`error`',
-    }),
+    .describe(
+      "Where the file calls things otherwise: a field of the format, and the file's column (or key) that holds it, e.g. `{ question: query }`.",
+    ),
+  onInvalid: z.enum(['error', 'skip']).optional().meta({
+    description: 'A record that the format refuses ends the run, or is left out and counted by its reason.',
+    whenAbsent: '`error`',
+  }),
 })
 
 /** What every training stage shares. Names follow the field (PyTorch, TRL) in camel case. */
@@ -87,14 +82,10 @@ export const lossEntrySchema = z.looseObject({
 })
 
 export const alignVariantSchema = trainingSchema.extend({
-  name: z
-    .string()
-    .max(64)
-    .regex(NAME, NAME_RULE)
-    .meta({
-      description: 'Names the variant in the run folder and the report.',
-      whenAbsent: 'its losses and their constraint: `ca-boundary`',
-    }),
+  name: z.string().max(64).regex(NAME, NAME_RULE).meta({
+    description: 'Names the variant in the run folder and the report.',
+    whenAbsent: 'its losses and their constraint: `ca-boundary`',
+  }),
   losses: z
     .array(lossEntrySchema)
     .min(1)
@@ -180,15 +171,14 @@ export const dataSectionSchema = z.strictObject({
     whenAbsent: "`data.train`, the paper's design",
   }),
   validation: sourcesSchema.optional().describe('Watched while training; never trained on.'),
-  test: sourcesSchema.describe('Held out; evaluated before and after alignment. Several sources are reported each on its own, and together.'),
-  mixStrategy: z
-    .enum(['under', 'over'])
-    .optional()
-    .meta({
-      description:
-        'What gives way where sources have weights. `under`: nothing is repeated, and of the sources that are too large for their shares a part is drawn. `over`: nothing is left out, and of those that are too small records are repeated.',
-      whenAbsent: '`under`',
-    }),
+  test: sourcesSchema.describe(
+    'Held out; evaluated before and after alignment. Several sources are reported each on its own, and together.',
+  ),
+  mixStrategy: z.enum(['under', 'over']).optional().meta({
+    description:
+      'What gives way where sources have weights. `under`: nothing is repeated, and of the sources that are too large for their shares a part is drawn. `over`: nothing is left out, and of those that are too small records are repeated.',
+    whenAbsent: '`under`',
+  }),
 })
 
 export const labelSchema = pluggedSchema(

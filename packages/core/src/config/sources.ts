@@ -10,7 +10,10 @@ export type DataKey = (typeof DATA_KEYS)[number]
 const WEIGHTED: readonly DataKey[] = ['train', 'questions']
 
 /** One source or several, each with the path of its section. */
-export function sourcesOf(written: DataSource | readonly DataSource[], at: KeyPath): { readonly source: DataSource; readonly path: KeyPath }[] {
+export function sourcesOf(
+  written: DataSource | readonly DataSource[],
+  at: KeyPath,
+): { readonly source: DataSource; readonly path: KeyPath }[] {
   return isList(written) ? written.map((source, index) => ({ source, path: [...at, index] })) : [{ source: written, path: at }]
 }
 
@@ -54,12 +57,18 @@ export function checkSources(data: Config['data'], { shown, where }: Places): Pr
     isMixed = true
     const at = [...first.path, 'weight']
     if (!WEIGHTED.includes(key)) {
-      report(at, `${shown(at)} cannot be: every record of data.${key} counts once. Weights are for ${WEIGHTED.map((each) => `data.${each}`).join(' and ')}.`)
+      report(
+        at,
+        `${shown(at)} cannot be: every record of data.${key} counts once. Weights are for ${WEIGHTED.map((each) => `data.${each}`).join(' and ')}.`,
+      )
     } else if (sources.length === 1) {
       report(at, `${shown(at)} shares between several sources, and data.${key} has one; leave it out.`)
     } else if (weighted.length < sources.length) {
       const without = sources.find(({ source }) => source.weight === undefined)
-      report(without?.path ?? at, `${shown(without?.path ?? at)} needs a weight, as ${shown(first.path)} has one: either all sources of data.${key} have one or none.`)
+      report(
+        without?.path ?? at,
+        `${shown(without?.path ?? at)} needs a weight, as ${shown(first.path)} has one: either all sources of data.${key} have one or none.`,
+      )
     }
   }
   if (data.mixStrategy !== undefined && !isMixed) {

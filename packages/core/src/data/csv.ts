@@ -129,7 +129,8 @@ function headerOf(record: readonly Cell[], where: string): string[] {
   const names = record.map((cell) => (cell ?? '').trim())
   const twice = names.find((name, at) => name !== '' && names.indexOf(name) < at)
   if (twice !== undefined) throw new PlumbError('PLUMB_DATA_TABLE', `The header names two columns "${twice}"; expected a name once.`, where)
-  if (names.every((name) => name === '')) throw new PlumbError('PLUMB_DATA_TABLE', 'The first row names no column; a header is required.', where)
+  if (names.every((name) => name === ''))
+    throw new PlumbError('PLUMB_DATA_TABLE', 'The first row names no column; a header is required.', where)
   return names
 }
 
@@ -171,5 +172,9 @@ function syntaxError(error: CsvError, shown: string, lastLine: number): PlumbErr
 }
 
 function tooLong(where: string): PlumbError {
-  return new PlumbError('PLUMB_DATA_TOO_LONG', `This record is longer than ${LONGEST / 2 ** 20} MiB; expected a table with a row for each record.`, where)
+  return new PlumbError(
+    'PLUMB_DATA_TOO_LONG',
+    `This record is longer than ${LONGEST / 2 ** 20} MiB; expected a table with a row for each record.`,
+    where,
+  )
 }

@@ -23,9 +23,17 @@ export function rowValue(row: Readonly<Record<string, unknown>>, where: string):
     if (typeof value === 'number') return Number.isNaN(value) ? undefined : value
     if (typeof value === 'bigint') return numberOf(value, exact)
     if (typeof value !== 'object') return value
-    if (value instanceof NotUtf8) throw new PlumbError('PLUMB_DATA_ENCODING', `"${path}" holds bytes that are no text in UTF-8; leave the column out, or write it as text.`, where)
+    if (value instanceof NotUtf8)
+      throw new PlumbError(
+        'PLUMB_DATA_ENCODING',
+        `"${path}" holds bytes that are no text in UTF-8; leave the column out, or write it as text.`,
+        where,
+      )
     if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.toISOString()
-    if (ArrayBuffer.isView(value)) return value instanceof Uint8Array ? value : Array.from(value as unknown as Iterable<unknown>, (one, at) => valueOf(one, `${path}.${at}`) ?? null)
+    if (ArrayBuffer.isView(value))
+      return value instanceof Uint8Array
+        ? value
+        : Array.from(value as unknown as Iterable<unknown>, (one, at) => valueOf(one, `${path}.${at}`) ?? null)
     if (Array.isArray(value)) return value.map((one, at) => valueOf(one, `${path}.${at}`) ?? null)
     return object(value as Readonly<Record<string, unknown>>, path)
   }

@@ -121,7 +121,8 @@ function groupSizes({ row_groups: groups }: FileMetaData, leaves: ReadonlySet<st
       const message = `This Parquet file is packed with ${codec}, which is not read; write it with one of ${known}, or none.`
       throw new PlumbError('PLUMB_DATA_FORMAT', message, shown)
     }
-    const tooLarge = Number(bytes) > LARGEST_GROUP ? `${Number(bytes)} bytes` : Number(rows) > MOST_ROWS ? `${Number(rows)} rows` : undefined
+    const tooLarge =
+      Number(bytes) > LARGEST_GROUP ? `${Number(bytes)} bytes` : Number(rows) > MOST_ROWS ? `${Number(rows)} rows` : undefined
     if (tooLarge !== undefined) {
       const message = `${title} has ${tooLarge}, and a group is held in memory, of at most ${LARGEST_GROUP} bytes and ${MOST_ROWS} rows; write it with smaller ones, for example with row_group_size=10000 of pyarrow.`
       throw new PlumbError('PLUMB_DATA_TOO_LONG', message, shown)
@@ -131,7 +132,7 @@ function groupSizes({ row_groups: groups }: FileMetaData, leaves: ReadonlySet<st
       throw damaged(shown, `row group ${group + 1} does not have the columns of the schema`)
     }
     for (const { meta_data: data } of columns) {
-      const start = Number(data?.dictionary_page_offset ?? data?.data_page_offset)
+      const start = Number(data?.dictionary_page_offset || data?.data_page_offset)
       const end = start + Number(data?.total_compressed_size)
       if (!(Number(rows) >= 0 && start >= 0 && start <= end && end <= fileSize)) {
         throw damaged(shown, `a column of row group ${group + 1} lies outside of the file`)
@@ -177,5 +178,9 @@ async function attempt<T>(shown: string, work: () => Promise<T>): Promise<T> {
 const isOfSystem = (error: unknown): boolean => error instanceof Error && 'syscall' in error
 
 function damaged(shown: string, why: string): PlumbError {
-  return new PlumbError('PLUMB_DATA_DAMAGED', `This Parquet file is damaged or cut off, or not of a kind that is read (${why.slice(0, 200)}).`, shown)
+  return new PlumbError(
+    'PLUMB_DATA_DAMAGED',
+    `This Parquet file is damaged or cut off, or not of a kind that is read (${why.slice(0, 200)}).`,
+    shown,
+  )
 }

@@ -50,7 +50,8 @@ export async function* readFields(
     const parsed = attempt(options, () => found.parse())
     if (parsed === undefined) continue
     // A column that is not there is no fault of the record.
-    const renamed = renaming === undefined ? parsed.value : renaming.of(parsed.value as Readonly<Record<string, unknown>>, where, table?.columns)
+    const renamed =
+      renaming === undefined ? parsed.value : renaming.of(parsed.value as Readonly<Record<string, unknown>>, where, table?.columns)
     const row = attempt(options, () => {
       const { value, exact } = table?.ofTexts
         ? valuesOfCells(renamed as Readonly<Record<string, unknown>>, where)

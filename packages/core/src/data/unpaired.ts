@@ -57,7 +57,12 @@ export function unpairedReader({ desirableIsReference }: z.output<typeof unpaire
         }
         const ids = new Ids(file)
         for (const group of groups.all()) {
-          const record = attempt(options, () => recordOf(group.map((at) => valueAt(rows, at)), ids))
+          const record = attempt(options, () =>
+            recordOf(
+              group.map((at) => valueAt(rows, at)),
+              ids,
+            ),
+          )
           if (record !== undefined) yield record
         }
       } finally {

@@ -113,7 +113,9 @@ export async function readSource(
   if (records.length === 0) {
     if (first === undefined) throw new PlumbError('PLUMB_DATA_EMPTY', 'The file holds no record.', shownPath(path))
     const { message } = first
-    throw new PlumbError('PLUMB_DATA_EMPTY', `Every record of the file is left out. The first: ${message}`, shownPath(path), { cause: first })
+    throw new PlumbError('PLUMB_DATA_EMPTY', `Every record of the file is left out. The first: ${message}`, shownPath(path), {
+      cause: first,
+    })
   }
   return { set: { title, records, hash: hash.digest() }, figures: { source: title, records: records.length, leftOut } }
 }

@@ -46,7 +46,12 @@ export async function readData(resolved: ResolvedConfig, spools: Spools): Promis
   const { made: labeler } = resolved.labeler
   const { made: sampler } = resolved.sampler
   const sources: SourceFigures[] = []
-  const reading = { spools, seed: config.seed, strategy: config.data.mixStrategy, onSource: (figures: SourceFigures) => sources.push(figures) }
+  const reading = {
+    spools,
+    seed: config.seed,
+    strategy: config.data.mixStrategy,
+    onSource: (figures: SourceFigures) => sources.push(figures),
+  }
   const train = await readSources('data.train', data.train, trainsOnChains(resolved), reading)
   const own = data.questions === data.train ? train : await readSources('data.questions', data.questions, false, reading)
   const validation = data.validation && (await readSources('data.validation', data.validation, true, reading))

@@ -32,7 +32,12 @@ export interface PreparedTest {
 }
 
 /** Stage 5 for one model, on every test set. */
-export async function evaluateModel(context: StageContext, tests: readonly PreparedTest[], name: string, model: Model): Promise<Evaluation> {
+export async function evaluateModel(
+  context: StageContext,
+  tests: readonly PreparedTest[],
+  name: string,
+  model: Model,
+): Promise<Evaluation> {
   const done: (Evaluation & { readonly sums: AssessmentSums })[] = []
   for (const test of tests) done.push(await evaluateStage(context, test, name, model))
   const [only] = done
@@ -60,7 +65,14 @@ async function evaluateStage(
     candidates: candidates.manifest.artifacts['candidates.jsonl'],
   }
   const candidatesFile = candidates.folder.file('candidates.jsonl')
-  const spec = { stage: 'evaluate', variant: ofSet(name, test), determinedBy, code: [judge.code], backend: true, seed: config.seed } as const
+  const spec = {
+    stage: 'evaluate',
+    variant: ofSet(name, test),
+    determinedBy,
+    code: [judge.code],
+    backend: true,
+    seed: config.seed,
+  } as const
   const { folder, manifest } = await context.run(spec, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       // the labels of a data file judge no new answer, so without an expected one there is nothing to ask

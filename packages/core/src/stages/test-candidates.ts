@@ -89,25 +89,27 @@ async function givenTestCandidates(context: StageContext, test: TestSet, model: 
   const { sampler, labeler } = context.resolved
   const sample = { sampler: sampler.name }
   const determinedBy = { model: model.hash, sample, label: labeler.identity, prompt: config.prompt, test: test.hash }
-  return context.run({ stage: 'evaluate', variant: ofSet('candidates', test), determinedBy, code: [labeler.code], backend: false }, (desk) =>
-    context.withFacts(model.source, async (facts) => {
-      const counts = new GivenCounts()
-      const given = encodeGiven(context, desk, context.encoder(facts), test, counts)
-      let q = 0
-      const label = async ({ id, promptTokens, candidates }: SampledQuestion): Promise<TestQuestion> => {
-        const texts = candidates.map(({ text, given: labels }) => ({ text, complete: true, given: labels }))
-        const labels = await checkedLabels(labeler.made, valueAt(test.records, q++), texts)
-        return { id, promptTokens, candidates: candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, valueAt(labels, c))) }
-      }
-      await writeJsonLines(desk.folder.file('candidates.jsonl'), mapped(given, label))
-      if (counts.candidates === 0 && askedOf(context.resolved, test.records).length === 0) {
-        desk.notice('warning', `${test.title} has neither candidates nor answers: nothing is measured on it.`)
-      }
-      return {
-        artifacts: ['candidates.jsonl'],
-        summary: `${counts.candidates} test candidates from the data file${leftOut(counts)}`,
-        figures: { candidates: counts.candidates },
-      }
-    }),
+  return context.run(
+    { stage: 'evaluate', variant: ofSet('candidates', test), determinedBy, code: [labeler.code], backend: false },
+    (desk) =>
+      context.withFacts(model.source, async (facts) => {
+        const counts = new GivenCounts()
+        const given = encodeGiven(context, desk, context.encoder(facts), test, counts)
+        let q = 0
+        const label = async ({ id, promptTokens, candidates }: SampledQuestion): Promise<TestQuestion> => {
+          const texts = candidates.map(({ text, given: labels }) => ({ text, complete: true, given: labels }))
+          const labels = await checkedLabels(labeler.made, valueAt(test.records, q++), texts)
+          return { id, promptTokens, candidates: candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, valueAt(labels, c))) }
+        }
+        await writeJsonLines(desk.folder.file('candidates.jsonl'), mapped(given, label))
+        if (counts.candidates === 0 && askedOf(context.resolved, test.records).length === 0) {
+          desk.notice('warning', `${test.title} has neither candidates nor answers: nothing is measured on it.`)
+        }
+        return {
+          artifacts: ['candidates.jsonl'],
+          summary: `${counts.candidates} test candidates from the data file${leftOut(counts)}`,
+          figures: { candidates: counts.candidates },
+        }
+      }),
   )
 }

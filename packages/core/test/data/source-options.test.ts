@@ -75,7 +75,9 @@ describe('records that are refused', () => {
 
   test('do not hide what is wrong with the file', async () => {
     const onRefused = () => undefined
-    expect(await failure(() => all('gsm8k', '[{"question":"a","answer":"#### 1"}', { onRefused }))).toMatchObject({ code: 'PLUMB_DATA_JSON' })
+    expect(await failure(() => all('gsm8k', '[{"question":"a","answer":"#### 1"}', { onRefused }))).toMatchObject({
+      code: 'PLUMB_DATA_JSON',
+    })
     expect(await failure(() => all('gsm8k', 'question,answer\n"a', { onRefused }, 'a.csv'))).toMatchObject({ code: 'PLUMB_DATA_TABLE' })
     const columns = { question: 'query' }
     expect(await failure(() => all('gsm8k', rows, { onRefused, columns }))).toMatchObject({ code: 'PLUMB_DATA_FIELD' })

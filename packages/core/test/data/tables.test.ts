@@ -64,10 +64,12 @@ describe('a table of texts', () => {
       { role: 'user', content: 'q' },
       { role: 'assistant', content: 'a' },
     ]
-    expect(await read('messages', `messages\n${cell(messages)}\n`, {}, 'a.csv')).toMatchObject([{ prompt: 'q', candidates: [{ text: 'a' }] }])
-    expect(await read('groups', `prompt,candidates\n${cell([1, 2])},${cell([{ text: 'x', positive: true }])}\n`, {}, 'a.csv')).toMatchObject([
-      { prompt: '[1,2]', candidates: [{ text: 'x', positive: true }] },
+    expect(await read('messages', `messages\n${cell(messages)}\n`, {}, 'a.csv')).toMatchObject([
+      { prompt: 'q', candidates: [{ text: 'a' }] },
     ])
+    expect(
+      await read('groups', `prompt,candidates\n${cell([1, 2])},${cell([{ text: 'x', positive: true }])}\n`, {}, 'a.csv'),
+    ).toMatchObject([{ prompt: '[1,2]', candidates: [{ text: 'x', positive: true }] }])
     expect(await refusal('messages', `messages\n"[{'role': 'user'}]"\n`, {}, 'a.csv')).toMatchObject({ code: 'PLUMB_DATA_FIELD' })
   })
 
@@ -79,10 +81,22 @@ describe('a table of texts', () => {
     ['a column twice', 'question,question\na,b\n', 'PLUMB_DATA_TABLE', /two columns "question"/, ':1'],
     ['no name in the header', ',\na,b\n', 'PLUMB_DATA_TABLE', /a header is required/, ':1'],
     ['a header that is data', 'Two?,#### 2\nThree?,#### 3\n', 'PLUMB_DATA_FIELD', /^"question" is missing/, ':2'],
-    ['a misspelt column', 'questoin,answer\na,#### 1\n', 'PLUMB_DATA_FIELD', /"questoin" is no field of this format; did you mean "question"\?$/, ':2'],
+    [
+      'a misspelt column',
+      'questoin,answer\na,#### 1\n',
+      'PLUMB_DATA_FIELD',
+      /"questoin" is no field of this format; did you mean "question"\?$/,
+      ':2',
+    ],
     ['a header alone', 'question,answer\n', 'ok', /^$/, ''],
     ['nothing', '\n\n', 'PLUMB_DATA_EMPTY', /empty/, 'a.csv'],
-    ['another encoding', Buffer.from('question,answer\na,#### 1\ncaf\xe9,#### 1\n', 'latin1'), 'PLUMB_DATA_ENCODING', /^Byte 4 of this line/, ':3'],
+    [
+      'another encoding',
+      Buffer.from('question,answer\na,#### 1\ncaf\xe9,#### 1\n', 'latin1'),
+      'PLUMB_DATA_ENCODING',
+      /^Byte 4 of this line/,
+      ':3',
+    ],
   ])('%s', async (_, content, code, message, where) => {
     if (code === 'ok') {
       expect(await read('gsm8k', content, {}, 'a.csv')).toEqual([])
@@ -121,7 +135,10 @@ describe('a table of texts', () => {
 describe('Parquet', () => {
   test('has its records at the rows, over row groups', async () => {
     const records = await readFile('qa', fixture('snappy.parquet'))
-    expect(records.map((record) => [record.id, originOf(record)?.replace(/^.*\//, '')]).at(-1)).toEqual(['snappy-7', 'snappy.parquet  row 7'])
+    expect(records.map((record) => [record.id, originOf(record)?.replace(/^.*\//, '')]).at(-1)).toEqual([
+      'snappy-7',
+      'snappy.parquet  row 7',
+    ])
   })
 
   test('lists of structs are conversations', async () => {
@@ -155,7 +172,10 @@ describe('Parquet', () => {
 
   test('bytes that are no text', async () => {
     const { code, message, where } = await failure(() => readFile('qa', fixture('latin1.parquet')))
-    expect([code, message]).toEqual(['PLUMB_DATA_ENCODING', '"question" holds bytes that are no text in UTF-8; leave the column out, or write it as text.'])
+    expect([code, message]).toEqual([
+      'PLUMB_DATA_ENCODING',
+      '"question" holds bytes that are no text in UTF-8; leave the column out, or write it as text.',
+    ])
     expect(where).toMatch(/latin1\.parquet {2}row 1$/)
   })
 
@@ -164,7 +184,12 @@ describe('Parquet', () => {
     ['cut off', whole.subarray(0, 900), 'PLUMB_DATA_DAMAGED', /^This Parquet file is damaged or cut off/],
     ['its first bytes alone', Buffer.from('PAR1'), 'PLUMB_DATA_DAMAGED', /damaged or cut off/],
     ['encrypted', Buffer.concat([Buffer.from('PARE'), Buffer.alloc(40), Buffer.from('PARE')]), 'PLUMB_DATA_FORMAT', /is encrypted/],
-    ['with damaged pages', Buffer.concat([whole.subarray(0, 4), Buffer.alloc(300, 7), whole.subarray(304)]), 'PLUMB_DATA_DAMAGED', /damaged/],
+    [
+      'with damaged pages',
+      Buffer.concat([whole.subarray(0, 4), Buffer.alloc(300, 7), whole.subarray(304)]),
+      'PLUMB_DATA_DAMAGED',
+      /damaged/,
+    ],
   ])('%s', async (_, content, code, message) => {
     const found = await refusal('qa', content, {}, 'a.parquet')
     expect([found.code, found.message]).toEqual([code, expect.stringMatching(message)])
@@ -180,6 +205,9 @@ describe('Parquet', () => {
     expect(path).toBeGreaterThan(0)
     footer[path + 10] = 6
     const found = await refusal('qa', bytes, {}, 'a.parquet')
-    expect([found.code, found.message]).toEqual(['PLUMB_DATA_FORMAT', expect.stringMatching(/^This Parquet file is packed with LZO, which is not read/)])
+    expect([found.code, found.message]).toEqual([
+      'PLUMB_DATA_FORMAT',
+      expect.stringMatching(/^This Parquet file is packed with LZO, which is not read/),
+    ])
   })
 })

@@ -20,7 +20,11 @@ test.each(cases)('what TRL unpaired are groups with the candidates of the pairs 
   const records = await read('unpaired', unpaired)
   const prompts = [...new Set(pairs.map(({ prompt }) => content(prompt)))]
   expect(
-    records.map(({ prompt, literal, candidates }) => [prompt, literal, candidates.map(({ text, positive, reference }) => [text, positive, reference])]),
+    records.map(({ prompt, literal, candidates }) => [
+      prompt,
+      literal,
+      candidates.map(({ text, positive, reference }) => [text, positive, reference]),
+    ]),
   ).toEqual(
     prompts.map((prompt) => {
       const own = pairs.filter((pair) => content(pair.prompt) === prompt)
@@ -34,7 +38,12 @@ test.each(cases)('what TRL unpaired are groups with the candidates of the pairs 
 })
 
 test('rows of a prompt are one question wherever they stand, at the first of them', async () => {
-  const records = await read('unpaired', [row('a', '1', true), row('b', '2', 0), row('a', '3', 'false', { answer: 1 }), row('b', '4', 1, { id: 'x' })])
+  const records = await read('unpaired', [
+    row('a', '1', true),
+    row('b', '2', 0),
+    row('a', '3', 'false', { answer: 1 }),
+    row('b', '4', 1, { id: 'x' }),
+  ])
   expect(records).toEqual([
     {
       id: 'data-1',
@@ -81,7 +90,12 @@ test('whole conversations, with LLaMA-Factory’s mark too', async () => {
 })
 
 test.each<[string, unknown, string, RegExp]>([
-  ['no label', { prompt: 'a', completion: 'b' }, 'PLUMB_DATA_FIELD', /^"label" is missing; it must be true for a desirable answer, or false\./],
+  [
+    'no label',
+    { prompt: 'a', completion: 'b' },
+    'PLUMB_DATA_FIELD',
+    /^"label" is missing; it must be true for a desirable answer, or false\./,
+  ],
   ['a misspelt label', { prompt: 'a', completion: 'b', lable: true }, 'PLUMB_DATA_FIELD', /did you mean "label"\?$/],
   ['another label', row('a', 'b', 'good'), 'PLUMB_DATA_FIELD', /^"label" must be true or false, but is "good"\.$/],
   ['a number that is none', row('a', 'b', -1), 'PLUMB_DATA_FIELD', /but is -1/],
@@ -89,7 +103,12 @@ test.each<[string, unknown, string, RegExp]>([
   ['no completion', { prompt: 'a', label: true }, 'PLUMB_DATA_FIELD', /^"completion" is missing/],
   ['a text and a list', row('a', [{ role: 'assistant', content: 'b' }] as never, true), 'PLUMB_DATA_FIELD', /must both be/],
   ['an empty desirable answer', row('a', ' ', true), 'PLUMB_DATA_FIELD', /must not be empty/],
-  ['a pair', { prompt: 'a', chosen: 'b', rejected: 'c', label: true }, 'PLUMB_DATA_FIELD', /"chosen" is not read by format "unpaired".*format "preference"/],
+  [
+    'a pair',
+    { prompt: 'a', chosen: 'b', rejected: 'c', label: true },
+    'PLUMB_DATA_FIELD',
+    /"chosen" is not read by format "unpaired".*format "preference"/,
+  ],
 ])('%s is refused', async (_, bad, code, message) => {
   const found = await refusal('unpaired', [row('z', 'y', true), bad])
   expect([found.code, found.message]).toEqual([code, expect.stringMatching(message)])

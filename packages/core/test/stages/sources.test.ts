@@ -13,7 +13,10 @@ const small = {
 }
 
 /** A world whose `data` names files of these records. */
-async function with_(data: (file: (name: string) => string) => object, files: Readonly<Record<string, readonly GroupRecord[]>>): Promise<World> {
+async function with_(
+  data: (file: (name: string) => string) => object,
+  files: Readonly<Record<string, readonly GroupRecord[]>>,
+): Promise<World> {
   const base = await world({ config: small })
   const file = (name: string): string => path.join(base.folder, `${name}.jsonl`)
   for (const [name, records] of Object.entries(files)) await writeRecords(file(name), records)
@@ -33,7 +36,8 @@ async function run(made: World): Promise<Ran> {
   return { report, events, done }
 }
 
-const digits = (name: string, from: number, count: number) => Array.from({ length: count }, (_, n) => question(`${name}-${n}`, (from + n) % 10))
+const digits = (name: string, from: number, count: number) =>
+  Array.from({ length: count }, (_, n) => question(`${name}-${n}`, (from + n) % 10))
 
 describe('several sources in data.train', () => {
   const files = { a: digits('x', 0, 4), b: digits('x', 4, 4) }
@@ -71,14 +75,18 @@ describe('several sources in data.train', () => {
       { source: 'data.train.b', records: 4, leftOut: {}, drawn: 4, weight: 2 },
     ])
     expect(report.notices).toContain('For its weight 1, 2 of the 4 records of data.train.a are drawn.')
-    expect(await readFile(path.join(made.config.run, 'report.md'), 'utf8')).toContain('| data.train.a | 4 | 1 | 2 | – |\n| data.train.b | 4 | 2 | 4 | – |')
+    expect(await readFile(path.join(made.config.run, 'report.md'), 'utf8')).toContain(
+      '| data.train.a | 4 | 1 | 2 | – |\n| data.train.b | 4 | 2 | 4 | – |',
+    )
   })
 
   it('are repeated where nothing is to be left out, and a repeated question is sampled anew', async () => {
     const made = await mixed([1, 2], { mixStrategy: 'over' })
     const { report } = await run(made)
     const ids = await idsOf(made)
-    expect(ids.filter((id) => id.startsWith('b/'))).toEqual([0, 1, 2, 3].flatMap((n) => `b/x-${n}`).concat([0, 1, 2, 3].map((n) => `b/x-${n}#2`)))
+    expect(ids.filter((id) => id.startsWith('b/'))).toEqual(
+      [0, 1, 2, 3].flatMap((n) => `b/x-${n}`).concat([0, 1, 2, 3].map((n) => `b/x-${n}#2`)),
+    )
     expect(report.notices).toContain('For its weight 2, the 4 records of data.train.b are repeated, 8 in all (2.00 times each).')
   })
 
@@ -98,7 +106,10 @@ describe('several sources in data.train', () => {
   })
 
   it('of which one changes do what depends on it again: not stage 1 for data.questions', async () => {
-    const made = await with_((file) => ({ train: file('a'), questions: { one: file('b'), two: file('c') } }), { ...files, c: digits('c', 1, 3) })
+    const made = await with_((file) => ({ train: file('a'), questions: { one: file('b'), two: file('c') } }), {
+      ...files,
+      c: digits('c', 1, 3),
+    })
     await run(made)
     await writeRecords(path.join(made.folder, 'c.jsonl'), digits('c', 2, 3))
     const { done } = await run(made)
@@ -121,7 +132,12 @@ describe('several test sets', () => {
       // Greedy answers do not depend on what else is asked; the candidates are drawn from streams of their own.
       for (const [s, set] of [near, far].entries()) {
         const { name: _, ...own } = alone[s]!.rows[r]!
-        expect(set).toMatchObject({ questions: own.questions, accuracy: own.accuracy, interval: own.interval, parseFailures: own.parseFailures })
+        expect(set).toMatchObject({
+          questions: own.questions,
+          accuracy: own.accuracy,
+          interval: own.interval,
+          parseFailures: own.parseFailures,
+        })
         expect(set?.versusControl).toEqual(own.versusControl)
       }
       expect([near?.name, far?.name]).toEqual(['near', 'far'])
@@ -146,7 +162,9 @@ describe('several test sets', () => {
   })
 
   const hits = async (made: World, name: string): Promise<number[]> =>
-    (await Promise.all(['near', 'far'].map((set) => artifact<{ right: boolean }>(made, `evaluate-${name}@${set}`, 'answers.jsonl')))).flat().map(({ right }) => Number(right))
+    (await Promise.all(['near', 'far'].map((set) => artifact<{ right: boolean }>(made, `evaluate-${name}@${set}`, 'answers.jsonl'))))
+      .flat()
+      .map(({ right }) => Number(right))
 
   it('of which one changes are evaluated again on that one alone; a further one is evaluated and nothing else', async () => {
     const made = await tests()
@@ -155,7 +173,10 @@ describe('several test sets', () => {
     expect((await run(made)).done).toEqual(['evaluate candidates@far', 'evaluate VFT@far', 'evaluate contrast@far'])
     await writeRecords(path.join(made.folder, 'new.jsonl'), digits('n', 1, 2))
     const { test } = made.config.data as { test: object }
-    const more = { ...made, config: { ...made.config, data: { ...made.config.data, test: { ...test, new: path.join(made.folder, 'new.jsonl') } } as never } }
+    const more = {
+      ...made,
+      config: { ...made.config, data: { ...made.config.data, test: { ...test, new: path.join(made.folder, 'new.jsonl') } } as never },
+    }
     expect((await run(more)).done).toEqual(['evaluate candidates@new', 'evaluate VFT@new', 'evaluate contrast@new'])
   })
 
@@ -163,7 +184,9 @@ describe('several test sets', () => {
     const made = await with_((file) => ({ train: file('near'), test: { near: file('near'), far: file('far') } }), sets)
     const { report } = await run(made)
     const said = report.notices.filter((notice) => notice.includes('stand in'))
-    expect(said).toEqual(['All 5 questions of data.test.near stand in data.train too: what is measured on them says little about new questions.'])
+    expect(said).toEqual([
+      'All 5 questions of data.test.near stand in data.train too: what is measured on them says little about new questions.',
+    ])
   })
 })
 
@@ -172,7 +195,9 @@ describe('one test set in a list', () => {
     const files = { t: digits('t', 0, 4) }
     const plain = await with_((file) => ({ test: file('t') }), files)
     const first = await run(plain)
-    const test = [{ ...(plain.config.data as { test: unknown }), path: path.join(plain.folder, 't.jsonl'), name: 'only' }].map(({ path: file, name }) => ({ path: file, name }))
+    const test = [{ ...(plain.config.data as { test: unknown }), path: path.join(plain.folder, 't.jsonl'), name: 'only' }].map(
+      ({ path: file, name }) => ({ path: file, name }),
+    )
     const second = await run({ ...plain, config: { ...plain.config, data: { ...plain.config.data, test } as never } })
     expect(second.done).toEqual([])
     expect({ ...second.report, seconds: 0 }).toEqual({ ...first.report, seconds: 0 })
