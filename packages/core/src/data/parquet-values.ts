@@ -2,16 +2,16 @@ import { PlumbError } from '../errors'
 import type { JsonObject } from './json'
 
 /** Bytes of a Parquet file that are no UTF-8, where a text stands or may stand. */
-export class NotUtf8 {}
+export const NOT_UTF8 = Symbol('not UTF-8')
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-export function textOf(bytes: Uint8Array | undefined): string | NotUtf8 | undefined {
+export function textOf(bytes: Uint8Array | undefined): string | typeof NOT_UTF8 | undefined {
   if (bytes === undefined) return undefined
   try {
     return strict.decode(bytes)
   } catch {
-    return new NotUtf8()
+    return NOT_UTF8
   }
 }
 
@@ -22,13 +22,13 @@ export function rowValue(row: Readonly<Record<string, unknown>>, where: string):
     if (value === null || value === undefined) return undefined
     if (typeof value === 'number') return Number.isNaN(value) ? undefined : value
     if (typeof value === 'bigint') return numberOf(value, exact)
-    if (typeof value !== 'object') return value
-    if (value instanceof NotUtf8)
+    if (value === NOT_UTF8)
       throw new PlumbError(
         'PLUMB_DATA_ENCODING',
         `"${path}" holds bytes that are no text in UTF-8; leave the column out, or write it as text.`,
         where,
       )
+    if (typeof value !== 'object') return value
     if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.toISOString()
     if (ArrayBuffer.isView(value))
       return value instanceof Uint8Array

@@ -20,7 +20,7 @@ async function with_(
   const base = await world({ config: small })
   const file = (name: string): string => path.join(base.folder, `${name}.jsonl`)
   for (const [name, records] of Object.entries(files)) await writeRecords(file(name), records)
-  return { ...base, config: { ...base.config, data: { ...base.config.data, ...data(file) } as never } }
+  return { ...base, config: { ...base.config, data: { ...base.config.data, ...data(file) } } }
 }
 
 interface Ran {
@@ -131,7 +131,7 @@ describe('several test sets', () => {
       const [near, far] = row.sets!
       // Greedy answers do not depend on what else is asked; the candidates are drawn from streams of their own.
       for (const [s, set] of [near, far].entries()) {
-        const { name: _, ...own } = alone[s]!.rows[r]!
+        const own = alone[s]!.rows[r]!
         expect(set).toMatchObject({
           questions: own.questions,
           accuracy: own.accuracy,
@@ -198,7 +198,7 @@ describe('one test set in a list', () => {
     const test = [{ ...(plain.config.data as { test: unknown }), path: path.join(plain.folder, 't.jsonl'), name: 'only' }].map(
       ({ path: file, name }) => ({ path: file, name }),
     )
-    const second = await run({ ...plain, config: { ...plain.config, data: { ...plain.config.data, test } as never } })
+    const second = await run({ ...plain, config: { ...plain.config, data: { ...plain.config.data, test } } })
     expect(second.done).toEqual([])
     expect({ ...second.report, seconds: 0 }).toEqual({ ...first.report, seconds: 0 })
     expect(first.report.sources).toBeUndefined()
