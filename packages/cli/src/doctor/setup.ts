@@ -101,9 +101,10 @@ function modelCheck({ config: { model } }: LoadedConfig): Check {
 async function dataChecks({ data }: ResolvedConfig): Promise<Check[]> {
   const sources = new Set([data.train, data.questions, data.validation ?? [], data.test].flat())
   const checks: Check[] = []
-  for (const { title, path, reader, columns } of sources) {
+  for (const { title, path, reader, columns, onInvalid } of sources) {
     await attempt('Data', checks, async () => {
-      for await (const { id } of reader.read(path, { columns })) {
+      const options = { columns, ...(onInvalid === 'skip' ? { onRefused: () => undefined } : {}) }
+      for await (const { id } of reader.read(path, options)) {
         checks.push({ status: 'ok', name: 'Data', detail: `${title}: ${shownPath(path)} as ${reader.name}, the first record is ${id}` })
         return
       }

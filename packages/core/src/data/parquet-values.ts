@@ -15,6 +15,17 @@ export function textOf(bytes: Uint8Array | undefined): string | typeof NOT_UTF8 
   }
 }
 
+/** A column of JSON holds what the texts say; one that is no JSON stays the text that it is. */
+export function jsonOf(bytes: Uint8Array | undefined): unknown {
+  const text = textOf(bytes)
+  if (typeof text !== 'string') return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
 /** A row as JSON would have it. @throws PlumbError PLUMB_DATA_ENCODING */
 export function rowValue(row: Readonly<Record<string, unknown>>, where: string): JsonObject {
   const exact = new Set<string>()

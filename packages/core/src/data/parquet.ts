@@ -4,7 +4,7 @@ import { isPlumbError, PlumbError } from '../errors'
 import { shownPath } from '../util/shown-path'
 import { mustBeFile } from './bytes'
 import type { FoundRow } from './found-row'
-import { rowValue, textOf } from './parquet-values'
+import { jsonOf, rowValue, textOf } from './parquet-values'
 
 /** What is held at once is a row group; writers make them of some thousand to a million rows. */
 const LARGEST_GROUP = 2 ** 30
@@ -82,7 +82,7 @@ async function rowsOf(
       rowStart,
       rowEnd,
       compressors,
-      parsers: { stringFromBytes: textOf, jsonFromBytes: textOf },
+      parsers: { stringFromBytes: textOf, jsonFromBytes: jsonOf },
       geoparquet: false,
     })
     if (values.length !== rows.length) throw new RangeError(`rows ${rowStart + 1} to ${rowEnd} are not all there`)

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { originOf } from '../../src'
+import { jsonOf } from '../../src/data/parquet-values'
 import type { GroupRecord } from '../../src/seams/records'
 import { failure } from '../support/files'
 import { dataFile, read, reader, refusal } from './support'
@@ -177,6 +178,13 @@ describe('Parquet', () => {
       '"question" holds bytes that are no text in UTF-8; leave the column out, or write it as text.',
     ])
     expect(where).toMatch(/latin1\.parquet {2}row 1$/)
+  })
+
+  test.each([
+    ['[{"role":"user"}]', [{ role: 'user' }]],
+    ['no JSON', 'no JSON'],
+  ])('a column of JSON that holds %j', (text, value) => {
+    expect(jsonOf(Buffer.from(text))).toEqual(value)
   })
 
   const whole = readFileSync(fixture('zstd.parquet'))
