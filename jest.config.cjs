@@ -4,11 +4,19 @@ process.env.ORT_DISABLE_TELEMETRY = '1'
 /** Tests run on the TypeScript sources; only worker threads and the spawned `plumb` run what `tsc -b` built. */
 module.exports = {
   testMatch: ['<rootDir>/packages/*/test/**/*.test.ts', '<rootDir>/examples/*/test/**/*.test.ts', '<rootDir>/scripts/test/**/*.test.ts'],
-  transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }] },
+  transform: {
+    '^.+\\.ts$|/node_modules/(hyparquet|hyparquet-compressors|hysnappy)/.+\\.js$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
+  },
   moduleNameMapper: {
     '^@plumbline/([^/]+)$': '<rootDir>/packages/$1/src/index.ts',
     '^@plumbline/core/base$': '<rootDir>/packages/core/src/base.ts',
+    // Packages of ES modules alone, which jest resolves and loads as CommonJS.
+    '^(hyparquet|hyparquet-compressors|hysnappy)$': '<rootDir>/node_modules/$1',
   },
+  transformIgnorePatterns: ['/node_modules/(?!(hyparquet|hyparquet-compressors|hysnappy)/)'],
   maxWorkers: 2,
   testTimeout: 60_000,
 }

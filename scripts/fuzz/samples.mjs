@@ -44,6 +44,18 @@ export const ROWS = {
       rejected: [{ role: 'system', content: 'S' }, user('a'), assistant('b'), user('c'), assistant('e')],
     },
   ],
+  unpaired: [
+    { prompt: 'Say hello.', completion: 'Hello.', label: true },
+    { prompt: 'Say hello.', completion: 'No.', label: false },
+    { prompt: [user('Say hello.')], completion: [assistant('Hello.')], label: 1 },
+    {
+      conversations: [
+        { from: 'human', value: 'Hi' },
+        { from: 'gpt', value: 'Hello.' },
+      ],
+      kto_tag: 'true',
+    },
+  ],
   ranked: [
     {
       context: [user('Say hello.')],

@@ -117,7 +117,7 @@ describe('plumb init', () => {
     for (const name of ['train.jsonl', 'test.jsonl']) writeFileSync(join(cwd, name), gzipSync(JSON.stringify([record], null, 1)))
     expect((await plumb(['init', '--data', '.', '--loss', 'dpo'], { cwd })).code).toBe(0)
     const { config } = parseConfig(parse(readFileSync(join(cwd, 'plumbline.config.yaml'), 'utf8')), { folder: cwd })
-    expect([config.data.train.format, config.data.test.format]).toEqual([format, format])
+    expect(config.data).toMatchObject({ train: { format }, test: { format } })
     expect(config.prompt.template !== undefined).toBe(hasTemplate)
     expect([config.sample.sampler, config.label.name, config.sft.steps]).toEqual(
       isGiven ? ['dataset', 'dataset', 0] : ['policy', 'answer', undefined],

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { wordLevelTokenizerConfig, wordLevelTokenizerJson } from '@plumbline/transformer'
 import { visible } from '../src/inspect/render'
 import type { InspectedSource } from '../src/inspect/sources'
@@ -112,4 +114,32 @@ it.each([
   ['日本 é 😀', '日本 é 😀'],
 ])('writes control characters of %j as escapes', (text, shown) => {
   expect(visible(text)).toBe(shown)
+})
+
+it('shows several sources with what is drawn and left out of each, and columns under other names', async () => {
+  const cwd = folder()
+  const table = 'query,steps\n' + ['2', '3', '1'].map((answer) => `What is 1 + 1?,#### ${answer}\n`).join('') + 'What is 2?,none\n'
+  writeFileSync(join(cwd, 'table.csv'), table)
+  const data = [
+    '{ path: train.jsonl, weight: 1, name: own }',
+    '{ path: table.csv, format: gsm8k, weight: 3, onInvalid: skip, columns: { question: query, answer: steps } }',
+  ]
+  const set = ['--set', `data.train=[${data.join(', ')}]`]
+  const [own, other] = await inspect(cwd, '--source', 'train', '-n', '1', ...set)
+  expect(own).toMatchObject({ source: 'train.own', counts: { records: 3 }, weight: 1, drawn: 1 })
+  expect(other).toMatchObject({
+    source: 'train.table',
+    format: 'gsm8k',
+    counts: { records: 3 },
+    leftOut: { PLUMB_DATA_NO_ANSWER: 1 },
+    columns: { question: 'query', answer: 'steps' },
+    weight: 3,
+    drawn: 3,
+    records: [{ source: 'train.table', id: 'table-1', where: 'table.csv:2' }],
+  })
+  const { stdout } = await plumb(['inspect', 'data', '--source', 'train', '-n', '0', ...set], { cwd })
+  expect(stdout).toContain('data.train.table  table.csv as gsm8k\n')
+  expect(stdout).toContain(
+    '  columns: question is query, answer is steps\n  left out for their faults: PLUMB_DATA_NO_ANSWER 1\n  weight 3: 3 of 3 records drawn',
+  )
 })

@@ -1,5 +1,6 @@
 export * from './errors'
 export { originOf } from './data/origin'
+export { drawsOf, type MixStrategy } from './data/mixture'
 export { questionKey } from './data/question-key'
 export * from './data/read'
 export * from './seams/records'

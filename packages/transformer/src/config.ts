@@ -1,6 +1,7 @@
 import { architectureNamed } from './families'
 import { Fields } from './fields'
-import type { ConfigJson, ModelConfig } from './model-config'
+import type { ConfigJson } from './config-json'
+import type { ModelConfig } from './model-config'
 
 /**
  * Reads a `config.json` of any family in `families`. Absent fields get the defaults of transformers, except the dimensions, which must

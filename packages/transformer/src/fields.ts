@@ -1,5 +1,5 @@
 import { PlumbError, shownValue as show } from '@plumbline/core/base'
-import type { ConfigJson } from './model-config'
+import type { ConfigJson } from './config-json'
 
 /** Sizes are counted in int32 by the kernels. */
 const MOST = 2 ** 31 - 1

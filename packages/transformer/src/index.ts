@@ -1,3 +1,4 @@
+export * from './config-json'
 export * from './model-config'
 export * from './config'
 export * from './rope'

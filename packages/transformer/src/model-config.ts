@@ -66,6 +66,3 @@ export interface ModelConfig extends HeadShape {
   readonly eosIds?: readonly number[]
   readonly padId?: number
 }
-
-/** The fields of a `config.json`, by their Hugging Face names. */
-export type ConfigJson = Readonly<Record<string, unknown>>

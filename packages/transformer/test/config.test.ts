@@ -65,8 +65,14 @@ describe('parseModelConfig', () => {
     [{ model_type: undefined }, expect.stringMatching(/^model_type \(absent\) is not supported; supported: llama, /)],
     [{ model_type: '__proto__' }, expect.stringContaining('model_type "__proto__" is not supported')],
     [{ hidden_act: 'gelu' }, 'hidden_act "gelu" is not supported; supported: "silu".'],
-    [{ rope_scaling: { type: 'ntk', factor: 2 } }, expect.stringContaining('rope_scaling of type "ntk" is not supported; supported: "default", ')],
-    [{ rope_parameters: { rope_type: 'proportional' } }, expect.stringContaining('rope_parameters of type "proportional" is not supported')],
+    [
+      { rope_scaling: { type: 'ntk', factor: 2 } },
+      expect.stringContaining('rope_scaling of type "ntk" is not supported; supported: "default", '),
+    ],
+    [
+      { rope_parameters: { rope_type: 'proportional' } },
+      expect.stringContaining('rope_parameters of type "proportional" is not supported'),
+    ],
     [{ rope_parameters: { partial_rotary_factor: 0.5 } }, 'rope_parameters.partial_rotary_factor 0.5 is not supported; supported: 1.'],
     [{ partial_rotary_factor: 0.5 }, 'partial_rotary_factor 0.5 is not supported; supported: 1.'],
     [{ rope_scaling: { partial_rotary_factor: 0.5 } }, 'rope_scaling.partial_rotary_factor 0.5 is not supported; supported: 1.'],

@@ -37,7 +37,10 @@ describe('initialWeights', () => {
   })
 
   it('knows a parameter by what it does, not by its number of dimensions', () => {
-    const biased = parseModelConfig({ ...TINY_CONFIG, tie_word_embeddings: false, attention_bias: true, mlp_bias: true, num_hidden_layers: 1 }, 'config.json')
+    const biased = parseModelConfig(
+      { ...TINY_CONFIG, tie_word_embeddings: false, attention_bias: true, mlp_bias: true, num_hidden_layers: 1 },
+      'config.json',
+    )
     expect(Object.fromEntries(Array.from(parameterList(biased), ({ name, initial }) => [name, initial]))).toEqual({
       'model.embed_tokens.weight': 'normal',
       'model.layers.0.input_layernorm.weight': 1,

@@ -183,9 +183,7 @@ export class OnnxOps implements Ops<Value> {
   }
 
   /** The result of a matrix product, which is dear to compute again. */
-  protected keepProduct(_y: Value, _weight: Value): void {
-    // Nothing is kept where nothing is differentiated.
-  }
+  protected keepProduct: (y: Value, weight: Value) => void = () => undefined
 
   private reshaped(x: Value, width: number, before: number): Value {
     const { graph } = this

@@ -90,9 +90,7 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
     return y
   }
 
-  protected override keepProduct(y: Value, weight: Value): void {
-    this.keep(y, this.shapeOf(weight)[0]!)
-  }
+  protected override keepProduct = (y: Value, weight: Value): void => this.keep(y, this.shapeOf(weight)[0]!)
 
   private keep(value: Value, width: number): void {
     this.residuals.push({ value, width, split: 1, tail: this.tailValues.has(value) })

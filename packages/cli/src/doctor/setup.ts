@@ -99,11 +99,12 @@ function modelCheck({ config: { model } }: LoadedConfig): Check {
 
 /** Reads the first record of every data file: enough to see a wrong path or format. */
 async function dataChecks({ data }: ResolvedConfig): Promise<Check[]> {
-  const sources = new Set([data.train, data.questions, data.validation, data.test].filter((source) => source !== undefined))
+  const sources = new Set([data.train, data.questions, data.validation ?? [], data.test].flat())
   const checks: Check[] = []
-  for (const { title, path, reader } of sources) {
+  for (const { title, path, reader, columns, onInvalid } of sources) {
     await attempt('Data', checks, async () => {
-      for await (const { id } of reader.read(path)) {
+      const options = { columns, ...(onInvalid === 'skip' ? { onRefused: () => undefined } : {}) }
+      for await (const { id } of reader.read(path, options)) {
         checks.push({ status: 'ok', name: 'Data', detail: `${title}: ${shownPath(path)} as ${reader.name}, the first record is ${id}` })
         return
       }

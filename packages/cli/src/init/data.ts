@@ -43,9 +43,9 @@ async function shapeOf(path: string): Promise<Pick<DataChoice, 'format' | 'takes
     Array.isArray(record.chosen)
   const isLiteral =
     record.literal === true ||
-    (format === 'qa' && says('prompt') && says('completion')) ||
+    (['qa', 'unpaired'].includes(format) && says('prompt') && says('completion')) ||
     (format === 'preference' && !says('question') && !says('instruction'))
-  const hasCandidates = ['preference', 'ranked'].includes(format) || (format === 'groups' && isLabelled(record.candidates))
+  const hasCandidates = ['preference', 'ranked', 'unpaired'].includes(format) || (format === 'groups' && isLabelled(record.candidates))
   return { format, takesTemplate: !isConversation && !isLiteral, hasCandidates }
 }
 

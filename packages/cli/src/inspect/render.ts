@@ -1,7 +1,8 @@
 import type { InspectedCompletion, InspectedRecord, InspectedSource, InspectedSpan } from './sources'
 
 /** One source for people: its records' tokens, then what there is of what in the file. */
-export function renderSource({ source, path, format, records, counts, notices }: InspectedSource): string {
+export function renderSource(inspected: InspectedSource): string {
+  const { source, path, format, records, counts, notices } = inspected
   const figures = [
     counted(counts.records, 'record'),
     `(${[counted(counts.conversations, 'conversation'), `${counts.plain} plain`, `${counts.literal} literal`].join(', ')}),`,
@@ -21,8 +22,20 @@ export function renderSource({ source, path, format, records, counts, notices }:
     `data.${source}  ${visible(path)} as ${format}`,
     ...records.map(renderRecord),
     `  ${figures}`,
+    ...sourceLines(inspected),
     ...notices.map((notice) => `  ${visible(notice)}`),
   ].join('\n')
+}
+
+/** What the configuration says of the source beside its file, and what came of it. */
+function sourceLines({ counts, leftOut, weight, drawn, columns }: InspectedSource): string[] {
+  const pairs = (record: Readonly<Record<string, unknown>>, join: string) =>
+    Object.entries(record).map(([key, value]) => visible(`${key}${join}${String(value)}`))
+  return [
+    ...(columns === undefined ? [] : [`  columns: ${pairs(columns, ' is ').join(', ')}`]),
+    ...(leftOut === undefined ? [] : [`  left out for their faults: ${pairs(leftOut, ' ').join(', ')}`]),
+    ...(weight === undefined ? [] : [`  weight ${weight}: ${drawn ?? counts.records} of ${counted(counts.records, 'record')} drawn`]),
+  ]
 }
 
 function renderRecord({ id, where, kind, rendered, prompt, completions }: InspectedRecord): string {

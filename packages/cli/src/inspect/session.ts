@@ -1,5 +1,14 @@
 import type { Config as OclifConfig } from '@oclif/core'
-import { PlumbError, shownPath, withConfig, type ChosenEngine, type Config, type ModelFacts, type ModelSource } from '@plumbline/core'
+import {
+  drawsOf,
+  PlumbError,
+  shownPath,
+  withConfig,
+  type ChosenEngine,
+  type Config,
+  type ModelFacts,
+  type ModelSource,
+} from '@plumbline/core'
 import { loadAllPlugins } from '../run/plugins'
 import { inspectSource, type InspectedSource } from './sources'
 
@@ -46,13 +55,23 @@ export async function inspectData({ configFile, overrides, only, records, oclif 
       const sources: InspectedSource[] = []
       await withFacts(config, engine, async (model) => {
         for (const name of own) {
-          const from = data[name]
-          if (from !== undefined) sources.push(await inspectSource({ name, source: from, model, resolved, records }))
+          const inspected: InspectedSource[] = []
+          for (const from of data[name] ?? []) inspected.push(await inspectSource({ name, source: from, model, resolved, records }))
+          sources.push(...withDraws(inspected, config.data.mixStrategy))
         }
       })
       return { sources, warnings }
     },
   )
+}
+
+/** Of several sources with weights, how many records a run takes of each. */
+function withDraws(sources: readonly InspectedSource[], strategy: Config['data']['mixStrategy']): readonly InspectedSource[] {
+  const weights = sources.flatMap(({ weight }) => weight ?? [])
+  if (weights.length === 0 || sources.some(({ counts }) => counts.records === 0)) return sources
+  const sizes = sources.map(({ counts }) => counts.records)
+  const drawn = drawsOf(sizes, weights, strategy ?? 'under')
+  return sources.map((source, s) => ({ ...source, drawn: drawn[s] }))
 }
 
 /** The tokenizer and the context of the run's model; the model itself is opened only by backends that know no other way. */

@@ -7,6 +7,7 @@ import {
   originOf,
   renderPrompt,
   shownPath,
+  streamRecords,
   type GroupRecord,
   type ModelFacts,
   type ResolvedConfig,
@@ -76,13 +77,20 @@ export interface InspectedSource {
     /** Chains that end with no special token. */
     readonly unended: number
   }
+  /** Records that the source leaves out (`onInvalid: skip`), by the code of the reason; absent where there is none. */
+  readonly leftOut?: Readonly<Record<string, number>>
+  /** Of a source of several: how many of its records a run takes, repeated ones each time. */
+  readonly drawn?: number
+  readonly weight?: number
+  /** The fields that the configuration finds in other columns of the file. */
+  readonly columns?: Readonly<Record<string, string>>
   /** What a run would say of the file. */
   readonly notices: readonly string[]
 }
 
 export interface InspectSourceOptions {
   readonly name: keyof ResolvedConfig['data']
-  readonly source: ResolvedConfig['data']['train']
+  readonly source: ResolvedConfig['data']['train'][number]
   readonly model: ModelFacts
   readonly resolved: ResolvedConfig
   /** How many records to show. */
@@ -90,8 +98,9 @@ export interface InspectSourceOptions {
 }
 
 export async function inspectSource({ name, source, model, resolved, records }: InspectSourceOptions): Promise<InspectedSource> {
-  const { path, reader, limit = Infinity, title } = source
+  const { path, reader, limit, title, columns, onInvalid, weight } = source
   const { config, sampler } = resolved
+  const shownName = title.replace(/^data\./, '')
   const encoder = new Encoder(
     model,
     (record, tokenizer) => renderPrompt(record, config.prompt, tokenizer),
@@ -102,7 +111,13 @@ export async function inspectSource({ name, source, model, resolved, records }: 
   const shown: InspectedRecord[] = []
   let dropped = 0
   const counts = { records: 0, conversations: 0, literal: 0, plain: 0, chains: 0, references: 0, empty: 0, promptsTooLong: 0 }
-  for await (const record of reader.read(path)) {
+  const leftOut: Record<string, number> = {}
+  const onRefused = (error: Error): void => {
+    if (!isPlumbError(error)) throw error
+    leftOut[error.code] = (leftOut[error.code] ?? 0) + 1
+  }
+  const from = { path, limit, columns, ...(onInvalid === 'skip' ? { onRefused } : {}) }
+  for await (const record of streamRecords(reader, from)) {
     const kind = record.messages ? 'conversation' : record.literal ? 'literal' : 'plain'
     counts.records++
     counts[kind === 'conversation' ? 'conversations' : kind]++
@@ -129,7 +144,7 @@ export async function inspectSource({ name, source, model, resolved, records }: 
     })
     if (shown.length < records) {
       shown.push({
-        source: name,
+        source: shownName,
         id: record.id,
         where: originOf(record),
         kind,
@@ -138,15 +153,17 @@ export async function inspectSource({ name, source, model, resolved, records }: 
         completions,
       })
     }
-    if (counts.records >= limit) break
   }
   const { cutChains, prompts, repaired, reshaped, unended } = encoder
   return {
-    source: name,
+    source: shownName,
     path: shownPath(path),
-    format: config.data[name]?.format ?? reader.name,
+    format: reader.name,
     records: shown,
     counts: { ...counts, dropped, truncated: cutChains.count, promptsTruncated: prompts.cut.count, repaired, reshaped, unended },
+    ...(Object.keys(leftOut).length > 0 ? { leftOut } : {}),
+    ...(weight === undefined ? {} : { weight }),
+    ...(columns === undefined ? {} : { columns }),
     notices: [
       ...stopsAt(config.lengths.onTooLong, counts.promptsTooLong, dropped),
       ...encodingNotices(encoder, title, areGiven ? 'candidate' : 'reference chain').map(({ message }) => message),

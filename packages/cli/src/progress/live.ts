@@ -38,6 +38,9 @@ export class LiveRenderer implements ProgressRenderer {
         this.settle(reusedLine(event))
         return
       }
+      case 'data':
+        // What a person should know of it comes as a notice.
+        return
       case 'notice': {
         this.say(event.level === 'warning' ? `warning: ${event.message}` : event.message)
         return

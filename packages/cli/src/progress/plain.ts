@@ -35,6 +35,9 @@ export class PlainRenderer implements ProgressRenderer {
         this.say(reusedLine(event))
         return
       }
+      case 'data':
+        // What a person should know of it comes as a notice.
+        return
       case 'notice': {
         this.say(event.level === 'warning' ? `warning: ${event.message}` : event.message)
         return

@@ -32,13 +32,18 @@ function reportTable({ rows, control, design }: RunReport): string {
       ? 'No test question has an answer to compare with'
       : `Greedy answers to ${questions} test questions; differences in points, ± standard error`
   const caption = `${answers}. Design: ${design}.\n\n`
-  return (
-    caption +
+  const table = (of: readonly ReportRow[]) =>
     renderTable(
       columns,
-      rows.map((row) => cells(row, control)),
+      of.map((row) => cells(row, control)),
     )
-  )
+  const sets = rows[0]?.sets ?? []
+  if (sets.length === 0) return caption + table(rows)
+  const own = sets.map(({ name, questions: asked }, s) => {
+    const ofSet = rows.flatMap((row) => (row.sets?.[s] ? [{ ...row.sets[s], name: row.name }] : []))
+    return `${name}, ${asked} test questions:\n\n${table(ofSet)}`
+  })
+  return [caption + table(rows), ...own].join('\n\n')
 }
 
 function cells(row: ReportRow, control: string): string[] {

@@ -1,6 +1,7 @@
 import { references } from './environment'
 import type { Config, TrainingConfig } from './schema'
 import type { KeyPath, Problem } from './source'
+import { checkSources } from './sources'
 
 /** The row of the stage-1 model in the report, and its name as the control. */
 export const VFT = 'VFT'
@@ -45,6 +46,7 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
       report([...path, 'epochs'], `${shown(path)} has both steps and epochs; give one of them.`)
     }
   }
+  if (config.data) problems.push(...checkSources(config.data, { shown, where }))
   if (config.sft) exactlyOneLength(config.sft, ['sft'])
   for (const { path } of references(config)) {
     if (READS_ENVIRONMENT.some((pattern) => pattern.every((key, n) => key === '*' || key === String(path[n])))) continue

@@ -6,22 +6,28 @@ import { VARIANT_KEYS } from './normalize'
 import { without } from '../util/without'
 import { dataSourceSchema } from './schema'
 import type { ConfigDraft, KeyPath, Problem } from './source'
+import { DATA_KEYS } from './sources'
 
 /** What is wrong with the names and options of plugins in a config that has other mistakes too, as far as its sections can be read. */
 export function draftProblems({ written, source }: ConfigDraft, registry: PluginRegistry): Problem[] {
   const maker = new Maker(source, registry)
   const root = section(written)
-  for (const [name, value] of Object.entries(section(root.data))) {
-    const { format = 'groups', ...rest } = section(value)
-    const options = without(rest, 'path', 'limit')
-    if (!(name in SOURCES) || typeof format !== 'string') continue
-    maker.make('dataset', {
-      name: format,
-      options,
-      path: ['data', name],
-      nameKey: 'format',
-      alsoKnown: Object.keys(dataSourceSchema.shape),
-    })
+  const data = section(root.data)
+  for (const key of DATA_KEYS) {
+    const sources = Array.isArray(data[key])
+      ? list(data[key]).map((value, index) => ({ value, at: [index] }))
+      : [{ value: data[key], at: [] }]
+    for (const { value, at } of sources) {
+      const { format = 'groups', ...rest } = section(value)
+      if (typeof format !== 'string') continue
+      maker.make('dataset', {
+        name: format,
+        options: without(rest, ...OTHER_KEYS),
+        path: ['data', key, ...at],
+        nameKey: 'format',
+        alsoKnown: SOURCE_KEYS,
+      })
+    }
   }
   const plugged = (kind: 'sampler' | 'labeler' | 'backend', value: unknown, path: KeyPath): void => {
     const chosen = typeof value === 'string' ? value : section(value)
@@ -45,7 +51,8 @@ export function draftProblems({ written, source }: ConfigDraft, registry: Plugin
   return maker.problems
 }
 
-const SOURCES: Readonly<Record<string, true>> = { train: true, questions: true, validation: true, test: true }
+const SOURCE_KEYS = Object.keys(dataSourceSchema.shape)
+const OTHER_KEYS = SOURCE_KEYS.filter((key) => key !== 'format')
 
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 

@@ -7,7 +7,8 @@ import { readConfig, searchConfig } from './find'
 import { check } from './issues'
 import { normalize, type Normalized } from './normalize'
 import { applyOverrides, parseOverride, type Override } from './overrides'
-import { configSchema, type Config } from './schema'
+import { configSchema, type Config, type DataSource } from './schema'
+import { DATA_KEYS, isList } from './sources'
 import { ConfigError, fileSource, memorySource, type ConfigSource, type KeyPath } from './source'
 import { TOO_DEEP } from './yaml'
 
@@ -104,16 +105,18 @@ function absolutePaths(config: Config, folder: string, { shown, where }: ConfigP
   const filled = (text: string, keys: KeyPath): string => expandedPath(text, shown(keys), where(keys))
   const absolute = (relative: string, keys: KeyPath): string => path.resolve(folder, filled(relative, keys))
   const { model, run, data } = config
-  const entries = Object.entries<Config['data'][keyof Config['data']]>(data).map(([name, source]) => [
-    name,
-    source && { ...source, path: absolute(source.path, ['data', name, 'path']) },
-  ])
+  const located = (source: DataSource, at: KeyPath): DataSource => ({ ...source, path: absolute(source.path, [...at, 'path']) })
+  const files = DATA_KEYS.flatMap((key) => {
+    const [written, at] = [data[key], ['data', key]]
+    if (written === undefined) return []
+    return [[key, isList(written) ? written.map((source, index) => located(source, [...at, index])) : located(written, at)] as const]
+  })
   return {
     ...config,
     plugins: config.plugins.map((specifier, index) => filled(specifier, ['plugins', index])),
     model:
       typeof model === 'string' ? absolute(model, ['model']) : { ...model, tokenizer: absolute(model.tokenizer, ['model', 'tokenizer']) },
     run: absolute(run, ['run']),
-    data: Object.fromEntries(entries) as Config['data'],
+    data: { ...data, ...Object.fromEntries(files) },
   }
 }

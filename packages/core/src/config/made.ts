@@ -7,6 +7,7 @@ import { TOKENS } from '../plugins/tokens'
 import type { FactoryContext } from '../seams/plugin'
 import { expanded, missingVariable } from './environment'
 import { recordedOptions, type CodeIdentity, type Identity } from './identity'
+import { suggestion } from '../util/suggest'
 import { check, type Checked } from './issues'
 import type { ConfigPlaces } from './load'
 import type { KeyPath, Problem } from './source'
@@ -74,6 +75,12 @@ export class Maker {
 
   report(path: KeyPath, rule: string): void {
     this.problems.push({ code: 'PLUMB_CONFIG_INVALID', where: this.places.where(path), message: `${this.places.shown(path)} ${rule}` })
+  }
+
+  /** A key that is not one of those there are. */
+  unknown(path: KeyPath, noun: string, known: readonly string[]): void {
+    const message = `${this.places.shown(path)} is not ${noun}. ${suggestion(String(path.at(-1)), known)}`
+    this.problems.push({ code: 'PLUMB_CONFIG_UNKNOWN_KEY', where: this.places.where(path), message })
   }
 
   /** Options by their schema, the environment filled in; undefined, and the problems are noted, where they do not fit. */

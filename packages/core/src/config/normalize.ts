@@ -1,5 +1,6 @@
-import { alignVariantSchema } from './schema'
+import { alignVariantSchema, dataSourceSchema } from './schema'
 import type { KeyPath } from './source'
+import { DATA_KEYS } from './sources'
 
 /** A config with its shorthands written out, and where each of its keys stood before. */
 export interface Normalized {
@@ -18,7 +19,7 @@ export function normalize(raw: unknown): Normalized {
   const moves = new Moves()
   if (!isSection(raw)) return { value: raw, origin: moves.origin }
   const value: Record<string, unknown> = { ...raw }
-  if (isSection(raw.data)) value.data = mapValues(raw.data, (source) => (typeof source === 'string' ? { path: source } : source))
+  if (isSection(raw.data)) value.data = data(raw.data, moves)
   if (typeof raw.label === 'string') value.label = { name: raw.label }
   if (isSection(raw.align)) {
     moves.add(['align', 0], ['align'])
@@ -27,6 +28,37 @@ export function normalize(raw: unknown): Normalized {
     value.align = (raw.align as unknown[]).map((entry, index) => (isSection(entry) ? variant(entry, ['align', index], moves) : entry))
   }
   return { value, origin: moves.origin }
+}
+
+const SOURCE_KEYS = Object.keys(dataSourceSchema.shape)
+
+function data(written: Section, moves: Moves): Section {
+  return Object.fromEntries(
+    Object.entries(written).map(([key, value]) => [
+      key,
+      (DATA_KEYS as readonly string[]).includes(key) ? sources(value, ['data', key], moves) : value,
+    ]),
+  )
+}
+
+/** One source as it is; several, in a list or in a section by their names, as a list. */
+function sources(written: unknown, at: KeyPath, moves: Moves): unknown {
+  const source = (value: unknown): unknown => (typeof value === 'string' ? { path: value } : value)
+  if (Array.isArray(written)) return (written as unknown[]).map(source)
+  if (!isSection(written) || !isByName(written)) return source(written)
+  return Object.entries(written).map(([name, value], index) => {
+    moves.add([...at, index], [...at, name])
+    const full = source(value)
+    return isSection(full) ? { name, ...full } : full
+  })
+}
+
+/** Whether the keys of a section are names of sources, and not what one source is described by. */
+function isByName(section: Section): boolean {
+  const entries = Object.entries(section)
+  return (
+    entries.length > 0 && entries.every(([key, value]) => !SOURCE_KEYS.includes(key) && (typeof value === 'string' || isSection(value)))
+  )
 }
 
 /** `{ loss: ca, constraint: …, steps: … }` → `{ losses: [{ loss: sft }, { loss: ca, constraint: … }], steps: … }`, with a name. */
@@ -76,8 +108,4 @@ class Moves {
 
 function isSection(value: unknown): value is Section {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function mapValues(section: Section, change: (value: unknown) => unknown): Section {
-  return Object.fromEntries(Object.entries(section).map(([key, value]) => [key, change(value)]))
 }

@@ -36,7 +36,7 @@ export function configReference(): string {
     ['`prompt`', '', promptSchema],
     ['`lengths`', '', lengthsSchema],
     ['`data`', '', dataSectionSchema],
-    ['A data source', '`data.train`, `data.questions`, `data.validation` and `data.test` each have:', dataSourceSchema],
+    ['A data source', 'Each source of `data.train`, `data.questions`, `data.validation` and `data.test` has:', dataSourceSchema],
     ['Training: `sft` and each variant of `align`', '', trainingSchema],
     ['`align`', 'Beside the keys of training, a variant has:', alignVariantSchema, variant],
     ['An entry of `losses`', "Beside these, the loss's own options; see the README of its package.", lossEntrySchema],

@@ -13,6 +13,7 @@ import { Maker, named, type Made, type Options } from './made'
 import { VARIANT_KEYS } from './normalize'
 import { dataSourceSchema, type AlignVariant, type Config, type DataSource } from './schema'
 import { ConfigError, type KeyPath } from './source'
+import { nameOfSource, sourcesOf, type DataKey } from './sources'
 
 export type { Made } from './made'
 export type { CodeIdentity, Identity } from './identity'
@@ -36,20 +37,25 @@ export interface Judge extends Made<Labeler> {
   readonly asked: 'all' | 'answered'
 }
 
+/** The sources of each key, one or several. */
 export interface ResolvedData {
-  readonly train: ResolvedSource
+  readonly train: readonly ResolvedSource[]
   /** `train` where the config has no questions of their own. */
-  readonly questions: ResolvedSource
-  readonly validation?: ResolvedSource
-  readonly test: ResolvedSource
+  readonly questions: readonly ResolvedSource[]
+  readonly validation?: readonly ResolvedSource[]
+  readonly test: readonly ResolvedSource[]
 }
 
 export interface ResolvedSource {
-  /** Its place in the config, e.g. `data.train`, as messages show it. */
+  /** Its place in the config, e.g. `data.train`, and of several its name, as messages show it. */
   readonly title: string
+  readonly name: string
   /** Absolute. */
   readonly path: string
   readonly limit?: number
+  readonly weight?: number
+  readonly columns?: Readonly<Record<string, string>>
+  readonly onInvalid?: DataSource['onInvalid']
   readonly reader: DatasetReader
 }
 
@@ -142,19 +148,34 @@ function resolveJudge({ evaluate }: Config, sampler: Made<CandidateSource>, labe
   return answer && { ...answer, asked: 'answered' }
 }
 
-function resolveData({ data }: Config, maker: Maker): Partial<Record<keyof ResolvedData, ResolvedSource>> {
-  const resolve = (name: keyof ResolvedData, source: DataSource): ResolvedSource | undefined => {
-    const { path, format, limit, ...options } = source
-    const made = maker.make('dataset', { name: format, options, path: ['data', name], nameKey: 'format', alsoKnown: SOURCE_KEYS })
-    return made && { title: `data.${name}`, path, limit, reader: made.made }
+function resolveData({ data }: Config, maker: Maker): Partial<ResolvedData> {
+  const resolve = (key: DataKey): ResolvedSource[] | undefined => {
+    const written = data[key]
+    if (written === undefined) return undefined
+    const sources = sourcesOf(written, ['data', key])
+    const made = sources.flatMap(
+      ({ source, path }) => resolveSource(source, path, sources.length === 1 ? `data.${key}` : undefined, maker) ?? [],
+    )
+    return made.length === sources.length ? made : undefined
   }
-  const train = resolve('train', data.train)
-  return {
-    train,
-    questions: data.questions ? resolve('questions', data.questions) : train,
-    validation: data.validation && resolve('validation', data.validation),
-    test: resolve('test', data.test),
-  }
+  const train = resolve('train')
+  return { train, questions: data.questions ? resolve('questions') : train, validation: resolve('validation'), test: resolve('test') }
+}
+
+function resolveSource(source: DataSource, at: KeyPath, alone: string | undefined, maker: Maker): ResolvedSource | undefined {
+  const { path, format, limit, name: given, weight, columns, onInvalid, ...options } = source
+  const made = maker.make('dataset', { name: format, options, path: at, nameKey: 'format', alsoKnown: SOURCE_KEYS })
+  if (made === undefined) return undefined
+  const reader = made.made
+  const name = nameOfSource({ name: given, path })
+  if (reader.fields === undefined) {
+    const unknown = `is not possible: the reader of format "${format}" does not take it.`
+    if (columns !== undefined) maker.report([...at, 'columns'], unknown)
+    if (onInvalid === 'skip') maker.report([...at, 'onInvalid'], unknown)
+  } else
+    for (const field of Object.keys(columns ?? {}))
+      if (!reader.fields.includes(field)) maker.unknown([...at, 'columns', field], `a field of format "${format}"`, reader.fields)
+  return { title: alone ?? `data.${String(at[1])}.${name}`, name, path, limit, weight, columns, onInvalid, reader }
 }
 
 const SOURCE_KEYS = Object.keys(dataSourceSchema.shape)

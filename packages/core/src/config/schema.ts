@@ -9,6 +9,10 @@ const whole = (min: number, max?: number) => (max === undefined ? z.int().min(mi
 const MOST_STEPS = 100_000_000
 const MOST_TOKENS = 1_048_576
 
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
+const NAME_RULE = 'must be made of letters, digits, ".", "_" and "-", and start with a letter or digit'
+const sourceName = z.string().max(64).regex(NAME, NAME_RULE)
+
 /** Keys beside these are the reader's own options, validated by its schema. */
 export const dataSourceSchema = z.looseObject({
   path: z.string().min(1).describe('The file.'),
@@ -17,6 +21,25 @@ export const dataSourceSchema = z.looseObject({
     .default('groups')
     .describe('A registered reader: `groups`, `qa`, `gsm8k`, `preference`, … Its own options stand beside it.'),
   limit: whole(1).optional().describe('Only the first n records.'),
+  name: sourceName.optional().meta({
+    description: 'What a source of several is called: in the report, in messages, and in front of the ids of its records.',
+    whenAbsent: "the file's name without its extension",
+  }),
+  weight: z.number().positive().optional().meta({
+    description:
+      'The share of this source among several of `data.train` or `data.questions`: of weights 2 and 1, two records in three are of the first. All have one, or none.',
+    whenAbsent: 'every record of every source once',
+  }),
+  columns: z
+    .record(z.string().min(1), z.string().min(1))
+    .optional()
+    .describe(
+      "Where the file calls things otherwise: a field of the format, and the file's column (or key) that holds it, e.g. `{ question: query }`.",
+    ),
+  onInvalid: z.enum(['error', 'skip']).optional().meta({
+    description: 'A record that the format refuses ends the run, or is left out and counted by its reason.',
+    whenAbsent: '`error`',
+  }),
 })
 
 /** What every training stage shares. Names follow the field (PyTorch, TRL) in camel case. */
@@ -59,14 +82,10 @@ export const lossEntrySchema = z.looseObject({
 })
 
 export const alignVariantSchema = trainingSchema.extend({
-  name: z
-    .string()
-    .max(64)
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be made of letters, digits, ".", "_" and "-", and start with a letter or digit')
-    .meta({
-      description: 'Names the variant in the run folder and the report.',
-      whenAbsent: 'its losses and their constraint: `ca-boundary`',
-    }),
+  name: z.string().max(64).regex(NAME, NAME_RULE).meta({
+    description: 'Names the variant in the run folder and the report.',
+    whenAbsent: 'its losses and their constraint: `ca-boundary`',
+  }),
   losses: z
     .array(lossEntrySchema)
     .min(1)
@@ -183,16 +202,26 @@ export const lengthsSchema = z.strictObject({
     ),
 })
 
+/** One source, or several. */
+const sourcesSchema = z.union([dataSourceSchema, z.array(dataSourceSchema).min(1)])
+
 export const dataSectionSchema = z.strictObject({
-  train: dataSourceSchema.describe(
-    'Questions with reference chains, for `sft` (and L_VFT); the chains are not needed where nothing trains on them.',
+  train: sourcesSchema.describe(
+    'Questions with reference chains, for `sft` (and L_VFT); the chains are not needed where nothing trains on them. Of several sources one mixture.',
   ),
-  questions: dataSourceSchema.optional().meta({
-    description: 'Questions with answers to sample on, or with candidates for the sampler `dataset`.',
+  questions: sourcesSchema.optional().meta({
+    description: 'Questions with answers to sample on, or with candidates for the sampler `dataset`. Of several sources one mixture.',
     whenAbsent: "`data.train`, the paper's design",
   }),
-  validation: dataSourceSchema.optional().describe('Watched while training; never trained on.'),
-  test: dataSourceSchema.describe('Held out; evaluated before and after alignment.'),
+  validation: sourcesSchema.optional().describe('Watched while training; never trained on.'),
+  test: sourcesSchema.describe(
+    'Held out; evaluated before and after alignment. Several sources are reported each on its own, and together.',
+  ),
+  mixStrategy: z.enum(['under', 'over']).optional().meta({
+    description:
+      'What gives way where sources have weights. `under`: nothing is repeated, and of the sources that are too large for their shares a part is drawn. `over`: nothing is left out, and of those that are too small records are repeated.',
+    whenAbsent: '`under`',
+  }),
 })
 
 export const labelSchema = pluggedSchema(
@@ -233,7 +262,9 @@ export const configSchema = z.strictObject({
     .describe('Packages, or paths starting with `./`, whose default export is a Plumbline plugin.'),
   prompt: promptSchema.prefault({}).describe('From question to prompt.'),
   lengths: lengthsSchema.prefault({}).describe('How long prompts and answers may be, and what becomes of longer ones.'),
-  data: dataSectionSchema.describe('The data files. A plain string is short for `{ path: … }`.'),
+  data: dataSectionSchema.describe(
+    'The data files. A plain string is short for `{ path: … }`; several sources are a list, or a section with a name for each.',
+  ),
   sft: trainingSchema.prefault({}).describe('Stage 1: maximum likelihood on the reference chains. `steps: 0` skips it.'),
   sample: sampleSectionSchema.prefault({}).describe('Stage 2: k completions per question.'),
   label: labelSchema.prefault({}).describe('Stage 3: which completions are right. A plain string is short for `{ name: … }`.'),

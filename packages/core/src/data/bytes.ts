@@ -77,7 +77,7 @@ async function* unzipped(file: string): AsyncGenerator<Buffer> {
 }
 
 /** No device and no pipe either: reading one would wait, or never end. */
-async function mustBeFile(file: string): Promise<void> {
+export async function mustBeFile(file: string): Promise<void> {
   const shown = shownPath(file)
   const found = await stat(file).catch((error: unknown) => {
     const { code } = error as { code?: unknown }

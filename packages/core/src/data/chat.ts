@@ -14,6 +14,7 @@ const rowSchema = z.looseObject({ id: idSchema, answer: answerSchema })
  * earlier turns of the assistant are read, not trained on. A conversation that ends with the user's message is a question.
  */
 export const messagesReader: DatasetReader = jsonLinesReader('messages', conversationDraft, {
+  fields: ['id', 'messages', 'conversations', 'answer', ...SYSTEM_FIELDS],
   read: ['messages', 'conversations', ...SYSTEM_FIELDS],
   answers: ['chosen', 'rejected', 'candidates', 'completions', 'completion', 'responses', 'response', 'output'],
   marks: true,

@@ -21,10 +21,11 @@ const flanSchema = z.tuple([textSchema, z.string().regex(/^\([A-Z]\)$/, 'must be
  */
 export const aquaReader: DatasetReader = {
   name: 'aqua',
-  read: (file) => (/\.tsv(\.gz)?$/.test(file) ? flanTsv : aquaJson).read(file),
+  fields: Object.keys(aquaSchema.shape),
+  read: (file, options) => (/\.tsv(\.gz)?$/.test(file) ? flanTsv : aquaJson).read(file, options),
 }
 
-const aquaJson = jsonLinesReader('aqua', aquaDraft, { read: ['options'], marks: true })
+const aquaJson = jsonLinesReader('aqua', aquaDraft, { fields: Object.keys(aquaSchema.shape), read: ['options'], marks: true })
 
 function aquaDraft(row: Row): Draft {
   const { id, question, options, rationale, correct } = row.as(aquaSchema)
@@ -72,7 +73,7 @@ export const ecqaReader = jsonLinesReader(
       correct: keyAmong(row, options, answerKey, 'answerKey'),
     })
   },
-  { read: ['choices'], marks: true },
+  { fields: [...Object.keys(ecqaSchema.shape), 'choices'], read: ['choices'], marks: true },
 )
 
 function choice({ id, prompt, chain, correct }: { id: string | undefined; prompt: string; chain: string; correct: string }): Draft {

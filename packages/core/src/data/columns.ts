@@ -5,7 +5,9 @@ import type { Row } from './row'
 
 /** What a format does with the columns that could change what is trained. */
 export interface Columns {
-  /** Those that it reads. */
+  /** All fields that it reads, which a source's `columns` may name, and misspelt ones are compared with. */
+  readonly fields?: readonly string[]
+  /** Those that it reads of the ones that other formats refuse. */
   readonly read?: readonly string[]
   /** Names of answers in other formats: refused unless read. */
   readonly answers?: readonly string[]
@@ -55,10 +57,16 @@ export function refuseColumns(row: Row, format: string, { read = [], answers = [
       throw row.error(
         'PLUMB_DATA_FIELD',
         `"${name}" seems to say how good the answer is (unpaired preference), and format "${format}" would train on it all the same.` +
-          ' Write it as a candidate of format "groups" with "positive" or "reward", or leave the column out.',
+          markHint(record),
       )
     }
   }
+}
+
+function markHint(record: Readonly<Record<string, unknown>>): string {
+  return fittingFormat(record) === 'unpaired'
+    ? ' Did you mean format "unpaired"?'
+    : ' Write it as a candidate of format "groups" with "positive" or "reward", or leave the column out.'
 }
 
 function reasonAgainst(row: Row, name: string, value: unknown, read: readonly string[]): string | undefined {

@@ -52,7 +52,7 @@ export const groupsReader = jsonLinesReader(
       }),
     }
   },
-  { read: ['messages', 'candidates'] },
+  { fields: Object.keys(groupSchema.shape), read: ['messages', 'candidates'] },
 )
 
 function promptOf(row: Row): Pick<GroupRecord, 'prompt'> | Head {

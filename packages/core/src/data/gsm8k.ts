@@ -24,6 +24,6 @@ export function gsm8kReader({ stripAnnotations }: z.output<typeof gsm8kOptions>)
       const text = (stripAnnotations ? chain.replace(/<<[^>]*>>/g, '') : chain).trim()
       return { id, prompt: question, answer, candidates: [{ text, positive: true, reference: true }] }
     },
-    { answers: ANSWERS_OF_OTHERS, marks: true },
+    { fields: Object.keys(rowSchema.shape), answers: ANSWERS_OF_OTHERS, marks: true },
   )
 }

@@ -47,7 +47,10 @@ export function preferenceReader({ chosenIsReference }: z.output<typeof preferen
         ],
       }
     },
-    { read: [...SYSTEM_FIELDS, 'history', 'input'] },
+    {
+      fields: ['id', 'chosen', 'rejected', ...PROMPTS, 'input', 'history', ...SYSTEM_FIELDS, 'messages'],
+      read: [...SYSTEM_FIELDS, 'history', 'input'],
+    },
   )
 }
 

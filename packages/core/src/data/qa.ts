@@ -35,6 +35,7 @@ const rowSchema = z.looseObject({ id: idSchema })
 export function qaReader(options: Options): DatasetReader {
   const named = [options.promptField, options.chainField, options.answerField].filter((name) => name !== undefined)
   const columns: Columns = {
+    fields: [...new Set(['id', ...PROMPTS, 'input', ...CHAINS, ...ANSWERS, 'history', ...SYSTEM_FIELDS, 'messages', ...named])],
     read: [...named, ...SYSTEM_FIELDS, 'history', 'input', 'messages'],
     answers: ANSWERS_OF_OTHERS,
     marks: true,

@@ -27,6 +27,7 @@ const ratedSchema = z.looseObject({
  */
 export function rankedReader(): DatasetReader {
   return jsonLinesReader('ranked', (row) => (row.field('completions') === undefined ? rated(row) : nemo(row)), {
+    fields: [...new Set([...Object.keys(nemoSchema.shape), ...Object.keys(ratedSchema.shape), 'choices'])],
     read: ['context', 'choices'],
     answers: ['chosen', 'rejected', 'messages', 'conversations'],
   })

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { check } from '../config/issues'
 import { PlumbError, type PlumbErrorCode } from '../errors'
+import { closest } from '../util/suggest'
 import { fittingFormat } from './formats'
 
 const WRAPPERS = ['data', 'rows', 'train', 'test', 'validation', 'examples', 'instances', 'records', 'items', 'questions']
@@ -15,6 +16,8 @@ export class Row {
     private readonly format?: string,
     /** Numbers that stand in `value` as strings, since a double would change them. */
     private readonly exact: ReadonlySet<string> = new Set(),
+    /** The fields of the format, for the hint that one is misspelt. */
+    private readonly fields: readonly string[] = [],
   ) {}
 
   /** A field of the row by its name; undefined where it has none. */
@@ -42,7 +45,24 @@ export class Row {
   misfit(message: string, code: PlumbErrorCode = 'PLUMB_DATA_FIELD'): PlumbError {
     const fitting = fittingFormat(this.value)
     const hint = fitting === undefined || this.format === undefined || fitting === this.format ? '' : ` It fits format "${fitting}".`
-    return this.error(code, `${message}${hint}${this.wrapper()}`)
+    const misspelt = this.misspelt()
+    // The field that is missed under a slip of the fingers says more than another format that would do without it.
+    const isMeant = misspelt !== undefined && (hint === '' || message.includes(`"${misspelt.meant}"`))
+    const meant = isMeant ? ` "${misspelt.key}" is no field of this format; did you mean "${misspelt.meant}"?` : hint
+    return this.error(code, `${message}${meant}${this.wrapper()}`)
+  }
+
+  /** A key that is nearly a field of the format which the record lacks. */
+  private misspelt(): { readonly key: string; readonly meant: string } | undefined {
+    const { value, fields } = this
+    if (typeof value !== 'object' || value === null) return undefined
+    const keys = Object.keys(value)
+    const lacking = fields.filter((field) => !keys.includes(field))
+    for (const key of keys) {
+      const meant = fields.includes(key) ? undefined : closest(key, lacking)
+      if (meant !== undefined) return { key, meant }
+    }
+    return undefined
   }
 
   error(code: PlumbErrorCode, message: string): PlumbError {

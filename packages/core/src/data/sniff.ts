@@ -20,7 +20,7 @@ const KINDS: readonly Kind[] = [
   { magic: [0xff, 0xff, 0xff, 0xff], name: 'an Arrow file', advice: PYTHON },
   { magic: [0xff, 0xfe], name: 'text in UTF-16', advice: TO_UTF8('UTF-16') },
   { magic: [0xfe, 0xff], name: 'text in UTF-16', advice: TO_UTF8('UTF-16') },
-  { magic: 'PAR1', name: 'a Parquet file', advice: PYTHON },
+  { magic: 'PAR1', name: 'a Parquet file that is packed with gzip', advice: 'unpack it: Parquet packs its columns itself' },
   { magic: 'ARROW1', name: 'an Arrow file', advice: PYTHON },
   { magic: 'ORC', name: 'an ORC file', advice: PYTHON },
   { magic: 'Obj\u0001', name: 'an Avro file', advice: CONVERT },
@@ -98,7 +98,7 @@ export function looksLike(line: string): string {
   if (/^(---|- |\w+:\s)/.test(line)) return ' It looks like YAML.'
   const separator = [',', '\t', ';'].find((mark) => /^["\w][^{}[\]]*$/.test(line) && line.split(mark).length > 1)
   if (separator !== undefined) {
-    return ` It looks like ${separator === '\t' ? 'a TSV' : 'a CSV'} file: from Python, pandas.read_csv(…).to_json("data.jsonl", orient="records", lines=True) converts it.`
+    return ` It looks like a table: with a header and a name that ends in ${separator === '\t' ? '.tsv' : '.csv'} it is read as one.`
   }
   return ''
 }

@@ -6,6 +6,7 @@ import { gsm8kOptions, gsm8kReader } from '../data/gsm8k'
 import { preferenceOptions, preferenceReader } from '../data/preference'
 import { qaOptions, qaReader } from '../data/qa'
 import { rankedReader } from '../data/ranked'
+import { unpairedOptions, unpairedReader } from '../data/unpaired'
 import { AnswerLabeler, answerOptions } from '../labelers/answer'
 import { DatasetLabeler } from '../labelers/dataset'
 import { DatasetSampler } from '../samplers/dataset'
@@ -25,6 +26,7 @@ export const corePlugin = definePlugin({
     registry.dataset('qa', { options: qaOptions, create: qaReader })
     registry.dataset('gsm8k', { options: gsm8kOptions, create: gsm8kReader })
     registry.dataset('preference', { options: preferenceOptions, create: preferenceReader })
+    registry.dataset('unpaired', { options: unpairedOptions, create: unpairedReader })
     registry.dataset('messages', { options: none, create: () => messagesReader })
     registry.dataset('ranked', { options: none, create: rankedReader })
     registry.dataset('aqua', { options: none, create: () => aquaReader })

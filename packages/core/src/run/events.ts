@@ -23,7 +23,21 @@ export type RunEvent =
       readonly path: string
       readonly summary: string
     }
+  | ({ readonly type: 'data' } & SourceFigures)
   | { readonly type: 'notice'; readonly level: 'info' | 'warning'; readonly message: string }
+
+/** What was read of one data source. */
+export interface SourceFigures {
+  /** `data.train`, or of several `data.train.<name>`. */
+  readonly source: string
+  /** Records that can be used. */
+  readonly records: number
+  /** Records that were refused, by the code of the reason, where the source says to leave them out. */
+  readonly leftOut: Readonly<Record<string, number>>
+  /** How many records are taken into the mixture of all sources, repeated ones each time; all of them where there is one source. */
+  readonly drawn: number
+  readonly weight?: number
+}
 
 export interface StageProgress {
   readonly type: 'progress'
@@ -57,6 +71,8 @@ export interface ReportRow {
   readonly assessmentAccuracy?: number
   readonly positivePerplexity?: number
   readonly negativePerplexity?: number
+  /** The same on each test set, where there are several: the figures above are then of all of them together. */
+  readonly sets?: readonly ReportRow[]
 }
 
 /** Candidates in which the labeler found no answer: a rate that is not small means that it does not read this model's answers. */
@@ -76,6 +92,8 @@ export interface RunReport {
   /** Whether alignment saw the questions of stage 1 again, or fresh ones: figures of the two designs are not comparable. */
   readonly design: string
   readonly rows: readonly ReportRow[]
+  /** The data sources, where a key has several of them or records were left out. */
+  readonly sources?: readonly SourceFigures[]
   /** Candidates sampled (or given by the data file), right, wrong, unparsed, truncated, duplicate; questions with both kinds. */
   readonly samples?: Readonly<Record<string, number>>
   readonly unparsed?: UnparsedAnswers

@@ -1,11 +1,11 @@
 import type { ResolvedConfig, ResolvedSource } from '../config/resolve'
 import { checkGiven, givenTexts } from '../data/given'
-import { questionKey } from '../data/question-key'
 import { noteOrigin, originOf } from '../data/origin'
-import { streamRecords } from '../data/read'
+import { questionKey } from '../data/question-key'
 import { StoredRecords } from '../data/stored-records'
 import { isPlumbError, PlumbError } from '../errors'
 import { isLikelihood } from '../objective/groups'
+import type { SourceFigures } from '../run/events'
 import { RecordHash } from '../run/hash'
 import type { Spools } from '../run/spool'
 import type { CandidateText, Labeler } from '../seams/labeler'
@@ -13,16 +13,14 @@ import type { GroupRecord } from '../seams/records'
 import { isGiven, type GivenSampler } from '../seams/sampler'
 import { KeyTable } from '../util/key-table'
 import { Selected, type Sequence } from '../util/sequence'
-import { shownPath } from '../util/shown-path'
 import { checkedLabels } from './checked-labels'
+import { joinedSets, readSources, type DataSet, type Reading } from './data-set'
 
-export interface DataSet {
-  /** As messages show it: the key of the config that names the file. */
-  readonly title: string
-  /** On disk, and read when they are asked for. */
-  readonly records: Sequence<GroupRecord>
-  /** SHA-256 of the records: where they come from, and what else the file holds, does not matter. */
-  readonly hash: string
+export type { DataSet } from './data-set'
+
+/** A test set: one of several has a name. */
+export interface TestSet extends DataSet {
+  readonly name?: string
 }
 
 export interface RunData {
@@ -31,7 +29,12 @@ export interface RunData {
   /** Sampled on. */
   readonly questions: DataSet
   readonly validation?: DataSet
+  /** All test questions. */
   readonly test: DataSet
+  /** The sets that they come from, each evaluated for itself. */
+  readonly tests: readonly TestSet[]
+  /** What was read of each source. */
+  readonly sources: readonly SourceFigures[]
 }
 
 /**
@@ -39,29 +42,49 @@ export interface RunData {
  * hour of training. Each is read once; its records are then kept in `spools`.
  */
 export async function readData(resolved: ResolvedConfig, spools: Spools): Promise<RunData> {
-  const { data } = resolved
+  const { config, data } = resolved
   const { made: labeler } = resolved.labeler
   const { made: sampler } = resolved.sampler
-  const train = await readSet(data.train, trainsOnChains(resolved), spools)
-  const questions = data.questions === data.train ? train : await readSet(data.questions, false, spools)
-  const validation = data.validation && (await readSet(data.validation, true, spools))
-  const test = await readSet(data.test, false, spools)
-  if (!isGiven(sampler)) {
-    await checkLabelable(questions.records, labeler)
-    await checkLabelable(askedOf(resolved, test.records), resolved.judge.made)
-    return { train, questions, validation, test }
+  const sources: SourceFigures[] = []
+  const reading = {
+    spools,
+    seed: config.seed,
+    strategy: config.data.mixStrategy,
+    onSource: (figures: SourceFigures) => sources.push(figures),
   }
-  const given = {
-    train,
-    questions: await withCandidates(questions, sampler, spools),
-    validation,
-    test: await withCandidates(test, sampler, spools),
+  const train = await readSources('data.train', data.train, trainsOnChains(resolved), reading)
+  const own = data.questions === data.train ? train : await readSources('data.questions', data.questions, false, reading)
+  const validation = data.validation && (await readSources('data.validation', data.validation, true, reading))
+  const read = await readTests(data.test, reading)
+  const isOfFile = isGiven(sampler)
+  const questions = isOfFile ? await withCandidates(own, sampler, spools) : own
+  const tests: TestSet[] = []
+  for (const set of read) tests.push(isOfFile ? await withCandidates(set, sampler, spools) : set)
+  const texts = isOfFile ? givenTexts : undefined
+  if (isOfFile) for (const record of questions.records) checkGiven(record)
+  await checkLabelable(questions.records, labeler, texts)
+  for (const { records } of tests) {
+    if (isOfFile) await checkLabelable(records, labeler, texts)
+    await checkLabelable(askedOf(resolved, records), resolved.judge.made)
   }
-  for (const record of given.questions.records) checkGiven(record)
-  await checkLabelable(given.questions.records, labeler, givenTexts)
-  await checkLabelable(given.test.records, labeler, givenTexts)
-  await checkLabelable(askedOf(resolved, given.test.records), resolved.judge.made)
-  return given
+  const [only] = tests
+  const test = only !== undefined && tests.length === 1 ? only : joinedSets('data.test', tests)
+  return { train, questions, validation, test, tests, sources }
+}
+
+/** The name of a stage on a test set, where there are several. */
+export function ofSet(stage: string, { name }: TestSet): string {
+  return name === undefined ? stage : `${stage}@${name}`
+}
+
+/** Every test set for itself: its records keep their ids, whatever other sets there are. */
+async function readTests(sources: readonly ResolvedSource[], reading: Reading): Promise<TestSet[]> {
+  const sets: TestSet[] = []
+  for (const source of sources) {
+    const set = await readSources(source.title, [source], false, reading)
+    sets.push(sources.length === 1 ? set : { ...set, name: source.name })
+  }
+  return sets
 }
 
 /** The test questions whose greedy answers are judged: all of them, or those whose answer is known. */
@@ -69,8 +92,8 @@ export function askedOf({ judge }: ResolvedConfig, records: Sequence<GroupRecord
   return judge.asked === 'all' ? records : Selected.of(records, ({ answer }) => answer !== undefined)
 }
 
-/** How many test questions stand in a file that is learnt from, too. */
-export function leaked({ train, questions, test }: RunData): { readonly count: number; readonly title: string } | undefined {
+/** How many of the test questions stand in a file that is learnt from, too. */
+export function leaked(test: DataSet, { train, questions }: RunData): { readonly count: number; readonly title: string } | undefined {
   for (const { records, title } of questions === train ? [train] : [train, questions]) {
     const count = countSeen(test.records, records)
     if (count > 0) return { count, title }
@@ -87,25 +110,8 @@ export function countSeen(questions: Iterable<GroupRecord>, others: Iterable<Gro
   return count
 }
 
-async function readSet({ title, path, limit, reader }: ResolvedSource, needsReference: boolean, spools: Spools): Promise<DataSet> {
-  const records = new StoredRecords(spools, shownPath(path))
-  const hash = new RecordHash()
-  const ids = new KeyTable()
-  for await (const record of streamRecords(reader, { path, limit }, { reference: needsReference })) {
-    // Ids key the random streams and tie candidates to questions.
-    if (ids.add(record.id) !== undefined) {
-      const where = originOf(record) ?? shownPath(path)
-      throw new PlumbError('PLUMB_DATA_DUPLICATE_ID', `The id "${record.id}" occurs twice; ids must be unique.`, where)
-    }
-    hash.add(record)
-    records.add(record)
-  }
-  if (records.length === 0) throw new PlumbError('PLUMB_DATA_EMPTY', 'The file holds no record.', shownPath(path))
-  return { title, records, hash: hash.digest() }
-}
-
 /** The records with the candidates that the sampler takes for them. */
-async function withCandidates(set: DataSet, sampler: GivenSampler, spools: Spools): Promise<DataSet> {
+async function withCandidates<S extends DataSet>(set: S, sampler: GivenSampler, spools: Spools): Promise<S> {
   const records = new StoredRecords(spools, set.title)
   const hash = new RecordHash()
   for (const record of set.records) {

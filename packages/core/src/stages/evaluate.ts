@@ -7,11 +7,11 @@ import { promptIdentity, readingIdentity } from '../prompt/identity'
 import type { Policy } from '../seams/policy'
 import type { GroupRecord } from '../seams/records'
 import { valueAt, type Sequence } from '../util/sequence'
-import { assess, PackedMarks, type AnswerMarks, type Assessment } from './assess'
+import { assess, AssessmentSums, joinedMarks, PackedMarks, type AnswerMarks, type Assessment } from './assess'
 import { checkedLabels } from './checked-labels'
 import { collect } from './collect'
 import type { Finished, Model, StageContext, StageDesk } from './context'
-import { askedOf, type RunData } from './data'
+import { askedOf, ofSet, type TestSet } from './data'
 import { EncodedPrompts } from './prompts'
 import { AnswerReader, askedAs } from './reading'
 import { isRight, type Answer, type ScoredQuestion, type TestQuestion } from './records'
@@ -23,16 +23,39 @@ export interface Evaluation extends Assessment {
   /** The key of its stage. */
   readonly key?: string
   readonly answers: AnswerMarks
+  /** On each test set, by its name, where there are several; all the rest is then of all of them together. */
+  readonly sets?: readonly Evaluation[]
 }
 
-/** Stage 5 for one model: greedy answers to the test questions, and the scores it gives to the test candidates. */
-export async function evaluateStage(
+/** A test set with the candidates that models are assessed on. */
+export interface PreparedTest {
+  readonly test: TestSet
+  readonly candidates: Finished
+}
+
+/** Stage 5 for one model, on every test set. */
+export async function evaluateModel(
   context: StageContext,
-  data: RunData,
+  tests: readonly PreparedTest[],
   name: string,
   model: Model,
-  candidates: Finished,
 ): Promise<Evaluation> {
+  const done: (Evaluation & { readonly sums: AssessmentSums })[] = []
+  for (const test of tests) done.push(await evaluateStage(context, test, name, model))
+  const [only] = done
+  if (only !== undefined && done.length === 1) return only
+  const sums = new AssessmentSums()
+  for (const one of done) sums.join(one.sums)
+  return { name, answers: joinedMarks(done.map(({ answers }) => answers)), ...sums.figures(), sets: done }
+}
+
+/** Greedy answers to the questions of a test set, and the scores that the model gives to its candidates. */
+async function evaluateStage(
+  context: StageContext,
+  { test, candidates }: PreparedTest,
+  name: string,
+  model: Model,
+): Promise<Evaluation & { readonly sums: AssessmentSums }> {
   const { config, resolved } = context
   const { maxNewTokens, stop } = config.evaluate
   const { judge } = resolved
@@ -41,15 +64,22 @@ export async function evaluateStage(
     evaluate: { maxNewTokens, stop, label: judge.identity, asked: judge.asked },
     ...promptIdentity(config, 'prompts'),
     ...readingIdentity(config.prompt),
-    test: data.test.hash,
+    test: test.hash,
     candidates: candidates.manifest.artifacts['candidates.jsonl'],
   }
   const candidatesFile = candidates.folder.file('candidates.jsonl')
-  const spec = { stage: 'evaluate', variant: name, determinedBy, code: [judge.code], backend: true, seed: config.seed } as const
+  const spec = {
+    stage: 'evaluate',
+    variant: ofSet(name, test),
+    determinedBy,
+    code: [judge.code],
+    backend: true,
+    seed: config.seed,
+  } as const
   const { folder, manifest } = await context.run(spec, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       // the labels of a data file judge no new answer, so without an expected one there is nothing to ask
-      const asked = askedOf(resolved, data.test.records)
+      const asked = askedOf(resolved, test.records)
       const counts = { answers: 0, right: 0, unparsed: 0 }
       const count = (answer: Answer): Answer => {
         counts.answers++
@@ -57,7 +87,7 @@ export async function evaluateStage(
         if (answer.status === 'unparsed') counts.unparsed++
         return answer
       }
-      await writeJsonLines(desk.folder.file('answers.jsonl'), mapped(greedyAnswers(context, desk, asked, policy), count))
+      await writeJsonLines(desk.folder.file('answers.jsonl'), mapped(greedyAnswers(context, desk, asked, policy, test.title), count))
       const questions = await IndexedLines.open<TestQuestion>(candidatesFile)
       const { length } = questions
       try {
@@ -77,7 +107,8 @@ export async function evaluateStage(
     }),
   )
   const answers = await PackedMarks.of(streamLines<Answer>(folder.file('answers.jsonl')))
-  return { name, key: manifest.key, answers, ...(await assess(candidatesFile, folder.file('scores.jsonl'))) }
+  const sums = await assess(candidatesFile, folder.file('scores.jsonl'))
+  return { name: test.name ?? name, key: manifest.key, answers, sums, ...sums.figures() }
 }
 
 async function* greedyAnswers(
@@ -85,12 +116,13 @@ async function* greedyAnswers(
   desk: StageDesk,
   records: Sequence<GroupRecord>,
   policy: Policy,
+  title: string,
 ): AsyncGenerator<Answer> {
   if (records.length === 0) return
   const { config, signal, resolved } = context
   const { maxNewTokens, stop } = config.evaluate
   const encoder = context.encoder(policy)
-  const questions = await EncodedPrompts.of(records, encoder, desk, signal)
+  const questions = await EncodedPrompts.of(records, encoder, desk, signal, title)
   const sampling = { seed: config.seed, temperature: 0, maxNewTokens, ...encoder.ending(records, stop) }
   const completions = collect({
     name: 'answers.jsonl',

@@ -31,7 +31,7 @@ export async function givenStage(context: StageContext, data: RunData, model: Mo
       await writeJsonLines(desk.folder.file('samples.jsonl'), some())
       return {
         artifacts: ['samples.jsonl'],
-        summary: `${counts.given} candidates of ${records.length} questions from the data file, ${counts.duplicate} of them duplicates`,
+        summary: `${counts.given} candidates of ${records.length} questions from the data file, ${counts.duplicate} of them duplicates${counts.overlong > 0 ? `, ${counts.overlong} too long and left out` : ''}`,
         figures: { questions: records.length, given: counts.given, duplicate: counts.duplicate, overlong: counts.overlong },
       }
     }),
@@ -50,6 +50,12 @@ export class GivenCounts {
   get duplicate(): number {
     return this.given - this.overlong - this.candidates
   }
+}
+
+/** The end of a summary: what was left out, and why. */
+export function leftOut({ duplicate, overlong }: GivenCounts): string {
+  const parts = [...(duplicate > 0 ? [`${duplicate} duplicates`] : []), ...(overlong > 0 ? [`${overlong} too long`] : [])]
+  return parts.length === 0 ? '' : `; left out: ${parts.join(', ')}`
 }
 
 const TICK_EVERY = 100

@@ -13,9 +13,10 @@ import { alignStage, chosenVariants } from './align'
 import { baseModel } from './base-model'
 import { StageContext, type ChosenEngine, type Finished, type Model } from './context'
 import { askedOf, leaked, readData, type RunData } from './data'
-import { evaluateStage, type Evaluation } from './evaluate'
+import { evaluateModel, type Evaluation, type PreparedTest } from './evaluate'
 import { checkFreezing } from './freezing'
 import { labelStage } from './label'
+import { sourceNotice } from './source-notice'
 import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './report'
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
@@ -58,6 +59,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
       const engine = `${backend.name} (${backend.probe.device})`
       onEvent({ type: 'run-start', run: config.run, engine, model: modelTitle(config) })
       noteThreads(backend, onEvent)
+      for (const figures of data.sources) onEvent({ type: 'data', ...figures })
       noteData(context, data)
       const content = await runStages(options, context, data, base)
       await writeReport(resolved, content)
@@ -113,9 +115,10 @@ export async function runStages(
         }
       }
       if (reaches('evaluate')) {
-        const candidates = await testCandidates(context, data, sft)
+        const tests: PreparedTest[] = []
+        for (const test of data.tests) tests.push({ test, candidates: await testCandidates(context, test, sft) })
         for (const { name, model } of [{ name: VFT_ROW, model: sft }, ...aligned]) {
-          evaluations.push(await evaluateStage(context, data, name, model, candidates))
+          evaluations.push(await evaluateModel(context, tests, name, model))
         }
       }
     }
@@ -145,15 +148,22 @@ function noteThreads({ open: { threads = 0 } }: ChosenEngine, onEvent: (event: R
 
 /** What is true of the data and easily overlooked. */
 function noteData(context: StageContext, data: RunData): void {
-  const total = data.test.records.length
-  const seen = leaked(data)
-  if (seen) {
-    const which = seen.count === total ? `All ${total} questions` : `${seen.count} of the ${total} questions`
-    context.say('warning', `${which} of data.test stand in ${seen.title} too: what is measured on them says little about new questions.`)
+  for (const figures of data.sources) {
+    const said = sourceNotice(figures)
+    if (said) context.say(said.level, said.message)
   }
-  const asked = askedOf(context.resolved, data.test.records).length
-  if (asked < total && !isGiven(context.resolved.sampler.made)) {
-    context.say('info', `${total - asked} of the ${total} questions of data.test have no answer to compare with; they are not asked.`)
+  for (const test of data.tests) {
+    const { title, records } = test
+    const total = records.length
+    const seen = leaked(test, data)
+    if (seen) {
+      const which = seen.count === total ? `All ${total} questions` : `${seen.count} of the ${total} questions`
+      context.say('warning', `${which} of ${title} stand in ${seen.title} too: what is measured on them says little about new questions.`)
+    }
+    const asked = askedOf(context.resolved, records).length
+    if (asked < total && !isGiven(context.resolved.sampler.made)) {
+      context.say('info', `${total - asked} of the ${total} questions of ${title} have no answer to compare with; they are not asked.`)
+    }
   }
 }
 

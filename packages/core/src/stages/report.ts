@@ -1,7 +1,7 @@
 import { printable } from '../util/printable'
 import { pairedDifference, wilsonInterval } from '../diagnostics/intervals'
 import { VFT } from '../config/consistency'
-import type { ReportRow, RunReport, UnparsedAnswers } from '../run/events'
+import type { ReportRow, RunReport, SourceFigures, UnparsedAnswers } from '../run/events'
 import { hashJson } from '../run/hash'
 import type { AnswerMarks } from './assess'
 import { countSeen, type RunData } from './data'
@@ -14,7 +14,7 @@ export interface ReportInput {
   readonly evaluations: readonly Evaluation[]
   /** The row that differences are against. */
   readonly control: string
-  readonly data: Pick<RunData, 'train' | 'questions'>
+  readonly data: Pick<RunData, 'train' | 'questions'> & { readonly sources?: RunData['sources'] }
   /** Whether candidates come from the data files. */
   readonly given?: boolean
   readonly samples: Readonly<Record<string, number>> | undefined
@@ -27,19 +27,34 @@ export type ReportContent = Omit<RunReport, 'run' | 'seconds'>
 
 export function makeReport({ evaluations, control, data, given = false, samples, unparsed, notices }: ReportInput): ReportContent {
   const base = evaluations.find(({ name }) => name === control)
-  const keys = evaluations.map(({ name, key }) => [name, key])
+  const keys = evaluations.map(({ name, key, sets }) => [name, sets === undefined ? key : sets.map((set) => [set.name, set.key])])
+  const { sources = [] } = data
   return {
     ...(keys.length > 0 ? { key: hashJson({ keys, control }).slice(0, 8) } : {}),
     control,
     design: given ? GIVEN_DESIGN : designOf(data),
     rows: evaluations.map((evaluation) => row(evaluation, base)),
+    ...(sources.some(isWorthTelling) ? { sources } : {}),
     ...(samples ? { samples } : {}),
     ...(unparsed ? { unparsed } : {}),
     notices: [...new Set(notices)],
   }
 }
 
-function row(
+/** Whether a source is one of several, or lost records: of the others there is nothing to say. */
+const isWorthTelling = ({ source, leftOut }: SourceFigures): boolean => source.split('.').length > 2 || Object.keys(leftOut).length > 0
+
+function row(evaluation: Evaluation, control: Evaluation | undefined): ReportRow {
+  const { sets } = evaluation
+  const all = figuresOf(evaluation, control?.name === evaluation.name ? undefined : control)
+  if (sets === undefined) return all
+  return {
+    ...all,
+    sets: sets.map((set, s) => figuresOf(set, control?.name === evaluation.name ? undefined : control?.sets?.[s])),
+  }
+}
+
+function figuresOf(
   { name, answers, assessmentAccuracy, positivePerplexity, negativePerplexity }: Evaluation,
   control: Evaluation | undefined,
 ): ReportRow {
@@ -57,7 +72,7 @@ function row(
     questions: n,
     accuracy: right / n,
     interval: wilsonInterval(right, n),
-    ...(control && control.name !== name ? { versusControl: pairedDifference(hits(answers), hits(control.answers)) } : {}),
+    ...(control ? { versusControl: pairedDifference(hits(answers), hits(control.answers)) } : {}),
     parseFailures: unparsed / n,
     ...assessment,
   }
@@ -81,7 +96,8 @@ function designOf({ train, questions }: ReportInput['data']): string {
  *
  * @param k how many candidates were sampled for each test question; undefined where they are given.
  */
-export function renderMarkdown({ control, design, rows, samples, unparsed, notices }: ReportContent, k: number | undefined): string {
+export function renderMarkdown(content: ReportContent, k: number | undefined): string {
+  const { control, design, rows, sources, samples, unparsed, notices } = content
   const lines = ['# Report', '', `Design: ${design}.`, '']
   if (rows.length > 0) {
     lines.push(...table(rows, control), '')
@@ -93,7 +109,9 @@ export function renderMarkdown({ control, design, rows, samples, unparsed, notic
       `Assessment (fraction of right/wrong pairs that the model puts in order) and perplexities (exp of minus the mean candidate score) are measured on the same candidates for every row: ${candidates}.`,
       '',
     )
+    lines.push(...setTables(rows, control))
   }
+  if (sources) lines.push(...sourceTable(sources))
   if (samples) {
     lines.push(
       '## Samples',
@@ -123,6 +141,38 @@ export function renderMarkdown({ control, design, rows, samples, unparsed, notic
   }
   if (notices.length > 0) lines.push('## Notices', '', ...notices.map((notice) => `- ${notice}`), '')
   return printable(lines.join('\n'))
+}
+
+/** A table for each test set, where there are several. */
+function setTables(rows: readonly ReportRow[], control: string): string[] {
+  const [first] = rows
+  if (first?.sets === undefined) return []
+  const tables = first.sets.flatMap(({ name, questions }, s) => [
+    `## ${name}`,
+    '',
+    questions === 0 ? 'No question of this test set has an answer to compare with.' : `The ${questions} questions of this test set alone.`,
+    '',
+    ...table(
+      rows.flatMap((row) => (row.sets?.[s] ? [{ ...row.sets[s], name: row.name }] : [])),
+      control,
+    ),
+    '',
+  ])
+  return [`The figures above are of all ${first.sets.length} test sets together, every question counting once.`, '', ...tables]
+}
+
+function sourceTable(sources: readonly SourceFigures[]): string[] {
+  return [
+    '## Data',
+    '',
+    '| source | records | weight | drawn | left out |',
+    '|---|---|---|---|---|',
+    ...sources.map(({ source, records, weight, drawn, leftOut }) => {
+      const reasons = Object.entries(leftOut).map(([code, count]) => `${count} ${code}`)
+      return `| ${source} | ${records} | ${weight ?? '–'} | ${drawn} | ${reasons.length === 0 ? '–' : reasons.join(', ')} |`
+    }),
+    '',
+  ]
 }
 
 function table(rows: readonly ReportRow[], control: string): string[] {

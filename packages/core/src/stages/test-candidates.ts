@@ -7,8 +7,8 @@ import { randomStreams } from '../util/random'
 import { checkedLabels } from './checked-labels'
 import { collect } from './collect'
 import type { Finished, Model, StageContext } from './context'
-import { askedOf, type RunData } from './data'
-import { encodeGiven, GivenCounts } from './given'
+import { askedOf, ofSet, type TestSet } from './data'
+import { encodeGiven, GivenCounts, leftOut } from './given'
 import { isCutOff, labelledWrong } from './cut-off'
 import { EncodedPrompts } from './prompts'
 import { AnswerReader, askedAs } from './reading'
@@ -22,13 +22,15 @@ import { valueAt } from '../util/sequence'
  * sampled once from the stage-1 model with the settings of `sample`, duplicates removed, and labelled. Where
  * candidates come from the data files, they are the test file's own.
  */
-export async function testCandidates(context: StageContext, data: RunData, model: Model): Promise<Finished> {
-  if (isGiven(context.resolved.sampler.made)) return givenTestCandidates(context, data, model)
+export async function testCandidates(context: StageContext, test: TestSet, model: Model): Promise<Finished> {
+  if (isGiven(context.resolved.sampler.made)) return givenTestCandidates(context, test, model)
   const { config, signal } = context
-  const labeler = testLabeler(context, data)
+  const labeler = testLabeler(context, test)
   const { k } = config.sample
   // a stream of its own: test and training questions may carry the same ids
-  const seed = Math.floor(randomStreams(config.seed)('test candidates')() * 2 ** 31)
+  const stream = randomStreams(config.seed)
+  const uniform = test.name === undefined ? stream('test candidates') : stream('test candidates', test.name)
+  const seed = Math.floor(uniform() * 2 ** 31)
   const sampling = samplingOf(config.sample, seed)
   const determinedBy = {
     model: model.hash,
@@ -37,13 +39,13 @@ export async function testCandidates(context: StageContext, data: RunData, model
     cutOff: config.sample.cutOff,
     ...promptIdentity(config, 'prompts'),
     ...readingIdentity(config.prompt),
-    test: data.test.hash,
+    test: test.hash,
   }
-  return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: true }, (desk) =>
+  return context.run({ stage: 'evaluate', variant: ofSet('candidates', test), determinedBy, code: [labeler.code], backend: true }, (desk) =>
     context.withPolicy(model.source, async (policy) => {
       const encoder = context.encoder(policy)
-      const questions = await EncodedPrompts.of(data.test.records, encoder, desk, signal)
-      const ending = encoder.ending(data.test.records, config.sample.stop)
+      const questions = await EncodedPrompts.of(test.records, encoder, desk, signal, test.title)
+      const ending = encoder.ending(test.records, config.sample.stop)
       const completions = collect({
         name: 'completions.jsonl',
         desk,
@@ -88,8 +90,8 @@ export async function testCandidates(context: StageContext, data: RunData, model
  * Who labels sampled test candidates: the judge of answers, or, where that one cannot be asked about every question, the run's labeler,
  * which then ranks.
  */
-function testLabeler({ resolved }: StageContext, { test }: RunData): Made<Labeler> {
-  return askedOf(resolved, test.records).length === test.records.length ? resolved.judge : resolved.labeler
+function testLabeler({ resolved }: StageContext, { records }: TestSet): Made<Labeler> {
+  return askedOf(resolved, records).length === records.length ? resolved.judge : resolved.labeler
 }
 
 function testCandidate(text: string, tokens: readonly number[], label: Label): TestCandidate {
@@ -97,7 +99,7 @@ function testCandidate(text: string, tokens: readonly number[], label: Label): T
   return { text, tokens, positive: isRight(label), ...(status === 'ranked' ? { reward } : {}) }
 }
 
-async function givenTestCandidates(context: StageContext, data: RunData, model: Model): Promise<Finished> {
+async function givenTestCandidates(context: StageContext, test: TestSet, model: Model): Promise<Finished> {
   const { config } = context
   const { sampler, labeler } = context.resolved
   const sample = { sampler: sampler.name }
@@ -107,32 +109,37 @@ async function givenTestCandidates(context: StageContext, data: RunData, model: 
     label: labeler.identity,
     ...promptIdentity(config, 'chains'),
     ...readingIdentity(config.prompt),
-    test: data.test.hash,
+    test: test.hash,
   }
-  return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: false }, (desk) =>
-    context.withFacts(model.source, async (facts) => {
-      const counts = new GivenCounts()
-      const given = encodeGiven(context, desk, context.encoder(facts), data.test, counts)
-      let q = -1
-      const label = async ({ id, promptTokens, candidates, asked }: SampledQuestion): Promise<TestQuestion> => {
-        // of the records that were skipped there are no lines
-        do q++
-        while (valueAt(data.test.records, q).id !== id)
-        const record = valueAt(data.test.records, q)
-        const reader = new AnswerReader(config.prompt, record, asked)
-        const texts = candidates.map(({ text, finish, given: labels }) => ({ ...reader.written(text, finish !== 'length'), given: labels }))
-        const labels = await checkedLabels(labeler.made, record, texts)
-        return { id, promptTokens, candidates: candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, valueAt(labels, c))) }
-      }
-      await writeJsonLines(desk.folder.file('candidates.jsonl'), mapped(given, label))
-      if (counts.candidates === 0 && askedOf(context.resolved, data.test.records).length === 0) {
-        desk.notice('warning', 'data.test has neither candidates nor answers: nothing is measured on it.')
-      }
-      return {
-        artifacts: ['candidates.jsonl'],
-        summary: `${counts.candidates} test candidates from the data file`,
-        figures: { candidates: counts.candidates },
-      }
-    }),
+  return context.run(
+    { stage: 'evaluate', variant: ofSet('candidates', test), determinedBy, code: [labeler.code], backend: false },
+    (desk) =>
+      context.withFacts(model.source, async (facts) => {
+        const counts = new GivenCounts()
+        const given = encodeGiven(context, desk, context.encoder(facts), test, counts)
+        let q = -1
+        const label = async ({ id, promptTokens, candidates, asked }: SampledQuestion): Promise<TestQuestion> => {
+          // of the records that were skipped there are no lines
+          do q++
+          while (valueAt(test.records, q).id !== id)
+          const record = valueAt(test.records, q)
+          const reader = new AnswerReader(config.prompt, record, asked)
+          const texts = candidates.map(({ text, finish, given: labels }) => ({
+            ...reader.written(text, finish !== 'length'),
+            given: labels,
+          }))
+          const labels = await checkedLabels(labeler.made, record, texts)
+          return { id, promptTokens, candidates: candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, valueAt(labels, c))) }
+        }
+        await writeJsonLines(desk.folder.file('candidates.jsonl'), mapped(given, label))
+        if (counts.candidates === 0 && askedOf(context.resolved, test.records).length === 0) {
+          desk.notice('warning', `${test.title} has neither candidates nor answers: nothing is measured on it.`)
+        }
+        return {
+          artifacts: ['candidates.jsonl'],
+          summary: `${counts.candidates} test candidates from the data file${leftOut(counts)}`,
+          figures: { candidates: counts.candidates },
+        }
+      }),
   )
 }

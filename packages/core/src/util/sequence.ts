@@ -73,6 +73,12 @@ export class NumberList<A extends Numbers> {
     this.array[this.count++] = value
   }
 
+  /** @throws RangeError where there is no number yet */
+  set(index: number, value: number): void {
+    if (index >= this.count) throw new RangeError(`There is no number ${index} of ${this.count}.`)
+    this.array[index] = value
+  }
+
   at(index: number): number | undefined {
     return index < this.count ? this.array[index] : undefined
   }

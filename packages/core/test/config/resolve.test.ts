@@ -99,9 +99,9 @@ describe('what a config names is made', () => {
     const { registry } = example()
     const data = { train: { path: 'a', format: 'gsm8k', stripAnnotations: true, limit: 3 }, test: 'b' }
     const { data: found } = resolveConfig(parseConfig({ ...MINIMAL, data, align: ALIGN }, { folder: '/base' }), registry)
-    expect(found.train).toMatchObject({ title: 'data.train', path: '/base/a', limit: 3, reader: { name: 'gsm8k' } })
+    expect(found.train).toMatchObject([{ title: 'data.train', path: '/base/a', limit: 3, reader: { name: 'gsm8k' } }])
     expect(found.questions).toBe(found.train)
-    expect(found.test.reader.name).toBe('groups')
+    expect(found.test.map(({ reader }) => reader.name)).toEqual(['groups'])
     expect(found.validation).toBeUndefined()
   })
 

@@ -118,7 +118,7 @@ describe('arrays', () => {
 describe('what is no UTF-8 JSON is refused by its name', () => {
   const json = '{"prompt":"a"}\n'
   test.each<[string, Buffer, RegExp]>([
-    ['Parquet', utf8('PAR1\u0015\u0004\u0015'), /a Parquet file.*to_json/],
+    ['packed Parquet', gzipSync(utf8('PAR1\u0015\u0004\u0015')), /a Parquet file that is packed with gzip.*unpack it/],
     ['Arrow', utf8('ARROW1\0\0'), /an Arrow file/],
     ['an Arrow stream', Buffer.from([0xff, 0xff, 0xff, 0xff, 0x10, 0x00]), /an Arrow file/],
     ['zip', Buffer.from('PK\u0003\u0004\u0014\0', 'latin1'), /a zip archive/],
@@ -152,8 +152,8 @@ describe('what is no UTF-8 JSON is refused by its name', () => {
   })
 
   test.each([
-    ['a CSV file', 'id,prompt,answer\n1,a,b\n', /a CSV file.*read_csv/],
-    ['a TSV file', 'prompt\tanswer\na\tb\n', /a TSV file/],
+    ['a CSV file', 'id,prompt,answer\n1,a,b\n', /a table: .*\.csv/],
+    ['a TSV file', 'prompt\tanswer\na\tb\n', /a table: .*\.tsv/],
     ['YAML', '- prompt: a\n  answer: b\n', /YAML/],
     ['an object over many lines', '{\n  "prompt": "a"\n}\n', /over the next lines/],
     ['Python’s dictionaries', "{'prompt': 'a'}\n", /Python dictionary/],

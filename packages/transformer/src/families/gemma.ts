@@ -83,8 +83,9 @@ export const gemma2: Architecture = {
   },
 }
 
-/** Names of Gemma 3's two rotary embeddings. */
-const [GLOBAL, LOCAL] = ['rope', 'rope_local']
+// Names of Gemma 3's two rotary embeddings.
+const GLOBAL = 'rope'
+const LOCAL = 'rope_local'
 
 /** Gemma 3, text (arXiv:2503.19786): norms of queries and keys, windows with a rotary embedding of their own. */
 export const gemma3: Architecture = {
@@ -120,8 +121,8 @@ function ropesOf(fields: Fields, { headDim, maxPositions }: Sizes): ModelConfig[
       if (!isObject(object)) throw fields.wrong(`rope_parameters.${kind}`, 'an object')
       return ropeOf(fields, object, `rope_parameters.${kind}`, { ...shape, theta })
     }
-    return { [GLOBAL!]: of('full_attention', 1_000_000), [LOCAL!]: of('sliding_attention', 10_000) }
+    return { [GLOBAL]: of('full_attention', 1_000_000), [LOCAL]: of('sliding_attention', 10_000) }
   }
   const local = plainRope(fields.number('rope_local_base_freq', 10_000), headDim)
-  return { [GLOBAL!]: readRope(fields, { ...shape, theta: 1_000_000 }), [LOCAL!]: local }
+  return { [GLOBAL]: readRope(fields, { ...shape, theta: 1_000_000 }), [LOCAL]: local }
 }

@@ -1,5 +1,6 @@
 import type { Architecture, LayerContext, ParameterSpec, WeightLookup } from '../architecture'
-import type { ConfigJson, ModelConfig } from '../model-config'
+import type { ConfigJson } from '../config-json'
+import type { ModelConfig } from '../model-config'
 import { Fields } from '../fields'
 import type { Ops } from '../ops'
 import { readSizes } from './common'
