@@ -105,7 +105,10 @@ function writeRandomModel(folder) {
 function groups(seed) {
   let random = seed
   const tokens = (count) =>
-    Array.from({ length: count }, () => (random = (Math.imul(random, 1664525) + 1013904223) >>> 0) % Math.min(architecture.vocab_size, 60_000))
+    Array.from(
+      { length: count },
+      () => (random = (Math.imul(random, 1664525) + 1013904223) >>> 0) % Math.min(architecture.vocab_size, 60_000),
+    )
   return Array.from({ length: Number(args.questions) }, (_, id) => ({
     id: `q${id}`,
     prompt: tokens(Number(args.prompt)),
@@ -133,7 +136,12 @@ async function measure(folder) {
     const begin = performance.now()
     const value = await work()
     const [peak, after] = [status('VmHWM'), status('VmRSS')]
-    phases.push({ name, peakMiB: Math.round(peak / MIB), afterMiB: Math.round(after / MIB), seconds: +((performance.now() - begin) / 1000).toFixed(1) })
+    phases.push({
+      name,
+      peakMiB: Math.round(peak / MIB),
+      afterMiB: Math.round(after / MIB),
+      seconds: +((performance.now() - begin) / 1000).toFixed(1),
+    })
     console.error(`${args.phase} ${name}: peak ${Math.round(peak / MIB)} MiB, afterwards ${Math.round(after / MIB)} MiB`)
     return value
   }
@@ -159,7 +167,8 @@ async function measure(folder) {
   const memory = policy.info.memory
   await policy.dispose()
   const hash = createHash('sha256')
-  for await (const chunk of createReadStream(join(folder, args.phase === 'first' ? 'exported' : 'resumed', 'model.safetensors'))) hash.update(chunk)
+  for await (const chunk of createReadStream(join(folder, args.phase === 'first' ? 'exported' : 'resumed', 'model.safetensors')))
+    hash.update(chunk)
   return { startMiB: Math.round(started / MIB), phases, steps, exported: hash.digest('hex'), memory }
 }
 
@@ -169,10 +178,14 @@ if (args.phase) {
   const folder = args.folder ?? mkdtempSync(join(tmpdir(), 'plumbline-memory-'))
   try {
     const parameters = writeRandomModel(join(folder, 'model'))
-    console.error(`${parameters} parameters, 16 bytes each are ${Math.round((16 * parameters) / MIB)} MiB; ${Math.round(freemem() / MIB)} MiB are free`)
+    console.error(
+      `${parameters} parameters, 16 bytes each are ${Math.round((16 * parameters) / MIB)} MiB; ${Math.round(freemem() / MIB)} MiB are free`,
+    )
     const run = (phase) => {
       const out = join(folder, `${phase}.json`)
-      const passed = Object.entries({ ...args, phase, folder, out }).flatMap(([key, value]) => (value === undefined ? [] : [`--${key}`, value]))
+      const passed = Object.entries({ ...args, phase, folder, out }).flatMap(([key, value]) =>
+        value === undefined ? [] : [`--${key}`, value],
+      )
       const { status: code, signal } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...passed], { stdio: ['ignore', 2, 2] })
       if (code !== 0) throw new Error(`${phase} ended with ${signal ?? code}`)
       return JSON.parse(readFileSync(out, 'utf8'))

@@ -18,9 +18,11 @@ const batches: Record<string, PackedGroup[]> = {
   ],
   'one-token completions only': [{ prompt: [2, 8], completions: [[10], [0]] }],
 }
-const variants = Object.keys(batches).flatMap((name) => [WORDS, 4, 3, 1].map((wordsPerChunk) => ({ name, wordsPerChunk })))
+const variants = Object.keys(batches).flatMap((name) =>
+  [WORDS, 4, 3, 1].flatMap((wordsPerChunk) => [false, true].map((wide) => ({ name, wordsPerChunk, wide }))),
+)
 
-describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', ({ name, wordsPerChunk }) => {
+describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk, wide: $wide', ({ name, wordsPerChunk, wide }) => {
   it('has the log-probabilities and gradients of the formula in float64', async () => {
     const batch = packGroups(batches[name]!)
     const random = new Lcg(11)
@@ -34,7 +36,7 @@ describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk', 
     const inputs = new BatchInputs(graph, PLAIN, wordsPerChunk)
     const [x, table] = [graph.input('hidden'), graph.input('head')]
     const residuals: Value[] = []
-    const output = selectedLogProbs(graph, tape, inputs, (value) => residuals.push(value), WORDS, x, table)
+    const output = selectedLogProbs(graph, tape, inputs, (value) => residuals.push(value), WORDS, x, table, wide)
     const chunks = vocabularyChunks(WORDS, wordsPerChunk)
     const parts = chunks.map((_, c) => graph.input(headPart('head', c)))
     const gradients = tape.gradients(output, graph.input('cotangent'), [x, ...parts])

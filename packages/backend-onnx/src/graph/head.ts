@@ -1,7 +1,9 @@
 import type { Tape } from './autodiff'
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
+import { column, firstColumn, oneHot, rowCotangents } from './head-parts'
 import { weightGradient } from './weight-gradient'
+import { wideLogProbs } from './wide-head'
 
 /** A run of the vocabulary: words from … to − 1. */
 export interface Words {
@@ -14,9 +16,16 @@ export interface Words {
  * quarter of that memory in the same time.
  */
 const CHUNK = 2048
+const WIDE_CHUNK = 4096
+
+/** Up to here log-probs are kept for the backward pass: see `wideLogProbs`. */
+const MOST_KEPT = 16_384
+
+/** Whether the log-probs of a vocabulary are computed again in the backward pass. */
+export const isWide = (words: number) => words > MOST_KEPT
 
 /** The vocabulary in chunks of equal size, up to a word. */
-export function vocabularyChunks(words: number, most = CHUNK): Words[] {
+export function vocabularyChunks(words: number, most = isWide(words) ? WIDE_CHUNK : CHUNK): Words[] {
   const count = Math.ceil(words / most)
   return Array.from({ length: count }, (_, i) => ({
     from: Math.floor((i * words) / count),
@@ -36,6 +45,7 @@ export const headPart = (head: string, chunk: number) => `${head}#${chunk}`
  * outside the graph, from `hidden`, like that of the embedding.
  *
  * @param keep called for values that the gradient needs and that are dear to compute again, with their width.
+ * @param wide for a test: whether it takes the way of large vocabularies.
  */
 export function selectedLogProbs(
   graph: Graph,
@@ -45,9 +55,11 @@ export function selectedLogProbs(
   words: number,
   hidden: Value,
   head: Value,
+  wide = isWide(words),
 ): Value {
   const chunks = vocabularyChunks(words, batch.wordsPerChunk)
   const weights = chunks.map((_, c) => graph.input(headPart(head.name, c)))
+  if (wide) return wideLogProbs(graph, tape, batch, keep, { hidden, head, weights })
   const logProbs = weights.map((weight) => {
     const logits = graph.node('Gemm', [hidden, weight], { attributes: { transB: 1 }, label: 'logits' })
     const own = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
@@ -91,35 +103,4 @@ function chunkShares(graph: Graph, keep: (value: Value, width: number) => void, 
   const normalised = graph.node('LogSoftmax', [all], { attributes: { axis: -1 }, label: 'chunk_shares' })
   keep(normalised, sums.length)
   return sums.map((_, c) => column(graph, normalised, c))
-}
-
-interface RowCotangents {
-  /** One per completion row: that of the token it predicts. [completionRows, 1] */
-  readonly completion: Value
-  /** One per completion: that of its first token, which the last prompt row predicts. [completions, 1] */
-  readonly first: Value
-  /** Σ over the tokens that a tail row predicts. [tailRows, 1] */
-  readonly sums: Value
-}
-
-function rowCotangents(graph: Graph, batch: BatchInputs, g: Value): RowCotangents {
-  // One zero more than tokens: the row that predicts nothing (see `packGroups`) points to it.
-  const padded = graph.node('Reshape', [graph.node('Pad', [g, graph.ints(0, 1)]), graph.ints(-1, 1)])
-  const pick = (index: Value) => graph.node('Gather', [padded, index], { attributes: { axis: 0 } })
-  const [completion, first] = [pick(batch.completionScored), pick(batch.firstScored)]
-  const groups = graph.node('Gemm', [batch.firstGroups, first], { attributes: { transA: 1 } })
-  return { completion, first, sums: graph.node('Concat', [groups, completion], { attributes: { axis: 0 } }) }
-}
-
-/** Σ over the tokens that a tail row predicts, of g · head[token]. [tailRows, width] */
-function oneHot(graph: Graph, batch: BatchInputs, head: Value, { completion, first }: RowCotangents): Value {
-  const rows = (ids: Value, g: Value) => graph.node('Mul', [graph.node('Gather', [head, ids], { attributes: { axis: 0 } }), g])
-  const groups = graph.node('Gemm', [batch.firstGroups, rows(batch.firstIds, first)], { attributes: { transA: 1 } })
-  return graph.node('Concat', [groups, rows(batch.completionIds, completion)], { attributes: { axis: 0 } })
-}
-
-const firstColumn = (graph: Graph, x: Value) => column(graph, x, 0)
-
-function column(graph: Graph, x: Value, index: number): Value {
-  return graph.node('Slice', [x, graph.ints(index), graph.ints(index + 1), graph.ints(1)])
 }

@@ -1,5 +1,5 @@
 import type { AdamWOptions, GenerationPrompt, Sampling, Tokenizer } from '@plumbline/core/base'
-import { requireFiniteWeights, type PackedGroup, type Weights, type WeightSource } from '@plumbline/transformer'
+import { requireFiniteWeights, type MomentType, type PackedGroup, type Weights, type WeightSource } from '@plumbline/transformer'
 import { Generator, type RunOptions } from '../decode/generator'
 import type { SessionSettings } from '../runtime/session'
 import type { HeldModel, OpenModel } from '../worker/model'
@@ -42,9 +42,9 @@ export class HostModel implements HeldModel {
     return this.trainer.backward(cotangents)
   }
 
-  async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
+  async prepareTraining(frozen: readonly string[], keep: boolean, moments?: MomentType): Promise<void> {
     requireFiniteWeights(this.store.weights, 'training would spread them')
-    this.store.plan({ frozen })
+    this.store.plan({ frozen, moments })
     // What was compiled before, to score, knows nothing of it.
     await this.trainer.release()
     await this.trainer.compile(keep)

@@ -6,6 +6,7 @@ import {
   readWeights,
   tokenizerPath,
   writeModelFolder,
+  type MomentType,
   type PackedGroup,
   type TokenizerIds,
 } from '@plumbline/transformer'
@@ -98,8 +99,8 @@ export class Engine implements EngineMethods {
     return this.held.backward(cotangents)
   }
 
-  async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
-    return this.held.prepareTraining(frozen, keep)
+  async prepareTraining(frozen: readonly string[], keep: boolean, moments?: MomentType): Promise<void> {
+    return this.held.prepareTraining(frozen, keep, moments)
   }
 
   drop(): void {

@@ -16,6 +16,7 @@ import { askedOf, leaked, readData, type RunData } from './data'
 import { evaluateStage, type Evaluation } from './evaluate'
 import { checkFreezing } from './freezing'
 import { labelStage } from './label'
+import { memoryReport, requireFitting } from './memory'
 import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './report'
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
@@ -58,6 +59,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
       const engine = `${backend.name} (${backend.probe.device})`
       onEvent({ type: 'run-start', run: config.run, engine, model: modelTitle(config) })
       noteThreads(backend, onEvent)
+      await noteMemory(resolved.config, backend, base, onEvent)
       noteData(context, data)
       const content = await runStages(options, context, data, base)
       await writeReport(resolved, content)
@@ -133,6 +135,14 @@ async function writeReport({ config, sampler }: ResolvedConfig, content: ReportC
     await writeJson(path.join(config.run, `${name}.json`), content)
     await writeFileAtomic(path.join(config.run, `${name}.md`), page)
   }
+}
+
+/** Before anything is opened. @throws PlumbError PLUMB_OUT_OF_MEMORY */
+async function noteMemory(config: Config, { made }: ChosenEngine, { source }: Model, onEvent: (event: RunEvent) => void): Promise<void> {
+  const memory = await memoryReport(config, made, source)
+  if (memory === undefined) return
+  requireFitting(memory)
+  onEvent({ type: 'notice', level: memory.fits === 'yes' ? 'info' : 'warning', message: `memory: ${memory.detail}` })
 }
 
 /** Not in the report, which must not depend on the machine. */
