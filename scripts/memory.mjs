@@ -164,12 +164,24 @@ async function measure(folder) {
     steps.push(await phase('second step', () => step(8)))
     await phase('export', () => policy.saveWeights(join(folder, 'resumed')))
   }
-  const memory = policy.info.memory
   await policy.dispose()
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(join(folder, args.phase === 'first' ? 'exported' : 'resumed', 'model.safetensors')))
     hash.update(chunk)
-  return { startMiB: Math.round(started / MIB), phases, steps, exported: hash.digest('hex'), memory }
+  return { startMiB: Math.round(started / MIB), phases, steps, exported: hash.digest('hex') }
+}
+
+/** What the backend says of the same step: with as many rows as its largest micro-batch has. */
+function predicted(config) {
+  const { memoryNeeds, rowLimits } = require('../packages/backend-onnx/dist/memory-plan')
+  const { keptRowBytes } = require('../packages/backend-onnx/dist/training/training-graph')
+  const asked = args['micro-batch-tokens'] && Number(args['micro-batch-tokens'])
+  const limits = rowLimits(transformer.parameterCount(config), keptRowBytes(config), asked)
+  const group = Number(args.prompt) + Number(args.candidates) * (Number(args.completion) - 1)
+  const rows = group > limits.microBatch ? group : group * Math.min(Number(args.questions), Math.floor(limits.microBatch / group))
+  const needs = memoryNeeds(config, { rows, plan: { moments: args.moments } })
+  const { process: base, weights, gradients, moments, activations } = needs
+  return { rows, needs, trainingMiB: Math.round((base + weights + gradients + moments + activations) / MIB) }
 }
 
 if (args.phase) {
@@ -192,7 +204,15 @@ if (args.phase) {
     }
     const [first, resumed] = [run('first'), run('resumed')]
     const sameBytes = first.exported === resumed.exported
-    const result = { shape: args.shape, parameters, moments: args.moments ?? 'float32', sameBytes, first, resumed }
+    const result = {
+      shape: args.shape,
+      parameters,
+      moments: args.moments ?? 'float32',
+      predicted: predicted(transformer.parseModelConfig(architecture, folder)),
+      sameBytes,
+      first,
+      resumed,
+    }
     if (args.out) writeFileSync(args.out, JSON.stringify(result, null, 2) + '\n')
     console.log(JSON.stringify(result, null, 2))
     if (!sameBytes) throw new Error('the resumed run exported other bytes')

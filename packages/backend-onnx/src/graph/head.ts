@@ -13,10 +13,9 @@ export interface Words {
 
 /**
  * Words of one chunk. Logits of a whole vocabulary of 8,192 made the largest tensors of a step; in chunks of this size they take a
- * quarter of that memory in the same time.
+ * quarter of that memory in the same time. Wider chunks take longer for large vocabularies too (bench/head.mjs).
  */
 const CHUNK = 2048
-const WIDE_CHUNK = 4096
 
 /** Up to here log-probs are kept for the backward pass: see `wideLogProbs`. */
 const MOST_KEPT = 16_384
@@ -25,7 +24,7 @@ const MOST_KEPT = 16_384
 export const isWide = (words: number) => words > MOST_KEPT
 
 /** The vocabulary in chunks of equal size, up to a word. */
-export function vocabularyChunks(words: number, most = isWide(words) ? WIDE_CHUNK : CHUNK): Words[] {
+export function vocabularyChunks(words: number, most = CHUNK): Words[] {
   const count = Math.ceil(words / most)
   return Array.from({ length: count }, (_, i) => ({
     from: Math.floor((i * words) / count),
