@@ -16,7 +16,7 @@ import { askedOf, leaked, readData, type RunData } from './data'
 import { evaluateStage, type Evaluation } from './evaluate'
 import { checkFreezing } from './freezing'
 import { labelStage } from './label'
-import { memoryReport, requireFitting } from './memory'
+import { memoryReport } from './memory'
 import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './report'
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
@@ -59,7 +59,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
       const engine = `${backend.name} (${backend.probe.device})`
       onEvent({ type: 'run-start', run: config.run, engine, model: modelTitle(config) })
       noteThreads(backend, onEvent)
-      await noteMemory(resolved.config, backend, base, onEvent)
+      context.memory = await noteMemory(resolved.config, backend, base, onEvent)
       noteData(context, data)
       const content = await runStages(options, context, data, base)
       await writeReport(resolved, content)
@@ -137,12 +137,11 @@ async function writeReport({ config, sampler }: ResolvedConfig, content: ReportC
   }
 }
 
-/** Before anything is opened. @throws PlumbError PLUMB_OUT_OF_MEMORY */
-async function noteMemory(config: Config, { made }: ChosenEngine, { source }: Model, onEvent: (event: RunEvent) => void): Promise<void> {
+/** What cannot fit is refused by the first stage that would train: what is finished can be looked at on any machine. */
+async function noteMemory(config: Config, { made }: ChosenEngine, { source }: Model, onEvent: (event: RunEvent) => void) {
   const memory = await memoryReport(config, made, source)
-  if (memory === undefined) return
-  requireFitting(memory)
-  onEvent({ type: 'notice', level: memory.fits === 'yes' ? 'info' : 'warning', message: `memory: ${memory.detail}` })
+  if (memory) onEvent({ type: 'notice', level: memory.fits === 'yes' ? 'info' : 'warning', message: `memory: ${memory.detail}` })
+  return memory
 }
 
 /** Not in the report, which must not depend on the machine. */

@@ -92,3 +92,12 @@ describe('moments in bfloat16', () => {
     expect(made.backend.opened).toBe(1)
   })
 })
+
+it('a finished run is looked at on a machine that could not make it', async () => {
+  const made = await world({ config: config() })
+  await runConfig(made)
+  const { opened } = made.backend
+  await telling(made, { available: 2 })
+  await runConfig(made)
+  expect(made.backend.opened).toBe(opened)
+})
