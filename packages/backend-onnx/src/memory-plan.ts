@@ -2,7 +2,7 @@ import { totalmem } from 'node:os'
 import { frozenParameters } from '@plumbline/core/base'
 import type { MemoryNeeds, TrainingPlan } from '@plumbline/core/base'
 import { elements, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
-import { rowsFor } from './decode/generator'
+import { rowsFor } from './decode/rows'
 import { vocabularyChunks } from './graph/head'
 import { keptRowBytes } from './training/training-graph'
 
