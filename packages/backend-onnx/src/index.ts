@@ -22,7 +22,9 @@ export const onnxOptions = z.strictObject({
     .int()
     .positive()
     .optional()
-    .describe('Most tokens of one micro-batch, prompts counted once; as many as keep 288 MiB of activations when absent.'),
+    .describe(
+      'Most tokens of one micro-batch, prompts counted once; when absent as many as keep 288 MiB of activations, from 100M parameters on 512 MiB or more (docs/memory.md).',
+    ),
   activationMemory: z
     .enum(['keep', 'recompute'])
     .default('keep')

@@ -1,8 +1,10 @@
-import { availableParallelism, totalmem } from 'node:os'
+import { availableParallelism } from 'node:os'
 import {
   PlumbError,
   type Backend,
   type BackendProbe,
+  type MemoryNeeds,
+  type MemoryUse,
   type ModelFacts,
   type ModelSource,
   type OpenOptions,
@@ -11,17 +13,13 @@ import {
 import { inspectModel, loadModelConfig, parameterCount, parameterShapes, sourceFiles, type ModelConfig } from '@plumbline/transformer'
 import { isSoftware } from './device/adapter'
 import { openDevice, requestedAdapter } from './device/open'
+import { machineBytes, memoryNeeds, rowLimits } from './memory-plan'
 import { OnnxPolicy } from './onnx-policy'
 import { loadRuntime } from './runtime/load-runtime'
 import { EngineClient } from './worker/client'
 import { explainedError } from './worker/errors'
 import type { EngineSettings } from './worker/engine'
 import { EngineTeam } from './worker/team'
-
-/** What a micro-batch may keep for its backward pass where nobody says how many tokens it may have. */
-const KEPT_BYTES = 288 * 2 ** 20
-/** Bounds of the resulting number of tokens: smaller products waste the processor, larger ones gain nothing. */
-const [FEWEST_TOKENS, MOST_TOKENS] = [256, 8192]
 
 export interface OnnxOptions extends OpenOptions {
   /** Engines that share the work, each with the whole model and its part of the threads; as many as pay when absent. */
@@ -34,6 +32,7 @@ const SMALL_MODEL = 2_000_000
 /** Trains and samples on the CPU or a GPU through onnxruntime-node, whose npm package carries the native library. */
 export class OnnxBackend implements Backend {
   readonly name = 'onnx'
+  readonly bfloat16Moments = true
   /** For `open`, which often follows: a tokenizer may take longer to load than its model. */
   private inspected: { readonly source: ModelSource; readonly facts: Promise<ModelFacts> } | undefined
 
@@ -60,10 +59,10 @@ export class OnnxBackend implements Backend {
     const { engines, engineSettings, name } = part === undefined ? this.cpuEngines(config, settings) : await deviceEngine(part)
     const { team, opened } = await EngineTeam.open(source, tokenizer, engineSettings, engines)
     const { rowBytes, ...model } = opened
-    const fitting = Math.min(MOST_TOKENS, Math.max(FEWEST_TOKENS, Math.floor(KEPT_BYTES / rowBytes)))
+    const { microBatch, lone } = rowLimits(model.parameters, rowBytes, settings.microBatchTokens)
     return new OnnxPolicy(team, { ...model, engine: `onnx (${name})` }, tokenizer, [...parameterShapes(config).keys()], {
-      microBatchTokens: settings.microBatchTokens ?? fitting,
-      loneGroupTokens: settings.microBatchTokens ?? 2 * fitting,
+      microBatchTokens: microBatch,
+      loneGroupTokens: lone,
       activationMemory: settings.activationMemory ?? 'keep',
     })
   }
@@ -77,6 +76,14 @@ export class OnnxBackend implements Backend {
     return sourceFiles(source)
   }
 
+  async memory(source: ModelSource, { plan, maxNewTokens }: MemoryUse): Promise<MemoryNeeds | undefined> {
+    if (requestedAdapter(this.defaults.device) !== undefined) return undefined
+    const { tokenizer } = await inspectModel(source)
+    const config = await loadModelConfig(source, tokenizer)
+    const { microBatchTokens } = this.defaults
+    return memoryNeeds(config, { plan, engines: engineCount(config, this.defaults), microBatchTokens, maxNewTokens })
+  }
+
   private probeCpu(): BackendProbe {
     requireCpu(this.defaults.device)
     const device = cpuName(threadCount(this.defaults))
@@ -87,12 +94,17 @@ export class OnnxBackend implements Backend {
 
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
     const threads = threadCount(settings)
-    const isSmall = parameterCount(config) <= SMALL_MODEL
-    const count = Math.min(threads, settings.engines ?? (isSmall ? threads : 1))
+    const count = engineCount(config, settings)
     const engineSettings = { device: 'cpu', threads: Math.floor(threads / count) } as const
     requireMemory(count, config)
     return { engines: startEngines(count, engineSettings), engineSettings, name: cpuName(threads) }
   }
+}
+
+function engineCount(config: ModelConfig, settings: OnnxOptions): number {
+  const threads = threadCount(settings)
+  const isSmall = parameterCount(config) <= SMALL_MODEL
+  return Math.min(threads, settings.engines ?? (isSmall ? threads : 1))
 }
 
 interface Engines {
@@ -156,8 +168,7 @@ function threadCount({ threads }: OpenOptions): number {
 function requireMemory(engines: number, config: ModelConfig): void {
   const parameters = parameterCount(config)
   const needed = engines * (ENGINE_BYTES + BYTES_PER_PARAMETER * parameters)
-  // Of a container, where it has a limit of its own; without one the number is huge or 0.
-  const available = Math.min(totalmem(), process.constrainedMemory() || Infinity)
+  const available = machineBytes()
   if (engines === 1 || needed <= available) return
   const message =
     `${engines} engines with ${parameters} parameters each need ${gib(needed)} GiB in training; this machine has ${gib(available)}. ` +

@@ -72,10 +72,10 @@ export class OnnxPolicy implements Policy {
     })
   }
 
-  prepareTraining({ freeze = [] }: TrainingPlan): Promise<void> {
+  prepareTraining({ freeze = [], moments }: TrainingPlan): Promise<void> {
     return this.inOrder(async () => {
       const frozen = [...frozenParameters(freeze, this.parameterNames)]
-      await this.engines.all('prepareTraining', frozen, this.settings.activationMemory === 'keep')
+      await this.engines.all('prepareTraining', frozen, this.settings.activationMemory === 'keep', moments)
     })
   }
 

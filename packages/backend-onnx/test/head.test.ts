@@ -19,62 +19,77 @@ const batches: Record<string, PackedGroup[]> = {
   'one-token completions only': [{ prompt: [2, 8], completions: [[10], [0]] }],
 }
 const variants = Object.keys(batches).flatMap((name) =>
-  [WORDS, 4, 3, 1].flatMap((wordsPerChunk) => [undefined, 0.7].map((cap) => ({ name, wordsPerChunk, cap }))),
+  [WORDS, 4, 3, 1].flatMap((wordsPerChunk) =>
+    [undefined, 0.7].flatMap((cap) => [false, true].map((wide) => ({ name, wordsPerChunk, cap, wide }))),
+  ),
 )
 
-describe.each(variants)('the output head: $name, $wordsPerChunk words a chunk, logits capped at $cap', ({ name, wordsPerChunk, cap }) => {
-  it('has the log-probabilities and gradients of the formula in float64', async () => {
-    const batch = packGroups(batches[name]!)
-    const random = new Lcg(11)
-    const count = batch.scoredIds.length
-    const hidden = random.array(batch.tailRows * WIDTH, 1)
-    const head = random.array(WORDS * WIDTH, 1)
-    const g = random.array(count, 1)
+describe.each(variants)(
+  'the output head: $name, $wordsPerChunk words a chunk, capped at $cap, wide: $wide',
+  ({ name, wordsPerChunk, cap, wide }) => {
+    it('has the log-probabilities and gradients of the formula in float64', async () => {
+      const batch = packGroups(batches[name]!)
+      const random = new Lcg(11)
+      const count = batch.scoredIds.length
+      const hidden = random.array(batch.tailRows * WIDTH, 1)
+      const head = random.array(WORDS * WIDTH, 1)
+      const g = random.array(count, 1)
 
-    const graph = new Graph()
-    const tape = new Tape()
-    const inputs = new BatchInputs(graph, PLAIN, wordsPerChunk)
-    const [x, table] = [graph.input('hidden'), graph.input('head')]
-    const residuals: Value[] = []
-    const { logProbs: output, slope } = selectedLogProbs(graph, tape, inputs, (value) => residuals.push(value), WORDS, x, table, cap)
-    const chunks = vocabularyChunks(WORDS, wordsPerChunk)
-    const parts = chunks.map((_, c) => graph.input(headPart('head', c)))
-    const gradients = tape.gradients(output, graph.input('cotangent'), [x, ...parts])
-    const feeds: Record<string, HostTensor> = {
-      ...headFeeds(batch, WORDS, wordsPerChunk),
-      hidden: { data: hidden, dims: [batch.tailRows, WIDTH] },
-      head: { data: head, dims: [WORDS, WIDTH] },
-      cotangent: { data: g, dims: [count] },
-    }
-    for (const [c, { from, to }] of chunks.entries()) {
-      feeds[headPart('head', c)] = { data: head.slice(from * WIDTH, to * WIDTH), dims: [to - from, WIDTH] }
-    }
-    const kept = Object.fromEntries(residuals.map((value) => [value.name, value]))
-    const forward = await Session.create(emit({ output, ...kept, ...(slope ? { slope } : {}) }), { threads: 1 })
-    const wanted = Object.fromEntries([x, ...parts].map((value) => [`d_${value.name}`, gradients.get(value)!]))
-    const backward = await Session.create(emit(wanted, residuals), { threads: 1 })
-    const found = await forward.run(feeds)
-    const slopes = await backward.run({ ...feeds, ...found })
+      const graph = new Graph()
+      const tape = new Tape()
+      const inputs = new BatchInputs(graph, PLAIN, wordsPerChunk)
+      const [x, table] = [graph.input('hidden'), graph.input('head')]
+      const residuals: Value[] = []
+      const { logProbs: output, slope } = selectedLogProbs(
+        graph,
+        tape,
+        inputs,
+        (value) => residuals.push(value),
+        WORDS,
+        x,
+        table,
+        cap,
+        wide,
+      )
+      const chunks = vocabularyChunks(WORDS, wordsPerChunk)
+      const parts = chunks.map((_, c) => graph.input(headPart('head', c)))
+      const gradients = tape.gradients(output, graph.input('cotangent'), [x, ...parts])
+      const feeds: Record<string, HostTensor> = {
+        ...headFeeds(batch, WORDS, wordsPerChunk),
+        hidden: { data: hidden, dims: [batch.tailRows, WIDTH] },
+        head: { data: head, dims: [WORDS, WIDTH] },
+        cotangent: { data: g, dims: [count] },
+      }
+      for (const [c, { from, to }] of chunks.entries()) {
+        feeds[headPart('head', c)] = { data: head.slice(from * WIDTH, to * WIDTH), dims: [to - from, WIDTH] }
+      }
+      const kept = Object.fromEntries(residuals.map((value) => [value.name, value]))
+      const forward = await Session.create(emit({ output, ...kept, ...(slope ? { slope } : {}) }), { threads: 1 })
+      const wanted = Object.fromEntries([x, ...parts].map((value) => [`d_${value.name}`, gradients.get(value)!]))
+      const backward = await Session.create(emit(wanted, residuals), { threads: 1 })
+      const found = await forward.run(feeds)
+      const slopes = await backward.run({ ...feeds, ...found })
 
-    const dHead = new Float64Array(WORDS * WIDTH)
-    for (const [c, { from }] of chunks.entries()) {
-      for (const [i, value] of (slopes[`d_${headPart('head', c)}`]!.data as Float32Array).entries()) dHead[from * WIDTH + i] = value
-    }
-    // The one-hot part, which is the caller's.
-    const bend = found.slope?.data as Float32Array | undefined
-    expect(bend === undefined).toBe(cap === undefined)
-    for (let s = 0; s < count; s++) {
-      const factor = g[s]! * (bend?.[s] ?? 1)
-      for (let j = 0; j < WIDTH; j++) dHead[batch.scoredIds[s]! * WIDTH + j]! += factor * hidden[batch.scoredRows[s]! * WIDTH + j]!
-    }
-    const expected = closedForm(hidden, head, batch.scoredRows, batch.scoredIds, g, cap)
-    expectClose(found.output!.data as Float32Array, expected.logProbs)
-    expectClose(slopes.d_hidden!.data as Float32Array, expected.dHidden)
-    expectClose(dHead, expected.dHead)
-    await forward.release()
-    await backward.release()
-  })
-})
+      const dHead = new Float64Array(WORDS * WIDTH)
+      for (const [c, { from }] of chunks.entries()) {
+        for (const [i, value] of (slopes[`d_${headPart('head', c)}`]!.data as Float32Array).entries()) dHead[from * WIDTH + i] = value
+      }
+      // The one-hot part, which is the caller's.
+      const bend = found.slope?.data as Float32Array | undefined
+      expect(bend === undefined).toBe(cap === undefined)
+      for (let s = 0; s < count; s++) {
+        const factor = g[s]! * (bend?.[s] ?? 1)
+        for (let j = 0; j < WIDTH; j++) dHead[batch.scoredIds[s]! * WIDTH + j]! += factor * hidden[batch.scoredRows[s]! * WIDTH + j]!
+      }
+      const expected = closedForm(hidden, head, batch.scoredRows, batch.scoredIds, g, cap)
+      expectClose(found.output!.data as Float32Array, expected.logProbs)
+      expectClose(slopes.d_hidden!.data as Float32Array, expected.dHidden)
+      expectClose(dHead, expected.dHead)
+      await forward.release()
+      await backward.release()
+    })
+  },
+)
 
 /** ∂ Σ g · log softmax(cap · tanh(hidden headᵀ / cap))[row, id]. */
 function closedForm(hidden: Float32Array, head: Float32Array, rows: Int32Array, ids: Int32Array, g: Float32Array, cap = Infinity) {

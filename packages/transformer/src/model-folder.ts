@@ -17,9 +17,10 @@ import { architectureOf } from './families'
 import { requireFiniteWeights } from './finite-weights'
 import type { ConfigJson } from './config-json'
 import type { ModelConfig } from './model-config'
-import { parameterList } from './parameters'
+import { parameterList, parameterShapes } from './parameters'
 import { writeDurably, writeWholeFolder } from './whole-folder'
-import { readSafetensors, readSafetensorsHeader, writeSafetensors, type StoredTensor, type WeightTensor, type Weights } from './safetensors'
+import { readSafetensorsHeader, writeSafetensors, type StoredTensor, type WeightTensor, type Weights } from './safetensors'
+import { readStoredTensor, readWeights, sameNumbers, type WeightSource } from './stored-tensors'
 
 /** Carried over unchanged when a model is saved: tokenizer and generation defaults. `config.json` is written anew. */
 const COMPANION_FILES = TOKENIZER_FILES.filter((name) => name !== 'config.json')
@@ -37,6 +38,11 @@ export interface ModelFolder {
   readonly files: ReadonlyMap<string, Uint8Array>
 }
 
+/** The same without its numbers: a tensor is read when there is a place for it. */
+export interface OpenModelFolder extends Omit<ModelFolder, 'weights'> {
+  readonly weights: WeightSource
+}
+
 type FolderConfig = Pick<ModelFolder, 'config' | 'configJson'>
 
 /**
@@ -50,12 +56,20 @@ type FolderConfig = Pick<ModelFolder, 'config' | 'configJson'>
  *   PLUMB_MODEL_TENSOR_SHAPE, PLUMB_MODEL_TENSOR_UNEXPECTED, PLUMB_NOT_A_FILE, and those of `parseModelConfig` and `readSafetensors`.
  */
 export async function readModelFolder(path: string): Promise<ModelFolder> {
-  const stored = await readStored(path)
-  const weights = new Map<string, WeightTensor>()
-  const specs = [...parameterList(stored.config)]
-  const read = await readTensors(stored.tensors, new Set(specs.map(({ name }) => name)))
-  for (const spec of specs) weights.set(spec.name, turnedOver(spec, read.get(spec.name)!))
-  return { config: stored.config, configJson: stored.configJson, weights, files: await readCompanions(path) }
+  const folder = await openModelFolder(path)
+  return { ...folder, weights: await readWeights(folder.weights) }
+}
+
+/** Everything that can be known of a folder before a number is read, with all checks. @throws PlumbError as `readModelFolder` does. */
+export async function openModelFolder(path: string): Promise<OpenModelFolder> {
+  const { config, configJson, tensors } = await readStored(path)
+  const specs = new Map(Array.from(parameterList(config), (spec) => [spec.name, spec]))
+  const read = async (name: string, into: Float32Array) => {
+    const tensor = tensors.get(name)!
+    await readStoredTensor(tensor.file, tensor, into)
+    if (specs.get(name)!.isTransposed) into.set(transposed(into, tensor.shape))
+  }
+  return { config, configJson, weights: { shapes: parameterShapes(config), read }, files: await readCompanions(path) }
 }
 
 /**
@@ -158,10 +172,9 @@ function byParameter(tensors: StoredTensors, config: ModelConfig): StoredTensors
 async function settleHead({ config, configJson }: FolderConfig, tensors: StoredTensors): Promise<FolderConfig> {
   const declared = { config, configJson }
   const { names } = architectureOf(config)
-  if (!config.tiedEmbeddings || !tensors.has(names.head) || !tensors.has(names.embedding)) return declared
-  const read = await readTensors(tensors, new Set([names.embedding, names.head]))
-  const [embedding, head] = [read.get(names.embedding)!, read.get(names.head)!]
-  const equal = embedding.shape.join() === head.shape.join() && head.data.every((value, i) => value === embedding.data[i])
+  const [embedding, head] = [tensors.get(names.embedding), tensors.get(names.head)]
+  if (!config.tiedEmbeddings || !head || !embedding) return declared
+  const equal = embedding.shape.join() === head.shape.join() && (await sameNumbers(embedding, head))
   return equal ? declared : { config: { ...config, tiedEmbeddings: false }, configJson: { ...configJson, tie_word_embeddings: false } }
 }
 
@@ -190,30 +203,21 @@ function checkTensors(found: StoredTensors, config: ModelConfig, path: string): 
   }
 }
 
-/** Tensors by parameter, as files hold them. */
-async function readTensors(stored: StoredTensors, parameters: ReadonlySet<string>): Promise<Map<string, WeightTensor>> {
-  const wanted = [...parameters].map((parameter) => ({ parameter, tensor: stored.get(parameter)! }))
-  const read = new Map<string, WeightTensor>()
-  for (const file of new Set(wanted.map(({ tensor }) => tensor.file))) {
-    const inFile = wanted.filter(({ tensor }) => tensor.file === file)
-    const tensors = await readSafetensors(file, new Set(inFile.map(({ tensor }) => tensor.name)))
-    for (const { parameter, tensor } of inFile) read.set(parameter, tensors.get(tensor.name)!)
-  }
-  return read
-}
-
 function storedShape({ shape, isTransposed = false }: ParameterSpec): readonly number[] {
   return isTransposed ? [...shape].reverse() : shape
 }
 
-/** A matrix of a file as an engine holds it, or the other way round. */
-function turnedOver({ isTransposed = false }: ParameterSpec, tensor: WeightTensor): WeightTensor {
-  if (!isTransposed) return tensor
-  const [rows, columns] = tensor.shape as [number, number]
-  const data = new Float32Array(tensor.data.length)
+/** A matrix as files hold it. */
+function asStored(spec: ParameterSpec | undefined, tensor: WeightTensor): WeightTensor {
+  return spec?.isTransposed ? { shape: [...tensor.shape].reverse(), data: transposed(tensor.data, tensor.shape) } : tensor
+}
+
+function transposed(data: Float32Array, shape: readonly number[]): Float32Array {
+  const [rows, columns] = shape as [number, number]
+  const result = new Float32Array(data.length)
   for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) data[column * rows + row] = tensor.data[row * columns + column]!
-  return { shape: [columns, rows], data }
+    for (let column = 0; column < columns; column++) result[column * rows + row] = data[row * columns + column]!
+  return result
 }
 
 /**
@@ -225,9 +229,7 @@ function turnedOver({ isTransposed = false }: ParameterSpec, tensor: WeightTenso
 export async function writeModelFolder(folder: string, model: Pick<ModelFolder, 'configJson' | 'weights' | 'files'>): Promise<void> {
   requireFiniteWeights(model.weights, 'such a model is not saved', folder)
   const specs = new Map(Array.from(parameterList(parseModelConfig(model.configJson, folder)), (spec) => [spec.name, spec]))
-  const stored = new Map(
-    [...model.weights].map(([name, tensor]) => [name, turnedOver(specs.get(name) ?? { name, ...tensor, initial: 0 }, tensor)]),
-  )
+  const stored = new Map([...model.weights].map(([name, tensor]) => [name, asStored(specs.get(name), tensor)]))
   await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
     for (const [name, bytes] of model.files) await writeDurably(join(temporary, name), bytes)
     await writeDurably(join(temporary, 'config.json'), JSON.stringify(float32Config(model.configJson), null, 2) + '\n')

@@ -1,5 +1,5 @@
 import { PlumbError, type Generation, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core/base'
-import { Completion, CompletionRules, parameterCount, type ModelConfig } from '@plumbline/transformer'
+import { Completion, CompletionRules, type ModelConfig } from '@plumbline/transformer'
 import { Graph } from '../graph/graph'
 import { RopeTables } from '../runtime/rope-tables'
 import { Scratch } from '../runtime/scratch'
@@ -8,8 +8,11 @@ import { DecodingBatch, FEWEST_ROWS, type CacheMemory, type PrefilledPrompt, typ
 import { embed, prefill } from './prefill'
 import { prefillGraph } from './prefill-graph'
 import { padded, PromptCache } from './prompt-cache'
+import { rowsFor } from './rows'
 import { stepGraph } from './step-graph'
 import { fedWeights, storable, storedWeights, type HostWeights } from './weights'
+
+export { rowsFor } from './rows'
 
 /** A model as the engine holds it. */
 export interface GeneratorModel {
@@ -191,20 +194,6 @@ function stepOutputs({ vocabSize, layers, kvHeads, headDim }: ModelConfig, mostR
     logits: { data: logits.subarray(0, rows * widths.logits), dims: [rows, widths.logits] },
     entries: { data: entries.subarray(0, rows * widths.entries), dims: [rows, widths.entries] },
   })
-}
-
-/** Room for the keys and values of the generated tokens. */
-const CACHE_BYTES = 2 ** 30
-
-/**
- * Many rows share one reading of the weights, and a small model needs more of them to hide what every operation costs; past that only
- * the cache grows.
- */
-export function rowsFor(config: ModelConfig, maxNewTokens: number): number {
-  const { layers, kvHeads, headDim } = config
-  const bytesPerRow = maxNewTokens * layers * 2 * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT
-  const fitting = Math.floor(CACHE_BYTES / bytesPerRow)
-  return Math.min(parameterCount(config) > 5e6 ? 48 : 192, Math.max(8, fitting))
 }
 
 /** @throws PlumbError for a prompt that the model cannot continue. */

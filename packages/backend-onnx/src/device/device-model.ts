@@ -5,6 +5,7 @@ import {
   parameterShapes,
   readTrainingState,
   writeTrainingState,
+  type MomentType,
   type PackedGroup,
   type Weights,
   type WeightTensor,
@@ -56,7 +57,11 @@ export class DeviceModel implements HeldModel {
     await this.memory.fence()
   }
 
-  async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
+  async prepareTraining(frozen: readonly string[], keep: boolean, moments?: MomentType): Promise<void> {
+    if (moments === 'bfloat16') {
+      const message = 'On a GPU the onnx backend holds moments in float32 only; leave moments out or take the device cpu.'
+      throw new PlumbError('PLUMB_MOMENTS_UNSUPPORTED', message)
+    }
     if (this.nonFinite !== undefined) {
       const message = `Tensor ${this.nonFinite} holds numbers that are not finite; training would spread them.`
       throw new PlumbError('PLUMB_NON_FINITE_WEIGHTS', message)

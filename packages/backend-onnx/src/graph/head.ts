@@ -1,8 +1,10 @@
 import type { Tape } from './autodiff'
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
+import { capSlope, column, firstColumn, oneHot, rowCotangents, type ScoredLogProbs } from './head-parts'
 import { softcap } from './ops'
 import { weightGradient } from './weight-gradient'
+import { wideLogProbs } from './wide-head'
 
 /** A run of the vocabulary: words from … to − 1. */
 export interface Words {
@@ -12,9 +14,15 @@ export interface Words {
 
 /**
  * Words of one chunk. Logits of a whole vocabulary of 8,192 made the largest tensors of a step; in chunks of this size they take a
- * quarter of that memory in the same time.
+ * quarter of that memory in the same time. Wider chunks take longer for large vocabularies too (bench/head.mjs).
  */
 const CHUNK = 2048
+
+/** Up to here log-probs are kept for the backward pass: see `wideLogProbs`. */
+const MOST_KEPT = 16_384
+
+/** Whether the log-probs of a vocabulary are computed again in the backward pass. */
+export const isWide = (words: number) => words > MOST_KEPT
 
 /** The vocabulary in chunks of equal size, up to a word. */
 export function vocabularyChunks(words: number, most = CHUNK): Words[] {
@@ -40,7 +48,7 @@ export const headPart = (head: string, chunk: number) => `${head}#${chunk}`
  * scored tokens for the one-hot part.
  *
  * @param keep called for values that the gradient needs and that are dear to compute again, with their width.
- * @returns the log-probs, and where logits are capped the slope at each scored token. [m]
+ * @param wide for a test: whether it takes the way of large vocabularies.
  */
 export function selectedLogProbs(
   graph: Graph,
@@ -51,10 +59,12 @@ export function selectedLogProbs(
   hidden: Value,
   head: Value,
   cap?: number,
-): { readonly logProbs: Value; readonly slope?: Value } {
+  wide = isWide(words),
+): ScoredLogProbs {
   const chunks = vocabularyChunks(words, batch.wordsPerChunk)
   const isWhole = chunks.length === 1
   const weights = chunks.map((_, c) => graph.input(headPart(head.name, c)))
+  if (wide) return wideLogProbs(graph, tape, batch, keep, { hidden, head, weights }, cap)
   const logProbs = weights.map((weight) => {
     const product = graph.node('Gemm', [hidden, weight], { attributes: { transB: 1 }, label: 'logits' })
     const logits = cap === undefined ? product : softcap(graph, product, cap).y
@@ -76,13 +86,15 @@ export function selectedLogProbs(
   const perRow = (rows: Value) => graph.node('GatherND', [rows, batch.scoredRowPairs])
   const selected = scored.map((own, c) => (isWhole ? own : graph.node('Add', [own, perRow(shares[c]!)])))
   const result = ofScored(selected, 'selected')
-  /** 1 − (x / cap)² for capped logits x = log-prob + log-sum. */
-  const slopeOf = (x: Value) => {
-    const part = graph.node('Mul', [x, graph.scalar(1 / cap!)])
-    return graph.node('Sub', [graph.scalar(1), graph.node('Mul', [part, part])])
-  }
+  // A capped logit is log-prob + log-sum.
   const cappedLogits = cap === undefined ? [] : scored.map((own, c) => graph.node('Add', [own, perRow(logSums[c]!)]))
-  const slope = cap === undefined ? undefined : ofScored(cappedLogits.map(slopeOf), 'scored_slope')
+  const slope =
+    cap === undefined
+      ? undefined
+      : ofScored(
+          cappedLogits.map((logits) => capSlope(graph, logits, cap)),
+          'scored_slope',
+        )
   const recorded = tape.record(result, [hidden, ...weights], (g) => {
     const row = rowCotangents(graph, batch, g)
     const bent = slope ? rowCotangents(graph, batch, graph.node('Mul', [g, slope])) : row
@@ -90,7 +102,7 @@ export function selectedLogProbs(
     const scales = chunks.map((_, c) => (isWhole ? sums : graph.node('Mul', [sums, graph.node('Exp', [shares[c]])])))
     const probabilities = logProbs.map(({ own }, c) => {
       const p = graph.node('Exp', [own], { label: 'probabilities' })
-      return cap === undefined ? p : graph.node('Mul', [p, slopeOf(graph.node('Add', [own, logSums[c]]))])
+      return cap === undefined ? p : graph.node('Mul', [p, capSlope(graph, graph.node('Add', [own, logSums[c]]), cap)])
     })
     return [
       (sum) => {
@@ -112,35 +124,4 @@ function chunkShares(graph: Graph, keep: (value: Value, width: number) => void, 
   const normalised = graph.node('LogSoftmax', [all], { attributes: { axis: -1 }, label: 'chunk_shares' })
   keep(normalised, sums.length)
   return sums.map((_, c) => column(graph, normalised, c))
-}
-
-interface RowCotangents {
-  /** One per completion row: that of the token it predicts. [completionRows, 1] */
-  readonly completion: Value
-  /** One per completion: that of its first token, which the last prompt row predicts. [completions, 1] */
-  readonly first: Value
-  /** Σ over the tokens that a tail row predicts. [tailRows, 1] */
-  readonly sums: Value
-}
-
-function rowCotangents(graph: Graph, batch: BatchInputs, g: Value): RowCotangents {
-  // One zero more than tokens: the row that predicts nothing (see `packGroups`) points to it.
-  const padded = graph.node('Reshape', [graph.node('Pad', [g, graph.ints(0, 1)]), graph.ints(-1, 1)])
-  const pick = (index: Value) => graph.node('Gather', [padded, index], { attributes: { axis: 0 } })
-  const [completion, first] = [pick(batch.completionScored), pick(batch.firstScored)]
-  const groups = graph.node('Gemm', [batch.firstGroups, first], { attributes: { transA: 1 } })
-  return { completion, first, sums: graph.node('Concat', [groups, completion], { attributes: { axis: 0 } }) }
-}
-
-/** Σ over the tokens that a tail row predicts, of g · head[token]. [tailRows, width] */
-function oneHot(graph: Graph, batch: BatchInputs, head: Value, { completion, first }: RowCotangents): Value {
-  const rows = (ids: Value, g: Value) => graph.node('Mul', [graph.node('Gather', [head, ids], { attributes: { axis: 0 } }), g])
-  const groups = graph.node('Gemm', [batch.firstGroups, rows(batch.firstIds, first)], { attributes: { transA: 1 } })
-  return graph.node('Concat', [groups, rows(batch.completionIds, completion)], { attributes: { axis: 0 } })
-}
-
-const firstColumn = (graph: Graph, x: Value) => column(graph, x, 0)
-
-function column(graph: Graph, x: Value, index: number): Value {
-  return graph.node('Slice', [x, graph.ints(index), graph.ints(index + 1), graph.ints(1)])
 }

@@ -5,7 +5,7 @@ import { Tape } from '../graph/autodiff'
 import { BatchInputs } from '../graph/batch-inputs'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Device, type Value } from '../graph/graph'
-import { headPart, vocabularyChunks } from '../graph/head'
+import { headPart, isWide, vocabularyChunks } from '../graph/head'
 import { OnnxScoringOps, type Residual } from '../graph/scoring-ops'
 import { tableGradient } from '../graph/table-gradient'
 
@@ -98,5 +98,5 @@ export function traceTraining(
 /** Bytes of activations that one row leaves for the backward pass: what `linear`, `rope`, attention and the head keep. */
 export function keptRowBytes({ layers, hiddenSize, heads, kvHeads, headDim, intermediateSize, vocabSize }: ModelConfig): number {
   const layer = 2 * hiddenSize + 2 * heads * headDim + 2 * kvHeads * headDim + 2 * intermediateSize
-  return 4 * (layers * layer + vocabSize)
+  return 4 * (layers * layer + (isWide(vocabSize) ? 1 : vocabSize))
 }

@@ -1,10 +1,12 @@
 import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling, Tokenizer } from '@plumbline/core/base'
 import {
   loadTokenizer,
-  loadUntokenizedModel,
+  openUntokenizedModel,
   parameterCount,
+  readWeights,
   tokenizerPath,
   writeModelFolder,
+  type MomentType,
   type PackedGroup,
   type TokenizerIds,
 } from '@plumbline/transformer'
@@ -67,11 +69,13 @@ export class Engine implements EngineMethods {
 
   async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads }: EngineSettings): Promise<OpenedModel> {
     this.demand = { threads }
-    // The weights move to the model; a second reference would keep what it replaces in memory.
-    const { weights, ...loaded } = await loadUntokenizedModel(source, tokenizer)
+    const { weights, ...loaded } = await openUntokenizedModel(source, tokenizer)
     const model = { ...loaded, source }
     this.demand = { threads, parameters: parameterCount(loaded.config) }
-    const held = device === 'cpu' ? new HostModel(model, weights, { threads }) : await DeviceModel.create(model, weights, this.memory)
+    const held =
+      device === 'cpu'
+        ? await HostModel.open(model, weights, { threads })
+        : await DeviceModel.create(model, await readWeights(weights), this.memory)
     this.opened = { model, held }
     const { config } = model
     return {
@@ -95,8 +99,8 @@ export class Engine implements EngineMethods {
     return this.held.backward(cotangents)
   }
 
-  async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
-    return this.held.prepareTraining(frozen, keep)
+  async prepareTraining(frozen: readonly string[], keep: boolean, moments?: MomentType): Promise<void> {
+    return this.held.prepareTraining(frozen, keep, moments)
   }
 
   drop(): void {

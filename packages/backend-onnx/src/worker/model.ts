@@ -1,5 +1,5 @@
 import type { AdamWOptions, GenerationPrompt, ModelSource, Sampling, Tokenizer } from '@plumbline/core/base'
-import type { PackedGroup, UntokenizedModel, Weights } from '@plumbline/transformer'
+import type { MomentType, PackedGroup, UntokenizedModel, Weights } from '@plumbline/transformer'
 import type { RunOptions } from '../decode/generator'
 
 export interface OpenModel extends Omit<UntokenizedModel, 'weights'> {
@@ -12,7 +12,7 @@ export interface HeldModel {
   forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array>
   backward(cotangents: Float32Array): Promise<void>
   /** Freezes parameters and compiles what a training step runs. */
-  prepareTraining(frozen: readonly string[], keep: boolean): Promise<void>
+  prepareTraining(frozen: readonly string[], keep: boolean, moments?: MomentType): Promise<void>
   drop(): void
   /** The accumulated gradients of all trained parameters, one after the other. */
   takeGradients(): Promise<Float32Array>

@@ -5,8 +5,10 @@ import {
   isPlumbError,
   formatError,
   loadConfig,
+  memoryReport,
   resolveConfig,
   type LoadedConfig,
+  type ModelSource,
   type PluginRegistry,
   type PluginKind,
   type ResolvedConfig,
@@ -81,9 +83,20 @@ async function configChecks(loaded: LoadedConfig, registry: PluginRegistry): Pro
   const losses = resolved.variants.map(({ name }) => name).join(', ')
   checks.push({ status: 'ok', name: 'Config', detail: `${shownPath(loaded.source.file ?? '')} is valid; variants: ${losses}` })
   const chosen = await attempt('Backend', checks, () => chooseBackend(resolved.backend.candidates.map(({ made }) => made)))
-  if (chosen !== undefined) checks.push({ status: 'ok', name: 'Chosen', detail: chosen.notice })
+  if (chosen !== undefined) {
+    checks.push({ status: 'ok', name: 'Chosen', detail: chosen.notice })
+    await attempt('Memory', checks, async () => {
+      const needs = await memoryReport(resolved.config, chosen.backend, modelSource(loaded))
+      const status = needs && ({ yes: 'ok', tight: 'warning', never: 'error' } as const)[needs.fits]
+      if (needs && status) checks.push({ status, name: 'Memory', detail: needs.detail })
+    })
+  }
   await resolved.context.dispose()
   return checks
+}
+
+function modelSource({ config: { model } }: LoadedConfig): ModelSource {
+  return typeof model === 'string' ? { kind: 'folder', path: model } : { kind: 'scratch', ...model }
 }
 
 function modelCheck({ config: { model } }: LoadedConfig): Check {

@@ -26,6 +26,10 @@ const READS_ENVIRONMENT: readonly (readonly string[])[] = [
   ['evaluate', 'label', '*'],
 ]
 
+/** Two neighbours in bfloat16 differ by at most this fraction: what shrinks by less may be rounded back to what it was, for ever. */
+const BFLOAT16_STEP = 2 ** -7
+const MOST_BETA2 = 0.992
+
 interface Places {
   shown(path: KeyPath): string
   where(path: KeyPath): string | undefined
@@ -47,7 +51,17 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
     }
   }
   if (config.data) problems.push(...checkSources(config.data, { shown, where }))
-  if (config.sft) exactlyOneLength(config.sft, ['sft'])
+  const movingMoments = ({ moments, betas }: TrainingConfig, path: KeyPath): void => {
+    if (moments !== 'bfloat16' || 1 - betas[1] >= BFLOAT16_STEP) return
+    const message =
+      `${shown([...path, 'moments'])} is bfloat16, in which a second moment cannot shrink by ${+(1 - betas[1]).toPrecision(3)} of itself a step; ` +
+      `expected betas with a second number of at most ${MOST_BETA2}, e.g. [0.9, 0.95].`
+    report([...path, 'moments'], message)
+  }
+  if (config.sft) {
+    exactlyOneLength(config.sft, ['sft'])
+    movingMoments(config.sft, ['sft'])
+  }
   for (const { path } of references(config)) {
     if (READS_ENVIRONMENT.some((pattern) => pattern.every((key, n) => key === '*' || key === String(path[n])))) continue
     report(path, `${shown(path)} cannot ask for the environment: \${env:…} is read in paths and in the options of plugins.`)
@@ -60,6 +74,7 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
       report([...path, 'name'], `${shown([...path, 'name'])} must not be "${variant.name}": ${RESERVED.get(variant.name) ?? ''}.`)
     }
     exactlyOneLength(variant, path)
+    movingMoments(variant, path)
     const first = seen.get(variant.name)
     if (first !== undefined) {
       report(path, `${shown(path)} and ${shown(['align', first])} are both called "${variant.name}"; give one of them another name.`)

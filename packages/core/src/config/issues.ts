@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { closest, suggestion } from '../util/suggest'
 import { droppedKeys, keysOf, schemaAt } from './schema-shape'
 import type { KeyPath, Problem } from './source'
+import { withoutEnd } from '../util/without-end'
 
 export { keysOf } from './schema-shape'
 
@@ -100,7 +101,7 @@ function requirement(issue: Issue): string {
       if (issue.origin === 'array') return `must have at most ${issue.maximum} ${issue.maximum === 1 ? 'entry' : 'entries'}`
       return `must be ${bound ? 'less than' : 'at most'} ${issue.maximum}`
     default: {
-      const message = issue.message.replace(/[.\s]+$/, '')
+      const message = withoutEnd(issue.message, '. \n')
       return /^(must|is|has|needs)\b/.test(message) ? message : `is not valid (${message})`
     }
   }

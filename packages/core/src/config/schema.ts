@@ -66,6 +66,12 @@ export const trainingSchema = z.strictObject({
     .describe(
       'Parameters that are not trained, by name: `*` stands for any characters, `{0..3}` for the numbers 0 to 3, e.g. `[model.embed_tokens.*, "model.layers.{0..3}.*"]`.',
     ),
+  moments: z
+    .enum(['float32', 'bfloat16'])
+    .optional()
+    .describe(
+      'How AdamW holds its moments between steps; `float32` when absent. `bfloat16` takes 4 bytes a parameter less and needs `betas[1]` of at most 0.992: a second moment that shrinks by less than its last bit would never shrink.',
+    ),
   checkpointEvery: whole(1, MOST_STEPS)
     .default(50)
     .describe('Optimizer steps between resumable checkpoints. Does not change the result: finished work stays finished.'),

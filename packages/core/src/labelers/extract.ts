@@ -1,4 +1,5 @@
 import type { LinearPattern } from './pattern'
+import { withoutEnd } from '../util/without-end'
 
 /** The kinds of explicit marks of a final answer, in the order in which they are looked for. */
 export const MARKERS = ['hash', 'boxed', 'phrase'] as const
@@ -123,7 +124,7 @@ function boxes(text: string): Mark[] {
 /** `\boxed 72$`: what is in no braces, to the end of the formula or the word. */
 function bareBox(text: string, start: number, from: number): Mark {
   const [inside = ''] = /^[^\s$\\{}]{1,80}/.exec(text.slice(from, from + 81)) ?? []
-  const trimmed = inside.replace(/[.,;:!?]+$/, '')
+  const trimmed = withoutEnd(inside, '.,;:!?')
   return { kind: 'boxed', text: trimmed, start, end: from + trimmed.length }
 }
 

@@ -1,6 +1,7 @@
 import { equalFractions, multiplyFractions, subtractFractions, fraction, type Fraction } from '../util/fraction'
 import { CLOSE, OPEN, plainText, withoutMoney } from './plain'
 import { quantitiesOf, type Quantity } from './quantity'
+import { withoutEnd } from '../util/without-end'
 
 /** What an answer says where a number is expected. */
 export type NumberReading =
@@ -263,7 +264,7 @@ export function lastNumber(text: string): string | undefined {
       (/[\p{L}\d)\]]\s?$/u.test(text.slice(Math.max(0, index - 2), index)) ? '' : sign) +
       text.slice(start, start + Math.min(run.length, 400) + 24)
     const [first] = quantitiesOf(withoutMoney(plainText(signed)))
-    const isWhole = first?.value !== undefined && first.start === 0 && first.end >= Math.min(run.replace(/[.,]+$/, '').length, 400)
+    const isWhole = first?.value !== undefined && first.start === 0 && first.end >= Math.min(withoutEnd(run, '.,').length, 400)
     if (isWhole) return withoutMoney(plainText(signed)).slice(0, first.end).replaceAll(OPEN, ' ').replaceAll(CLOSE, '').trim()
   }
   return undefined

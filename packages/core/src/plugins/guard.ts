@@ -1,4 +1,5 @@
 import { isPlumbError, PlumbError } from '../errors'
+import { withoutEnd } from '../util/without-end'
 
 /**
  * A plugin's thing whose exceptions name it: what a third party's code throws is that code's error, and not a bug of Plumbline.
@@ -60,5 +61,5 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
 function failure(error: unknown, what: string): unknown {
   if (isPlumbError(error) || (error instanceof Error && error.name === 'AbortError')) return error
   const message = error instanceof Error ? error.message : String(error)
-  return new PlumbError('PLUMB_PLUGIN_FAILED', `The ${what} failed: ${message.replace(/[.\s]+$/, '')}.`, undefined, { cause: error })
+  return new PlumbError('PLUMB_PLUGIN_FAILED', `The ${what} failed: ${withoutEnd(message, '. \t\r\n')}.`, undefined, { cause: error })
 }

@@ -21,6 +21,36 @@ export interface Backend {
    * and the length are those of the policy that `open` gives.
    */
   inspect?(model: ModelSource): Promise<ModelFacts>
+  /**
+   * What opening, training and sampling a model will take of the machine's memory, from its dimensions alone; undefined where a
+   * device has memory of its own. Optional.
+   */
+  memory?(model: ModelSource, use: MemoryUse): Promise<MemoryNeeds | undefined>
+  /** Says that its policies hold moments in two bytes where `TrainingPlan.moments` asks for it; nobody asks where this is absent. */
+  readonly bfloat16Moments?: true
+}
+
+/** What a model is opened for. */
+export interface MemoryUse {
+  readonly plan: TrainingPlan
+  /** Longest completion that is sampled; 512 when absent. */
+  readonly maxNewTokens?: number
+}
+
+/** Bytes, by what they are for. Process and weights are there always; gradients, moments and activations in training only. */
+export interface MemoryNeeds {
+  readonly process: number
+  readonly weights: number
+  readonly gradients: number
+  readonly moments: number
+  /** At most, with the largest micro-batch that may come. */
+  readonly activations: number
+  /** Keys, values and logits while completions are sampled. */
+  readonly sampling: number
+  /** What a frozen copy of the weights takes, where one is made (`Policy.snapshot`). */
+  readonly snapshot: number
+  /** What the machine has, or the container. */
+  readonly available: number
 }
 
 export interface ModelFacts {
@@ -38,6 +68,11 @@ export interface TrainingPlan {
    * state and no weight decay; everything that is saved holds them bit for bit. None when absent or empty.
    */
   readonly freeze?: readonly string[]
+  /**
+   * How the optimizer's moments are held between steps; `float32` when absent. `bfloat16`, four bytes a parameter less: a step widens them,
+   * computes in float32, and rounds what it stores to the nearest, ties to even. `saveState` then writes them as BF16.
+   */
+  readonly moments?: 'float32' | 'bfloat16'
 }
 
 export interface BackendProbe {
@@ -111,7 +146,8 @@ export interface Policy {
   /**
    * Says that training comes next, and how: a policy may get ready (compile, allocate) while its caller tokenises. Optional; called at
    * most once, before the first `forwardBackward` and before `loadState`.
-   * @throws PlumbError PLUMB_FREEZE_UNKNOWN, PLUMB_FREEZE_ALL, or PLUMB_FREEZE_UNSUPPORTED from a policy that cannot freeze.
+   * @throws PlumbError PLUMB_FREEZE_UNKNOWN, PLUMB_FREEZE_ALL, or PLUMB_FREEZE_UNSUPPORTED from a policy that cannot freeze;
+   *   PLUMB_MOMENTS_UNSUPPORTED.
    */
   prepareTraining?(plan: TrainingPlan): Promise<void>
 

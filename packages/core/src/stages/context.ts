@@ -10,6 +10,7 @@ import { without } from '../util/without'
 import { CORE_VERSION } from '../version'
 import { Encoder, EncodingCache } from './encoding'
 import { prepareTraining, type Freezing } from './freezing'
+import { requireFitting, type MemoryReport } from './memory'
 
 /** A finished stage: where it lies and what it says of itself. */
 export interface Finished {
@@ -83,6 +84,8 @@ export class StageContext {
   readonly notices: string[] = []
   /** The stage at work, for messages. */
   current = ''
+  /** What training takes, where the backend knows. */
+  memory: MemoryReport | undefined
   private readonly encodings = new EncodingCache()
   private readonly engine: Identity & { readonly device: string }
 
@@ -166,6 +169,7 @@ export class StageContext {
     encode: (model: ModelFacts, signal: AbortSignal | undefined) => Promise<E>,
     use: (policy: Policy, encoded: E) => Promise<T>,
   ): Promise<T> {
+    if (this.memory) requireFitting(this.memory)
     const facts = await this.backend.made.inspect?.(model.source)
     const failed = new AbortController()
     const signal = AbortSignal.any([failed.signal, ...(this.signal ? [this.signal] : [])])

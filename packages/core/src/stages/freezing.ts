@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema'
 import { PlumbError } from '../errors'
-import type { Backend, ModelFacts, ModelSource, Policy } from '../seams/policy'
+import type { Backend, ModelFacts, ModelSource, Policy, TrainingPlan } from '../seams/policy'
 import { frozenParameters } from '../train/freeze'
 
 /** What a training section freezes, and where the section is. */
@@ -8,6 +8,7 @@ export interface Freezing {
   readonly patterns: readonly string[]
   /** e.g. `sft.freeze`. */
   readonly where: string
+  readonly moments?: TrainingPlan['moments']
 }
 
 /**
@@ -19,20 +20,29 @@ export interface Freezing {
 export async function checkFreezing({ sft, align }: Pick<Config, 'sft' | 'align'>, backend: Backend, model: ModelSource): Promise<void> {
   const all = [freezingOf(sft, 'sft'), ...align.map((variant) => freezingOf(variant, `align "${variant.name}"`))]
   const asked = all.filter((freezing) => freezing !== undefined)
-  if (asked.length === 0) return
+  const moments = asked.find((freezing) => freezing.moments === 'bfloat16')
+  if (moments && !backend.bfloat16Moments) {
+    const message = `The backend (${backend.name}) holds moments in float32 only; leave moments out or take another backend.`
+    throw new PlumbError('PLUMB_MOMENTS_UNSUPPORTED', message, moments.where.replace(/freeze$/, 'moments'))
+  }
+  if (asked.every(({ patterns }) => patterns.length === 0)) return
   const facts = await backend.inspect?.(model)
   if (facts === undefined) return
-  for (const freezing of asked) frozenNames(freezing, facts, backend.name)
+  for (const freezing of asked) if (freezing.patterns.length > 0) frozenNames(freezing, facts, backend.name)
 }
 
-export function freezingOf({ freeze }: { readonly freeze?: readonly string[] }, section: string): Freezing | undefined {
-  return freeze === undefined || freeze.length === 0 ? undefined : { patterns: freeze, where: `${section}: freeze` }
+export function freezingOf(
+  { freeze = [], moments }: { readonly freeze?: readonly string[]; readonly moments?: TrainingPlan['moments'] },
+  section: string,
+): Freezing | undefined {
+  return freeze.length === 0 && moments === undefined ? undefined : { patterns: freeze, where: `${section}: freeze`, moments }
 }
 
 /** Readies a policy for training. @throws PlumbError PLUMB_FREEZE_UNSUPPORTED where it cannot freeze what shall be frozen. */
 export async function prepareTraining(policy: Policy, freezing: Freezing | undefined): Promise<void> {
-  if (freezing !== undefined && policy.prepareTraining === undefined) throw unsupported(policy.info.engine, freezing.where)
-  await policy.prepareTraining?.({ freeze: freezing?.patterns })
+  if (freezing !== undefined && freezing.patterns.length > 0 && policy.prepareTraining === undefined)
+    throw unsupported(policy.info.engine, freezing.where)
+  await policy.prepareTraining?.({ freeze: freezing?.patterns, moments: freezing?.moments })
 }
 
 function frozenNames({ patterns, where }: Freezing, { parameterNames }: ModelFacts, backend: string): ReadonlySet<string> {

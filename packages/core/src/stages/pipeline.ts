@@ -16,6 +16,7 @@ import { askedOf, leaked, readData, type RunData } from './data'
 import { evaluateModel, type Evaluation, type PreparedTest } from './evaluate'
 import { checkFreezing } from './freezing'
 import { labelStage } from './label'
+import { memoryReport } from './memory'
 import { sourceNotice } from './source-notice'
 import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './report'
 import { sampleStage } from './sample'
@@ -60,6 +61,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
       onEvent({ type: 'run-start', run: config.run, engine, model: modelTitle(config) })
       noteThreads(backend, onEvent)
       for (const figures of data.sources) onEvent({ type: 'data', ...figures })
+      context.memory = await noteMemory(resolved.config, backend, base, onEvent)
       noteData(context, data)
       const content = await runStages(options, context, data, base)
       await writeReport(resolved, content)
@@ -136,6 +138,13 @@ async function writeReport({ config, sampler }: ResolvedConfig, content: ReportC
     await writeJson(path.join(config.run, `${name}.json`), content)
     await writeFileAtomic(path.join(config.run, `${name}.md`), page)
   }
+}
+
+/** What cannot fit is refused by the first stage that would train: what is finished can be looked at on any machine. */
+async function noteMemory(config: Config, { made }: ChosenEngine, { source }: Model, onEvent: (event: RunEvent) => void) {
+  const memory = await memoryReport(config, made, source)
+  if (memory) onEvent({ type: 'notice', level: memory.fits === 'yes' ? 'info' : 'warning', message: `memory: ${memory.detail}` })
+  return memory
 }
 
 /** Not in the report, which must not depend on the machine. */

@@ -124,6 +124,7 @@ const SHAPES: readonly ((filler: string) => string)[] = [
   (filler) => `#### ${filler}`,
   (filler) => `The answer is ${filler}`,
   (filler) => `\\boxed{${filler}} `,
+  (filler) => `= 2${filler}1`,
 ]
 const LABELER = new AnswerLabeler(answerOptions.parse({ fallback: 'last-number' }))
 

@@ -1,0 +1,92 @@
+import { totalmem } from 'node:os'
+import { frozenParameters } from '@plumbline/core/base'
+import type { MemoryNeeds, TrainingPlan } from '@plumbline/core/base'
+import { elements, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
+import { rowsFor } from './decode/rows'
+import { vocabularyChunks } from './graph/head'
+import { keptRowBytes } from './training/training-graph'
+
+const MIB = 2 ** 20
+
+/** Bounds of the rows of a micro-batch: smaller products waste the processor, larger ones gain nothing. */
+const [FEWEST_ROWS, MOST_ROWS] = [256, 8192]
+/** A group of up to this many micro-batches' rows is computed alone, in one piece: parts would compute its prompt and activations again. */
+const LONE = 2
+
+/** Parameters from which on a model's activations may take more than `SMALL_KEPT`. */
+const LARGE_MODEL = 100e6
+const SMALL_KEPT = 288 * MIB
+const LARGE_KEPT = 512 * MIB
+/** Beside weights and optimizer state this is little, and a row of a larger model takes more. */
+const KEPT_PER_PARAMETER = 0.75
+
+export interface RowLimits {
+  /** Most rows of one micro-batch. */
+  readonly microBatch: number
+  /** Most rows of a group that is computed alone. */
+  readonly lone: number
+}
+
+/**
+ * How many rows a micro-batch has where nobody says. By the model alone, neither by the machine nor by what is free at the moment: how a
+ * step is cut decides in which order numbers are added, and so the last bits of the result.
+ *
+ * 288 MiB of activations are 340 rows of a model of 135M parameters: fewer than a question with six answers, which was then cut,
+ * computed its prompt for each part and its activations twice.
+ */
+export function rowLimits(parameters: number, rowBytes: number, asked?: number): RowLimits {
+  if (asked !== undefined) return { microBatch: asked, lone: asked }
+  const kept = parameters < LARGE_MODEL ? SMALL_KEPT : Math.max(LARGE_KEPT, KEPT_PER_PARAMETER * parameters)
+  const microBatch = Math.min(MOST_ROWS, Math.max(FEWEST_ROWS, Math.floor(kept / rowBytes)))
+  return { microBatch, lone: LONE * microBatch }
+}
+
+export interface MemoryQuestion {
+  readonly plan?: TrainingPlan
+  readonly engines?: number
+  readonly microBatchTokens?: number
+  /** Rows of the largest micro-batch; as many as one may have when absent. */
+  readonly rows?: number
+  readonly maxNewTokens?: number
+}
+
+/** Node with an engine's thread and the runtime's library, measured. */
+const PROCESS_BYTES = 105 * MIB
+/** Of the sessions, per layer of the model and session: the graphs have hundreds of nodes a layer. Measured. */
+const SESSION_LAYER_BYTES = 1.1 * MIB
+const LIKELY_NEW_TOKENS = 512
+/** Number of tensors of the widest part of a layer that are alive at once in the backward pass, measured. */
+const ALIVE = 24
+
+/** What the CPU path takes, by part, in bytes: from the dimensions alone. `test/memory-plan.test.ts` holds it against the system's count. */
+export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}): MemoryNeeds {
+  const { plan = {}, engines = 1, maxNewTokens = LIKELY_NEW_TOKENS } = question
+  const shapes = parameterShapes(config)
+  const frozen = frozenParameters(plan.freeze ?? [], [...shapes.keys()])
+  const all = parameterCount(config)
+  const trained = [...shapes].reduce((sum, [name, shape]) => sum + (frozen.has(name) ? 0 : elements(shape)), 0)
+  const rowBytes = keptRowBytes(config)
+  const rows = question.rows ?? rowLimits(all, rowBytes, question.microBatchTokens).lone
+  const words = vocabularyChunks(config.vocabSize)[0]!.to
+  const widest = Math.max(config.intermediateSize, config.heads * config.headDim)
+  const alive = 4 * rows * (ALIVE * widest + 3 * words)
+  const samplingRows = rowsFor(config, maxNewTokens)
+  const { layers, kvHeads, headDim, vocabSize } = config
+  const cache = 4 * samplingRows * maxNewTokens * layers * 2 * kvHeads * headDim
+  return {
+    process: PROCESS_BYTES + engines * 2 * layers * SESSION_LAYER_BYTES,
+    weights: engines * 4 * all,
+    gradients: engines * 4 * trained,
+    moments: engines * (plan.moments === 'bfloat16' ? 4 : 8) * trained,
+    // Computed again, they are alive all the same, within one run.
+    activations: engines * (rows * rowBytes + alive),
+    sampling: engines * (cache + 4 * samplingRows * vocabSize),
+    snapshot: engines * 4 * all,
+    available: machineBytes(),
+  }
+}
+
+/** Of the machine, or of a container, where it has a limit of its own; without one that number is huge or 0. */
+export function machineBytes(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Infinity)
+}

@@ -1,0 +1,111 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { memoryNeeds, rowLimits } from '../src/memory-plan'
+import { keptRowBytes } from '../src/training/training-graph'
+import { smallLlama } from './support/random-llama'
+
+const MIB = 2 ** 20
+
+interface Phase {
+  readonly name: string
+  readonly peakMiB: number
+}
+interface Measured {
+  readonly parameters: number
+  readonly sameBytes: boolean
+  readonly predicted: { readonly needs: Readonly<Record<string, number>>; readonly trainingMiB: number }
+  readonly first: { readonly phases: readonly Phase[] }
+  readonly resumed: { readonly phases: readonly Phase[] }
+}
+
+/** Runs `scripts/memory.mjs`: two processes that load, train, save, resume and export a random model. */
+function measure(shape: string, ...more: string[]): Measured {
+  const folder = mkdtempSync(join(tmpdir(), 'plumbline-memory-test-'))
+  try {
+    const out = join(folder, 'result.json')
+    const script = join(__dirname, '../../../scripts/memory.mjs')
+    const { status, stderr } = spawnSync(process.execPath, [script, '--shape', shape, '--out', out, ...more], { encoding: 'utf8' })
+    if (status !== 0) throw new Error(stderr)
+    return JSON.parse(readFileSync(out, 'utf8')) as Measured
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const peakOf = (phases: readonly Phase[], wanted: string) => phases.find(({ name }) => name === wanted)!.peakMiB
+
+describe('rows of a micro-batch', () => {
+  it('are for models of up to 100M parameters what 288 MiB of activations hold', () => {
+    expect(rowLimits(27.8e6, 221_184)).toEqual({ microBatch: 1365, lone: 2730 })
+    expect(rowLimits(99e6, 900_000)).toEqual({ microBatch: 335, lone: 670 })
+    expect(rowLimits(360_000, 10_000)).toEqual({ microBatch: 8192, lone: 16_384 })
+  })
+
+  it('grow with larger ones, so that a question of six answers is computed in one piece', () => {
+    // SmolLM2-135M and Qwen2-0.5B: 100 prompt tokens and six answers of 120.
+    const row = (layers: number, kept: number) => 4 * (layers * kept + 1)
+    expect(rowLimits(134.5e6, row(30, 2 * 576 + 2 * 576 + 2 * 192 + 2 * 1536)).lone).toBeGreaterThan(814)
+    expect(rowLimits(494e6, row(24, 2 * 896 + 2 * 896 + 2 * 128 + 2 * 4864)).lone).toBeGreaterThan(814)
+    expect(rowLimits(1.54e9, 2.9e6).microBatch).toBeGreaterThan(390)
+  })
+
+  it('are those that were asked for', () => {
+    expect(rowLimits(1e9, 1e6, 100)).toEqual({ microBatch: 100, lone: 100 })
+  })
+})
+
+describe('what a model needs', () => {
+  it('follows from what is trained and how moments are held', () => {
+    const config = smallLlama(true)
+    const all = memoryNeeds(config, { rows: 10 })
+    expect(all.gradients).toBe(all.weights)
+    expect(all.moments).toBe(2 * all.weights)
+    expect(all.activations).toBeGreaterThan(10 * keptRowBytes(config))
+    expect(memoryNeeds(config, { plan: { moments: 'bfloat16' } }).moments).toBe(all.weights)
+    const frozen = memoryNeeds(config, { plan: { freeze: ['model.embed_tokens.*'] } })
+    expect(all.gradients - frozen.gradients).toBe(4 * config.vocabSize * config.hiddenSize)
+    expect(memoryNeeds(config, { engines: 3 }).weights).toBe(3 * all.weights)
+  })
+})
+
+const isLinux = process.platform === 'linux'
+;(isLinux ? describe : describe.skip).each([
+  ['5m', []],
+  ['28m', []],
+  ['28m', ['--moments', 'bfloat16']],
+])('a model of %s parameters %s, as the operating system counts', (shape, more) => {
+  let measured: Measured
+  beforeAll(() => {
+    measured = measure(shape, ...more)
+  }, 600_000)
+
+  it('takes what was said, within 15 %', () => {
+    const { predicted, first } = measured
+    const peak = Math.max(...first.phases.map(({ peakMiB }) => peakMiB))
+    expect(Math.abs(predicted.trainingMiB / peak - 1)).toBeLessThan(0.15)
+  })
+
+  it('is loaded once: four bytes a parameter beside the process', () => {
+    const { predicted, first } = measured
+    expect(peakOf(first.phases, 'load')).toBeLessThan(1.1 * ((predicted.needs.process! + predicted.needs.weights!) / MIB))
+  })
+
+  it('is resumed without a second copy: weights and moments, no more', () => {
+    const { predicted, resumed } = measured
+    const { process: base, weights, moments } = predicted.needs
+    // The file is checked by chunks of 16 MiB.
+    expect(peakOf(resumed.phases, 'resume')).toBeLessThan(1.1 * ((base! + weights! + moments!) / MIB + 16))
+  })
+
+  it('takes no more to be saved and exported than to be trained', () => {
+    const { phases } = measured.first
+    const training = Math.max(peakOf(phases, 'first step'), peakOf(phases, 'second step'))
+    for (const name of ['save', 'export']) expect(peakOf(phases, name)).toBeLessThan(1.03 * training)
+  })
+
+  it('goes on bit for bit', () => {
+    expect(measured.sameBytes).toBe(true)
+  })
+})

@@ -1,0 +1,76 @@
+import type { Config } from '../config/schema'
+import { PlumbError } from '../errors'
+import type { Backend, MemoryNeeds, ModelSource } from '../seams/policy'
+
+const GIB = 2 ** 30
+
+/** What a run takes of the machine's memory, and whether that can be had. */
+export interface MemoryReport {
+  /** One line: the figures, where the bytes are, and, where it is tight or cannot be, what would make it fit. */
+  readonly detail: string
+  /** `tight`: only with the largest micro-batches, which may never come, more than there is. `never`: whatever comes. */
+  readonly fits: 'yes' | 'tight' | 'never'
+}
+
+/**
+ * The most that any stage of a run takes, by the backend's own account; undefined where it has none.
+ * @throws PlumbError as `Backend.inspect` does.
+ */
+export async function memoryReport(
+  { sft, align, sample, evaluate }: Pick<Config, 'sft' | 'align' | 'sample' | 'evaluate'>,
+  backend: Backend,
+  model: ModelSource,
+): Promise<MemoryReport | undefined> {
+  const maxNewTokens = Math.max(sample.maxNewTokens, evaluate.maxNewTokens)
+  let worst: MemoryNeeds | undefined
+  for (const { freeze, moments } of [sft, ...align]) {
+    const needs = await backend.memory?.(model, { plan: { freeze, moments }, maxNewTokens })
+    if (needs !== undefined && (worst === undefined || training(needs) > training(worst))) worst = needs
+  }
+  return worst && reportOf(worst)
+}
+
+/** @throws PlumbError PLUMB_OUT_OF_MEMORY for a model that this machine cannot train, whatever the data are. */
+export function requireFitting({ fits, detail }: MemoryReport): void {
+  if (fits === 'never') throw new PlumbError('PLUMB_OUT_OF_MEMORY', detail, 'model')
+}
+
+const fixed = ({ process, weights, gradients, moments }: MemoryNeeds) => process + weights + gradients + moments
+const training = (needs: MemoryNeeds) => fixed(needs) + needs.activations
+const sampling = ({ process, weights, sampling: cache }: MemoryNeeds) => process + weights + cache
+
+function reportOf(needs: MemoryNeeds): MemoryReport {
+  const { weights, gradients, moments, activations, process, sampling: cache, snapshot, available } = needs
+  const parts = [
+    `weights ${gib(weights)}`,
+    `gradients ${gib(gradients)}`,
+    `moments ${gib(moments)}`,
+    `activations up to ${gib(activations)}`,
+    `the process ${gib(process)}`,
+  ]
+  const most = Math.max(training(needs), sampling(needs))
+  const figures =
+    `training takes up to ${gib(training(needs))} of this machine's ${gib(available)} GiB (${parts.join(', ')}); ` +
+    `sampling up to ${gib(sampling(needs))} (cache and logits ${gib(cache)}), a frozen copy of the weights ${gib(snapshot)} more.`
+  if (most <= available) return { fits: 'yes', detail: figures }
+  const fits = Math.max(fixed(needs), process + weights) > available ? 'never' : 'tight'
+  return { fits, detail: `${figures} ${fits === 'never' ? 'That cannot fit' : 'That may not fit'}. ${remedies(needs)}` }
+}
+
+/** What would make it fit, with what each saves. */
+function remedies(needs: MemoryNeeds): string {
+  const { gradients, moments, activations, available, weights } = needs
+  const isFull = moments === 2 * gradients
+  const ways = [
+    { what: 'moments: bfloat16', saves: isFull ? moments / 2 : 0 },
+    { what: 'a smaller backend.microBatchTokens', saves: activations / 2 },
+    { what: 'freeze: for most parameters', saves: 0.9 * (gradients + moments) },
+    { what: 'a smaller model', saves: weights + gradients + moments },
+  ].filter(({ saves }) => saves > 0)
+  const listed = ways.map(
+    ({ what, saves }) => `${what} (saves about ${gib(saves)}${training(needs) - saves <= available ? ', which is enough' : ''})`,
+  )
+  return `What helps: ${listed.join('; ')}.`
+}
+
+const gib = (bytes: number) => (bytes / GIB).toFixed(bytes < GIB / 10 ? 2 : 1)
