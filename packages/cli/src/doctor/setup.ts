@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs'
 import type { Config as OclifConfig } from '@oclif/core'
 import {
   chooseBackend,
   isPlumbError,
   formatError,
   loadConfig,
+  modelSource,
   resolveConfig,
   type LoadedConfig,
   type PluginRegistry,
@@ -77,7 +77,7 @@ async function configChecks(loaded: LoadedConfig, registry: PluginRegistry): Pro
   const checks: Check[] = []
   const resolved = await attempt('Config', checks, async () => resolveConfig(loaded, registry))
   if (resolved === undefined) return checks
-  checks.push(modelCheck(loaded), ...(await dataChecks(resolved)))
+  checks.push(await modelCheck(loaded), ...(await dataChecks(resolved)))
   const losses = resolved.variants.map(({ name }) => name).join(', ')
   checks.push({ status: 'ok', name: 'Config', detail: `${shownPath(loaded.source.file ?? '')} is valid; variants: ${losses}` })
   const chosen = await attempt('Backend', checks, () => chooseBackend(resolved.backend.candidates.map(({ made }) => made)))
@@ -86,14 +86,17 @@ async function configChecks(loaded: LoadedConfig, registry: PluginRegistry): Pro
   return checks
 }
 
-function modelCheck({ config: { model } }: LoadedConfig): Check {
-  const path = typeof model === 'string' ? model : model.tokenizer
-  const isThere = existsSync(path)
-  const what = typeof model === 'string' ? 'a folder' : 'random weights, with the tokenizer'
-  return {
-    status: isThere ? 'ok' : 'error',
-    name: 'Model',
-    detail: isThere ? `${what} ${shownPath(path)}` : `There is no ${shownPath(path)}.`,
+async function modelCheck({ config: { model } }: LoadedConfig): Promise<Check> {
+  const name = 'Model'
+  try {
+    const source = await modelSource(model)
+    if (source.kind === 'folder') return { status: 'ok', name, detail: `a folder ${shownPath(source.path)}` }
+    if (source.kind === 'scratch') return { status: 'ok', name, detail: `random weights, with the tokenizer ${shownPath(source.tokenizer)}` }
+    const base = source.base.kind === 'folder' ? source.base.path : source.base.tokenizer
+    return { status: 'ok', name, detail: `the adapter ${shownPath(source.path)} on ${shownPath(base)}` }
+  } catch (error) {
+    if (!isPlumbError(error)) throw error
+    return { status: 'error', name, detail: formatError(error) }
   }
 }
 

@@ -1,5 +1,5 @@
 import { references } from './environment'
-import type { Config, TrainingConfig } from './schema'
+import type { AlignVariant, Config, LoraConfig, TrainingConfig } from './schema'
 import type { KeyPath, Problem } from './source'
 
 /** The row of the stage-1 model in the report, and its name as the control. */
@@ -45,7 +45,14 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
       report([...path, 'epochs'], `${shown(path)} has both steps and epochs; give one of them.`)
     }
   }
-  if (config.sft) exactlyOneLength(config.sft, ['sft'])
+  const oneWayToTrain = ({ freeze, lora }: TrainingConfig, path: KeyPath): void => {
+    if (lora === undefined || freeze === undefined || freeze.length === 0) return
+    report([...path, 'freeze'], `${shown(path)} has both freeze and lora; with lora every weight stays as it is, so leave freeze out.`)
+  }
+  if (config.sft) {
+    exactlyOneLength(config.sft, ['sft'])
+    oneWayToTrain(config.sft, ['sft'])
+  }
   for (const { path } of references(config)) {
     if (READS_ENVIRONMENT.some((pattern) => pattern.every((key, n) => key === '*' || key === String(path[n])))) continue
     report(path, `${shown(path)} cannot ask for the environment: \${env:…} is read in paths and in the options of plugins.`)
@@ -57,6 +64,15 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
       report([...path, 'name'], `${shown([...path, 'name'])} must not be "${variant.name}": ${RESERVED.get(variant.name) ?? ''}.`)
     }
     exactlyOneLength(variant, path)
+    oneWayToTrain(variant, path)
+    const differing = otherAdapter(config.sft, variant)
+    if (differing !== undefined) {
+      report(
+        [...path, 'lora', differing],
+        `${shown([...path, 'lora'])} goes on with the adapter of sft, so its ${differing} must be that of sft.lora; ` +
+          'change it there, or set startFrom: base.',
+      )
+    }
     const first = seen.get(variant.name)
     if (first !== undefined) {
       report(path, `${shown(path)} and ${shown(['align', first])} are both called "${variant.name}"; give one of them another name.`)
@@ -71,4 +87,11 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
     )
   }
   return problems
+}
+
+/** The first key of a variant's `lora` in which it differs from the adapter of stage 1 that it starts from. */
+function otherAdapter(sft: TrainingConfig | undefined, { lora, startFrom }: AlignVariant): keyof LoraConfig | undefined {
+  if (lora === undefined || sft?.lora === undefined || sft.steps === 0 || startFrom !== 'sft') return undefined
+  const { lora: before } = sft
+  return (['rank', 'alpha', 'rslora', 'targetModules'] as const).find((key) => JSON.stringify(lora[key]) !== JSON.stringify(before[key]))
 }

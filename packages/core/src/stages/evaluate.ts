@@ -44,7 +44,7 @@ export async function evaluateStage(
   const candidatesFile = candidates.folder.file('candidates.jsonl')
   const spec = { stage: 'evaluate', variant: name, determinedBy, code: [judge.code], backend: true, seed: config.seed } as const
   const { folder, manifest } = await context.run(spec, (desk) =>
-    context.withPolicy(model.source, async (policy) => {
+    context.withPolicy(model, async (policy) => {
       // the labels of a data file judge no new answer, so without an expected one there is nothing to ask
       const asked = askedOf(resolved, data.test.records)
       const counts = { answers: 0, right: 0, unparsed: 0 }

@@ -35,7 +35,7 @@ export async function testCandidates(context: StageContext, data: RunData, model
     test: data.test.hash,
   }
   return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: true }, (desk) =>
-    context.withPolicy(model.source, async (policy) => {
+    context.withPolicy(model, async (policy) => {
       const encoder = context.encoder(policy)
       const questions = await EncodedPrompts.of(data.test.records, encoder, desk, signal)
       const ending = encoder.ending(data.test.records, config.sample.stop)
@@ -88,7 +88,7 @@ async function givenTestCandidates(context: StageContext, data: RunData, model: 
   const sample = { sampler: sampler.name }
   const determinedBy = { model: model.hash, sample, label: labeler.identity, prompt: config.prompt, test: data.test.hash }
   return context.run({ stage: 'evaluate', variant: 'candidates', determinedBy, code: [labeler.code], backend: false }, (desk) =>
-    context.withFacts(model.source, async (facts) => {
+    context.withFacts(model, async (facts) => {
       const counts = new GivenCounts()
       const given = encodeGiven(context, desk, context.encoder(facts), data.test, counts)
       let q = 0
