@@ -11,7 +11,7 @@ interface Case {
 
 const cases = JSON.parse(readFileSync(join(__dirname, 'fixtures/adamw.json'), 'utf8')) as Case[]
 const newStore = ([matrix, vector]: [number[][], number[]]) =>
-  new ParameterStore(
+  ParameterStore.from(
     new Map([
       ['matrix', { shape: [3, 4], data: Float32Array.from(matrix.flat()) }],
       ['vector', { shape: [5], data: Float32Array.from(vector) }],

@@ -17,8 +17,8 @@ const block = (layer: number) => (name: string) => name.startsWith(`model.layers
 /** Gradients by the name of the parameter; only those of trained ones. */
 async function gradients(tied: boolean, isFrozen: (name: string) => boolean, keep: boolean) {
   const config = smallLlama(tied)
-  const store = new ParameterStore(randomWeights(config, new Lcg(3)))
-  store.freeze([...parameterShapes(config).keys()].filter(isFrozen))
+  const store = ParameterStore.from(randomWeights(config, new Lcg(3)))
+  store.plan({ frozen: [...parameterShapes(config).keys()].filter(isFrozen) })
   const trainer = new Trainer(config, store, { threads: 1 })
   await trainer.forward(groups, keep)
   await trainer.backward(cotangents)

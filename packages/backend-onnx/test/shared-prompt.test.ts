@@ -58,7 +58,7 @@ interface Computed {
 
 /** Log-probs and gradients of groups laid out as the given micro-batches, as a policy computes them. */
 async function compute(plan: readonly MicroBatch[], cotangents: Cotangents, keep: boolean): Promise<Computed> {
-  const store = new ParameterStore(weights)
+  const store = ParameterStore.from(weights)
   const trainer = new Trainer(config, store, { threads: 2 })
   const logProbs: TokenLogProbs[][] = cotangents.map(() => [])
   for (const { parts } of plan) {

@@ -1,13 +1,18 @@
 import { PlumbError } from '@plumbline/core/base'
-import type { Weights } from './safetensors'
+import type { WritableTensors } from './safetensors'
 
 /** The name of the first tensor that holds NaN or an infinity; undefined where all numbers are finite. */
-export function nonFiniteTensor(weights: Weights): string | undefined {
+export function nonFiniteTensor(weights: WritableTensors): string | undefined {
   for (const [name, { data }] of weights) if (!allFinite(data)) return name
   return undefined
 }
 
-export function allFinite(data: Float32Array): boolean {
+/** In bfloat16 a number is not finite where all bits of its exponent are set. */
+const BFLOAT16_EXPONENT = 0x7f80
+
+/** @param data float32, or the bits of bfloat16. */
+export function allFinite(data: Float32Array | Uint16Array): boolean {
+  if (data instanceof Uint16Array) return data.every((bits) => (bits & BFLOAT16_EXPONENT) !== BFLOAT16_EXPONENT)
   // 0 · x is 0 for every finite x, else NaN, which stays: one sum answers for all.
   let sum = 0
   for (let i = 0; i < data.length; i++) sum += 0 * data[i]!
@@ -18,7 +23,7 @@ export function allFinite(data: Float32Array): boolean {
  * Before a model is trained or saved: what trains on numbers that are not finite ruins the rest, and what is saved passes for good.
  * @throws PlumbError PLUMB_NON_FINITE_WEIGHTS naming the tensor.
  */
-export function requireFiniteWeights(weights: Weights, consequence: string, where?: string): void {
+export function requireFiniteWeights(weights: WritableTensors, consequence: string, where?: string): void {
   const name = nonFiniteTensor(weights)
   if (name === undefined) return
   throw new PlumbError('PLUMB_NON_FINITE_WEIGHTS', `Tensor ${name} holds numbers that are not finite; ${consequence}.`, where)

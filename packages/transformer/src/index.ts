@@ -1,6 +1,7 @@
 export * from './config'
 export * from './parameters'
 export * from './safetensors'
+export * from './stored-tensors'
 export * from './finite-weights'
 export * from './model-folder'
 export * from './initial-weights'

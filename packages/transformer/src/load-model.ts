@@ -4,8 +4,9 @@ import { basename, dirname, resolve } from 'node:path'
 import { modelFiles, PlumbError, suggestion, tokenizerFiles, type ModelFacts, type ModelSource, type Tokenizer } from '@plumbline/core/base'
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { initialWeights } from './initial-weights'
-import { readCompanions, readModelConfig, readModelFolder, type ModelFolder } from './model-folder'
+import { openModelFolder, readCompanions, readModelConfig, type ModelFolder, type OpenModelFolder } from './model-folder'
 import { parameterCount, parameterShapes } from './parameters'
+import { heldWeights, readWeights } from './stored-tensors'
 import { loadTokenizer } from './tokenizer'
 
 /** What a from-scratch architecture may say: a folder's config.json may hold anything, but a typing error here would pass unseen. */
@@ -27,6 +28,11 @@ export interface UntokenizedModel extends ModelFolder {
   readonly eosIds: readonly number[]
 }
 
+/** The same before its numbers are read. */
+export interface OpenUntokenizedModel extends OpenModelFolder {
+  readonly eosIds: readonly number[]
+}
+
 /** What a model's files are read with; plain data, so that it may go to another thread. */
 export type TokenizerIds = Pick<Tokenizer, 'vocabularySize' | 'bosId' | 'eosId' | 'padId'>
 
@@ -38,7 +44,13 @@ export async function loadModel(source: ModelSource): Promise<LoadedModel> {
 
 /** The same for who has the tokenizer, or needs it later: it takes longer to load than a small model. */
 export async function loadUntokenizedModel(source: ModelSource, tokenizer: TokenizerIds): Promise<UntokenizedModel> {
-  const folder = source.kind === 'folder' ? await readModelFolder(source.path) : await scratch(source, tokenizer)
+  const model = await openUntokenizedModel(source, tokenizer)
+  return { ...model, weights: await readWeights(model.weights) }
+}
+
+/** The same for who has a place of his own for every tensor: no second copy of the model is ever held. */
+export async function openUntokenizedModel(source: ModelSource, tokenizer: TokenizerIds): Promise<OpenUntokenizedModel> {
+  const folder = source.kind === 'folder' ? await openModelFolder(source.path) : await scratch(source, tokenizer)
   return { ...folder, eosIds: eosIds(folder, tokenizer) }
 }
 
@@ -73,9 +85,9 @@ export async function loadModelConfig(source: ModelSource, tokenizer: TokenizerI
 
 type Scratch = Extract<ModelSource, { kind: 'scratch' }>
 
-async function scratch(source: Scratch, tokenizer: TokenizerIds): Promise<ModelFolder> {
+async function scratch(source: Scratch, tokenizer: TokenizerIds): Promise<OpenModelFolder> {
   const { config, configJson } = scratchConfig(source, tokenizer)
-  return { config, configJson, weights: initialWeights(config, source.seed), files: await carriedFiles(source.tokenizer) }
+  return { config, configJson, weights: heldWeights(initialWeights(config, source.seed)), files: await carriedFiles(source.tokenizer) }
 }
 
 function scratchConfig({ architecture }: Scratch, tokenizer: TokenizerIds): Pick<ModelFolder, 'config' | 'configJson'> {
@@ -118,7 +130,7 @@ async function carriedFiles(path: string): Promise<Map<string, Uint8Array>> {
   return new Map([['tokenizer.json', await readFile(path)]])
 }
 
-function eosIds({ config, files }: ModelFolder, tokenizer: TokenizerIds): number[] {
+function eosIds({ config, files }: Pick<ModelFolder, 'config' | 'files'>, tokenizer: TokenizerIds): number[] {
   const generation = files.get('generation_config.json')
   let declared: unknown
   try {

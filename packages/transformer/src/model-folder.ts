@@ -15,7 +15,8 @@ import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { requireFiniteWeights } from './finite-weights'
 import { parameterList } from './parameters'
 import { writeDurably, writeWholeFolder } from './whole-folder'
-import { readSafetensors, readSafetensorsHeader, writeSafetensors, type StoredTensor, type WeightTensor, type Weights } from './safetensors'
+import { readSafetensorsHeader, writeSafetensors, type StoredTensor, type Weights } from './safetensors'
+import { readStoredTensor, readWeights, sameNumbers, type WeightSource } from './stored-tensors'
 
 /** Carried over unchanged when a model is saved: tokenizer and generation defaults. `config.json` is written anew. */
 const COMPANION_FILES = TOKENIZER_FILES.filter((name) => name !== 'config.json')
@@ -35,6 +36,11 @@ export interface ModelFolder {
   readonly files: ReadonlyMap<string, Uint8Array>
 }
 
+/** The same without its numbers: a tensor is read when there is a place for it. */
+export interface OpenModelFolder extends Omit<ModelFolder, 'weights'> {
+  readonly weights: WeightSource
+}
+
 type FolderConfig = Pick<ModelFolder, 'config' | 'configJson'>
 
 /**
@@ -48,11 +54,18 @@ type FolderConfig = Pick<ModelFolder, 'config' | 'configJson'>
  *   PLUMB_MODEL_TENSOR_SHAPE, PLUMB_MODEL_TENSOR_UNEXPECTED, PLUMB_NOT_A_FILE, and those of `parseModelConfig` and `readSafetensors`.
  */
 export async function readModelFolder(path: string): Promise<ModelFolder> {
-  const stored = await readStored(path)
-  const weights = new Map<string, WeightTensor>()
-  const read = await readTensors(stored.tensors, new Set(parameterNames(stored.config)))
-  for (const name of parameterNames(stored.config)) weights.set(name, read.get(name)!)
-  return { config: stored.config, configJson: stored.configJson, weights, files: await readCompanions(path) }
+  const folder = await openModelFolder(path)
+  return { ...folder, weights: await readWeights(folder.weights) }
+}
+
+/** Everything that can be known of a folder before a number is read, with all checks. @throws PlumbError as `readModelFolder` does. */
+export async function openModelFolder(path: string): Promise<OpenModelFolder> {
+  const { config, configJson, tensors } = await readStored(path)
+  const read = (name: string, into: Float32Array) => {
+    const tensor = tensors.get(name)!
+    return readStoredTensor(tensor.file, tensor, into)
+  }
+  return { config, configJson, weights: { shapes: new Map(parameterList(config)), read }, files: await readCompanions(path) }
 }
 
 /**
@@ -142,10 +155,9 @@ async function weightFiles(path: string): Promise<string[]> {
 /** Fine-tuning that untied the head and left the flag as it was is common: the tensors have the word. */
 async function settleHead({ config, configJson }: FolderConfig, tensors: StoredTensors): Promise<FolderConfig> {
   const declared = { config, configJson }
-  if (!config.tiedEmbeddings || !tensors.has(HEAD) || !tensors.has(EMBEDDING)) return declared
-  const read = await readTensors(tensors, new Set([EMBEDDING, HEAD]))
-  const [embedding, head] = [read.get(EMBEDDING)!, read.get(HEAD)!]
-  const equal = embedding.shape.join() === head.shape.join() && head.data.every((value, i) => value === embedding.data[i])
+  const [embedding, head] = [tensors.get(EMBEDDING), tensors.get(HEAD)]
+  if (!config.tiedEmbeddings || !head || !embedding) return declared
+  const equal = embedding.shape.join() === head.shape.join() && (await sameNumbers(embedding, head))
   return equal ? declared : { config: { ...config, tiedEmbeddings: false }, configJson: { ...configJson, tie_word_embeddings: false } }
 }
 
@@ -171,15 +183,6 @@ function checkTensors(found: StoredTensors, config: ModelConfig, path: string): 
     }
   }
 }
-
-async function readTensors(stored: StoredTensors, names: ReadonlySet<string>): Promise<Map<string, WeightTensor>> {
-  const files = new Set([...names].map((name) => stored.get(name)!.file))
-  const read = new Map<string, WeightTensor>()
-  for (const file of files) for (const [name, tensor] of await readSafetensors(file, names)) read.set(name, tensor)
-  return read
-}
-
-const parameterNames = (config: ModelConfig): string[] => Array.from(parameterList(config), ([name]) => name)
 
 /**
  * Writes a Hugging Face model folder that `transformers` loads, whole or not at all. The weights are float32, and `config.json` says

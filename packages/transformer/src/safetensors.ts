@@ -13,6 +13,14 @@ export interface WeightTensor {
 /** Weights by Hugging Face name. */
 export type Weights = ReadonlyMap<string, WeightTensor>
 
+/** A tensor as it is written: float32, or the bits of bfloat16. */
+export interface WritableTensor {
+  readonly shape: readonly number[]
+  readonly data: Float32Array | Uint16Array
+}
+
+export type WritableTensors = ReadonlyMap<string, WritableTensor>
+
 /** Where a tensor lies in a safetensors file. */
 export interface StoredTensor {
   readonly name: string
@@ -31,7 +39,7 @@ export interface SafetensorsHeader {
 
 const BYTES_PER_ELEMENT: Readonly<Record<string, number>> = { F32: 4, BF16: 2, F16: 2 }
 /** A multiple of every element size; bounds the scratch memory, and stays below what one read call may return. */
-const CHUNK_BYTES = 16 * 1024 * 1024
+export const CHUNK_BYTES = 16 * 1024 * 1024
 
 /**
  * Reads every tensor of one safetensors file as float32, or those that `wanted` names. Tensors are read by range, so a file may be
@@ -45,14 +53,19 @@ export async function readSafetensors(path: string, wanted?: ReadonlySet<string>
     const tensors = new Map<string, WeightTensor>()
     for (const entry of (await readHeader(file, size, path)).tensors) {
       if (wanted && !wanted.has(entry.name)) continue
-      if (!(entry.dtype in BYTES_PER_ELEMENT)) {
-        const message = `Tensor ${entry.name} is stored as ${entry.dtype}; expected F32, BF16 or F16.`
-        throw new PlumbError('PLUMB_SAFETENSORS_DTYPE', message, path)
-      }
-      tensors.set(entry.name, { shape: entry.shape, data: await readTensor(file, entry, path) })
+      requireKnownNumbers(entry, path)
+      const data = new Float32Array(elements(entry.shape))
+      await readNumbers(file, entry, data, 0, path)
+      tensors.set(entry.name, { shape: entry.shape, data })
     }
     return tensors
   })
+}
+
+/** @throws PlumbError PLUMB_SAFETENSORS_DTYPE */
+export function requireKnownNumbers({ name, dtype }: StoredTensor, path: string): void {
+  if (Object.hasOwn(BYTES_PER_ELEMENT, dtype)) return
+  throw new PlumbError('PLUMB_SAFETENSORS_DTYPE', `Tensor ${name} is stored as ${dtype}; expected F32, BF16 or F16.`, path)
 }
 
 /** Names, shapes and places of the tensors, without their numbers. @throws PlumbError as `readSafetensors` does. */
@@ -60,21 +73,7 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
   return withFile(path, (file, size) => readHeader(file, size, path))
 }
 
-/** The CRC-32 of a whole file, as `writeSafetensors` returns it. */
-export async function fileChecksum(path: string): Promise<number> {
-  return withFile(path, async (file, size) => {
-    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(1, size)))
-    let checksum = 0
-    for (let done = 0; done < size; done += chunk.length) {
-      const part = chunk.subarray(0, Math.min(chunk.length, size - done))
-      await readExactly(file, part, done, path)
-      checksum = crc32(part, checksum)
-    }
-    return checksum
-  })
-}
-
-async function withFile<T>(path: string, use: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
+export async function withFile<T>(path: string, use: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
   const found = await fileStats(path)
   if (!found) throw new PlumbError('PLUMB_SAFETENSORS', 'There is no such file.', path)
   const file = await open(path, 'r')
@@ -85,7 +84,7 @@ async function withFile<T>(path: string, use: (file: FileHandle, size: number) =
   }
 }
 
-async function readHeader(file: FileHandle, size: number, path: string): Promise<SafetensorsHeader> {
+export async function readHeader(file: FileHandle, size: number, path: string): Promise<SafetensorsHeader> {
   const broken = (message: string, options?: ErrorOptions) => new PlumbError('PLUMB_SAFETENSORS', message, path, options)
   if (size < 8) throw broken(`The file has ${size} bytes, too few for a safetensors header; it is truncated or not a safetensors file.`)
   const lengthBytes = Buffer.alloc(8)
@@ -114,23 +113,30 @@ async function readHeader(file: FileHandle, size: number, path: string): Promise
   return { tensors: entries, metadata }
 }
 
-async function readTensor(file: FileHandle, entry: StoredTensor, path: string): Promise<Float32Array> {
-  const data = new Float32Array(elements(entry.shape))
-  if (entry.dtype === 'F32') {
-    await readExactly(file, new Uint8Array(data.buffer), entry.begin, path)
-    return data
+/** Numbers of a tensor from the `first` on, as many as `into` has: as float32, or as the bits of 16-bit numbers. */
+export async function readNumbers(
+  file: FileHandle,
+  { name, dtype, begin }: StoredTensor,
+  into: Float32Array | Uint16Array,
+  first: number,
+  path: string,
+): Promise<void> {
+  const size = BYTES_PER_ELEMENT[dtype]!
+  if (size === into.BYTES_PER_ELEMENT) {
+    await readExactly(file, new Uint8Array(into.buffer, into.byteOffset, into.byteLength), begin + size * first, path)
+    return
   }
-  const widen = entry.dtype === 'BF16' ? widenBFloat16 : widenFloat16
-  const chunk = new Uint16Array(Math.min(CHUNK_BYTES, entry.end - entry.begin) / 2)
-  for (let done = 0; done < data.length; done += chunk.length) {
-    const part = chunk.subarray(0, Math.min(chunk.length, data.length - done))
-    await readExactly(file, new Uint8Array(part.buffer, 0, part.byteLength), entry.begin + 2 * done, path)
-    widen(part, data.subarray(done, done + part.length))
+  if (!(into instanceof Float32Array)) throw new TypeError(`${name} is stored as ${dtype}, which has no 16 bits a number`)
+  const widen = dtype === 'BF16' ? widenBFloat16 : widenFloat16
+  const chunk = new Uint16Array(Math.min(CHUNK_BYTES / 2, into.length))
+  for (let done = 0; done < into.length; done += chunk.length) {
+    const part = chunk.subarray(0, Math.min(chunk.length, into.length - done))
+    await readExactly(file, new Uint8Array(part.buffer, 0, part.byteLength), begin + 2 * (first + done), path)
+    widen(part, into.subarray(done, done + part.length))
   }
-  return data
 }
 
-async function readExactly(file: FileHandle, target: Uint8Array, position: number, path: string): Promise<void> {
+export async function readExactly(file: FileHandle, target: Uint8Array, position: number, path: string): Promise<void> {
   for (let done = 0; done < target.length;) {
     const { bytesRead } = await file.read(target, done, Math.min(CHUNK_BYTES, target.length - done), position + done)
     if (bytesRead === 0) throw new PlumbError('PLUMB_SAFETENSORS', `The file ends at byte ${position + done}; it is truncated.`, path)
@@ -156,20 +162,24 @@ function widenFloat16(from: Uint16Array, to: Float32Array): void {
 }
 
 /**
- * Writes float32 tensors as the Python library does: names in byte order, header padded to eight bytes, metadata
+ * Writes float32 and bfloat16 tensors as the Python library does: names in byte order, header padded to eight bytes, metadata
  * `{format: 'pt'}` (without which transformers refuses the file). Same weights, same bytes. Flushed to the disk before it resolves.
  *
  * @param metadata further texts for the header.
  * @returns the CRC-32 of the whole file.
  */
-export async function writeSafetensors(path: string, weights: Weights, metadata: Readonly<Record<string, string>> = {}): Promise<number> {
+export async function writeSafetensors(
+  path: string,
+  weights: WritableTensors,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<number> {
   const names = [...weights.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   const header: Record<string, unknown> = { __metadata__: { format: 'pt', ...metadata } }
   let offset = 0
   for (const name of names) {
     const { shape, data } = weights.get(name)!
     if (elements(shape) !== data.length) throw new RangeError(`${name}: ${data.length} numbers for shape [${shape.join(', ')}]`)
-    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + data.byteLength] }
+    header[name] = { dtype: data instanceof Float32Array ? 'F32' : 'BF16', shape, data_offsets: [offset, offset + data.byteLength] }
     offset += data.byteLength
   }
   const json = Buffer.from(JSON.stringify(header))

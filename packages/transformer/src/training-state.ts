@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileStats, isPlumbError, PlumbError } from '@plumbline/core/base'
-import { nonFiniteTensor, requireFiniteWeights } from './finite-weights'
-import { fileChecksum, readSafetensors, readSafetensorsHeader, writeSafetensors, type WeightTensor, type Weights } from './safetensors'
+import { requireFiniteWeights } from './finite-weights'
+import { writeSafetensors, type StoredTensor, type Weights, type WeightTensor, type WritableTensors } from './safetensors'
+import { readStoredTensor, scanSafetensors } from './stored-tensors'
+import { elements } from './parameters'
 import { writeDurably, writeWholeFolder } from './whole-folder'
 
 const STEP_FILE = 'training-state.json'
@@ -21,10 +23,33 @@ export interface TrainingState {
   readonly step: number
 }
 
+/** How numbers of a moment are held: four bytes or two. */
+export type MomentType = 'float32' | 'bfloat16'
+
+/** A state as it is written; moments are float32 or the bits of bfloat16. */
+export interface WritableState {
+  readonly weight: WritableTensors
+  readonly mean: WritableTensors
+  readonly variance: WritableTensors
+  readonly step: number
+}
+
 /** Which tensors a state must hold. */
 export interface StateShape {
   readonly parameters: ReadonlyMap<string, readonly number[]>
   readonly frozen: ReadonlySet<string>
+  /** Of the moments; `float32` when absent. */
+  readonly moments?: MomentType
+}
+
+const PARTS = ['weight', 'mean', 'variance'] as const
+export type StatePart = (typeof PARTS)[number]
+
+/** A state that has passed every check, before its numbers are read. */
+export interface OpenTrainingState {
+  readonly step: number
+  /** @param into as many numbers as the tensor has: bits of bfloat16 for moments of that type, else float32. */
+  read(part: StatePart, name: string, into: Float32Array | Uint16Array): Promise<void>
 }
 
 /** Written into both files. Another one was written by another version, whose files say other things. */
@@ -34,9 +59,8 @@ const FORMAT = 2
  * Writes weights, moments and the step count, whole or not at all.
  * @throws PlumbError PLUMB_STATE_FOLDER_TAKEN; PLUMB_NON_FINITE_WEIGHTS before anything is written.
  */
-export async function writeTrainingState(folder: string, state: TrainingState): Promise<void> {
-  const parts = ['weight', 'mean', 'variance'] as const
-  const tensors = new Map(parts.flatMap((part) => [...state[part]].map(([name, tensor]) => [`${part}.${name}`, tensor] as const)))
+export async function writeTrainingState(folder: string, state: WritableState): Promise<void> {
+  const tensors = new Map(PARTS.flatMap((part) => [...state[part]].map(([name, tensor]) => [`${part}.${name}`, tensor] as const)))
   requireFiniteWeights(tensors, 'such a state is not saved', folder)
   const fill = async (temporary: string) => {
     const checksum = await writeSafetensors(join(temporary, TENSORS_FILE), tensors, { step: String(state.step) })
@@ -46,11 +70,35 @@ export async function writeTrainingState(folder: string, state: TrainingState): 
 }
 
 /**
- * Reads what `writeTrainingState` wrote, and nothing else: a file that is cut, of which a bit has changed, or that belongs to another step
- * is refused.
+ * Reads what `writeTrainingState` wrote with float32 moments, and nothing else: see `openTrainingState`.
  * @throws PlumbError PLUMB_STATE_NOT_FOUND, PLUMB_STATE_MALFORMED, PLUMB_STATE_MODEL_DIFFERS
  */
-export async function readTrainingState(requested: string, { parameters, frozen }: StateShape): Promise<TrainingState> {
+export async function readTrainingState(folder: string, shape: StateShape): Promise<TrainingState> {
+  const { step, read } = await openTrainingState(folder, { ...shape, moments: 'float32' })
+  const trained = [...shape.parameters].filter(([name]) => !shape.frozen.has(name))
+  const part = async (of: StatePart, parameters: Iterable<readonly [string, readonly number[]]>): Promise<Weights> => {
+    const tensors = new Map<string, WeightTensor>()
+    for (const [name, dims] of parameters) {
+      const data = new Float32Array(elements(dims))
+      await read(of, name, data)
+      tensors.set(name, { shape: dims, data })
+    }
+    return tensors
+  }
+  return {
+    step,
+    weight: await part('weight', shape.parameters),
+    mean: await part('mean', trained),
+    variance: await part('variance', trained),
+  }
+}
+
+/**
+ * Checks a state from end to end before a number of it replaces one of a model: a file that is cut, of which a bit has changed, or that
+ * belongs to another step or model is refused. The tensors are then read one by one, straight to where they belong.
+ * @throws PlumbError PLUMB_STATE_NOT_FOUND, PLUMB_STATE_MALFORMED, PLUMB_STATE_MODEL_DIFFERS
+ */
+export async function openTrainingState(requested: string, shape: StateShape): Promise<OpenTrainingState> {
   // A process killed between the two renames of a replacement leaves the state it was about to replace beside the target.
   const aside = `${resolve(requested)}.old`
   const folder = !existsSync(requested) && existsSync(aside) ? aside : requested
@@ -58,30 +106,38 @@ export async function readTrainingState(requested: string, { parameters, frozen 
   if (!existsSync(stepPath) || !existsSync(tensorsPath)) {
     throw new PlumbError('PLUMB_STATE_NOT_FOUND', `There is no training state here; expected ${STEP_FILE} and ${TENSORS_FILE}.`, folder)
   }
-  const { step, found } = await readUndamaged(stepPath, tensorsPath)
-  const differs = (message: string) => new PlumbError('PLUMB_STATE_MODEL_DIFFERS', message, tensorsPath)
-  const stray = [...frozen].find((name) => found.has(`mean.${name}`))
-  if (stray !== undefined) throw differs(`The state was written while ${stray} was trained; here it is frozen.`)
-  const part = (prefix: string, names: Iterable<string>): Weights =>
-    new Map(
-      [...names].map((name) => {
-        const tensor = found.get(`${prefix}.${name}`)
-        const shape = parameters.get(name)!
-        if (tensor?.shape.join() === shape.join()) return [name, tensor]
-        const actual = tensor ? `has shape [${tensor.shape.join(', ')}]` : 'is missing'
-        throw differs(`${prefix}.${name} ${actual}; this model has [${shape.join(', ')}].`)
-      }),
-    )
-  const trained = [...parameters.keys()].filter((name) => !frozen.has(name))
-  const state = { step, weight: part('weight', parameters.keys()), mean: part('mean', trained), variance: part('variance', trained) }
-  const expected = state.weight.size + state.mean.size + state.variance.size
-  const extra = found.size > expected ? [...found.keys()].find((name) => !parameters.has(name.slice(name.indexOf('.') + 1))) : undefined
-  if (extra !== undefined) throw differs(`The state holds ${extra}, which this model does not have.`)
-  return state
+  const { step, tensors } = await checkUndamaged(stepPath, tensorsPath)
+  const found = new Map(tensors.map((tensor) => [tensor.name, tensor]))
+  checkBelongs(found, shape, tensorsPath)
+  return { step, read: (part, name, into) => readStoredTensor(tensorsPath, found.get(`${part}.${name}`)!, into) }
 }
 
-/** The step and the tensors, once both files are known to be as they were written. */
-async function readUndamaged(stepPath: string, tensorsPath: string): Promise<{ step: number; found: Map<string, WeightTensor> }> {
+/** @throws PlumbError PLUMB_STATE_MODEL_DIFFERS */
+function checkBelongs(found: ReadonlyMap<string, StoredTensor>, { parameters, frozen, moments }: StateShape, path: string): void {
+  const differs = (message: string) => new PlumbError('PLUMB_STATE_MODEL_DIFFERS', message, path)
+  const stray = [...frozen].find((name) => found.has(`mean.${name}`))
+  if (stray !== undefined) throw differs(`The state was written while ${stray} was trained; here it is frozen.`)
+  const trained = [...parameters.keys()].filter((name) => !frozen.has(name))
+  let expected = 0
+  for (const part of PARTS) {
+    const dtype = part !== 'weight' && moments === 'bfloat16' ? 'BF16' : 'F32'
+    for (const name of part === 'weight' ? parameters.keys() : trained) {
+      const tensor = found.get(`${part}.${name}`)
+      const shape = parameters.get(name)!
+      if (tensor?.shape.join() !== shape.join()) {
+        const actual = tensor ? `has shape [${tensor.shape.join(', ')}]` : 'is missing'
+        throw differs(`${part}.${name} ${actual}; this model has [${shape.join(', ')}].`)
+      }
+      if (tensor.dtype !== dtype) throw differs(`${part}.${name} is stored as ${tensor.dtype}; this training holds it as ${dtype}.`)
+      expected++
+    }
+  }
+  const extra = found.size > expected ? [...found.keys()].find((name) => !parameters.has(name.slice(name.indexOf('.') + 1))) : undefined
+  if (extra !== undefined) throw differs(`The state holds ${extra}, which this model does not have.`)
+}
+
+/** The step and where the tensors lie, once both files are known to be as they were written. */
+async function checkUndamaged(stepPath: string, tensorsPath: string): Promise<{ step: number; tensors: readonly StoredTensor[] }> {
   const malformed = (path: string, what: string, cause?: unknown) =>
     new PlumbError(
       'PLUMB_STATE_MALFORMED',
@@ -100,17 +156,16 @@ async function readUndamaged(stepPath: string, tensorsPath: string): Promise<{ s
     if (format === undefined || step === undefined || crc32 === undefined) {
       throw malformed(stepPath, `The training state is damaged: it is not {"format": ${FORMAT}, "step": …, "crc32": …}.`)
     }
-    if ((await fileChecksum(tensorsPath)) !== crc32) {
+    const { checksum, header, problem, nonFinite } = await scanSafetensors(tensorsPath)
+    if (checksum !== crc32) {
       throw malformed(tensorsPath, `The training state is damaged: its bytes are not those that were written (CRC-32).`)
     }
-    const { metadata } = await readSafetensorsHeader(tensorsPath)
-    if (metadata.step !== String(step)) {
-      throw malformed(stepPath, `The training state says step ${step}, its tensors are of step ${JSON.stringify(metadata.step)}.`)
+    if (!header) throw problem!
+    if (header.metadata.step !== String(step)) {
+      throw malformed(stepPath, `The training state says step ${step}, its tensors are of step ${JSON.stringify(header.metadata.step)}.`)
     }
-    const found = await readSafetensors(tensorsPath)
-    const infinite = nonFiniteTensor(found)
-    if (infinite !== undefined) throw malformed(tensorsPath, `${infinite} holds numbers that are not finite.`)
-    return { step, found }
+    if (nonFinite !== undefined) throw malformed(tensorsPath, `${nonFinite} holds numbers that are not finite.`)
+    return { step, tensors: header.tensors }
   } catch (error) {
     if (!isPlumbError(error) || error.code === 'PLUMB_STATE_MALFORMED') throw error
     throw malformed(error.where ?? tensorsPath, `The training state is damaged: ${error.message}`, error)

@@ -34,6 +34,11 @@ export interface AdamWKernel {
     unbias: number,
     epsilon: number,
   ): number
+  /**
+   * The same with moments in bfloat16, two bytes each: they are widened, the step is computed in float32 with moments that are not
+   * rounded, and what is stored is rounded to the nearest bfloat16, ties to even. `bytes` are those of the weights.
+   */
+  updateBFloat16: AdamWKernel['update']
 }
 
 /** Lengths are multiples of this many bytes: one SIMD register. */
@@ -62,6 +67,16 @@ const lane = (i: number) => simd(0x21, i)
 const laneF32 = (i: number) => simd(0x1f, i)
 const zero = simd(0x0c, ...new Array<number>(16).fill(0))
 const addI32 = [0x6a]
+const [addLanes, shiftLeft, shiftRight] = [simd(0xae, 1), simd(0xab, 1), simd(0xad, 1)]
+/** Eight bytes: four numbers of 16 bits, one in each lane. */
+const loadHalves = simd(0x04, 3, 0)
+const storeHalves = [...simd(0x86, 1), ...simd(0x5b, 3, 0, 0)]
+const [and, notEqual, select] = [simd(0x4e), simd(0x42), simd(0x52)]
+const i32 = (value: number) => [0x41, ...signed(value)]
+const lanes = (value: number) => [...i32(value), ...simd(0x11)]
+/** bfloat16 is the upper half of a float32. */
+const HALF = i32(16)
+const QUIET_NAN = 0x7fc0
 
 /** for (i = 0; i < bytes; i += 16) body; nothing for no bytes. */
 function loop(i: number, bytes: number, body: number[]): number[] {
@@ -84,7 +99,14 @@ function squaresBody(): number[] {
   return code([[1, I32], [3, V128]], [...loop(i, bytes, body), ...total]) // prettier-ignore
 }
 
-function updateBody(): number[] {
+/** Replaces float32 by the bits of the nearest bfloat16, one of 16 bits in each lane; ties to even, and NaN stays NaN. */
+function roundHalves(x: number): number[] {
+  const bit = [...get(x), ...HALF, ...shiftRight, ...lanes(1), ...and]
+  const rounded = [...get(x), ...bit, ...addLanes, ...lanes(0x7fff), ...addLanes, ...HALF, ...shiftRight]
+  return [...lanes(QUIET_NAN), ...rounded, ...get(x), ...get(x), ...notEqual, ...select, ...set(x)]
+}
+
+function updateBody(moments: 'float32' | 'bfloat16'): number[] {
   const [weight, gradient, mean, variance, bytes] = [0, 1, 2, 3, 4]
   const parameters = 13
   const i = parameters
@@ -93,6 +115,11 @@ function updateBody(): number[] {
   const [g, m, v, w, finite] = [22, 23, 24, 25, 26]
   const at = (array: number) => [...get(array), ...get(i), ...addI32]
   const read = (array: number) => [...at(array), ...load]
+  const atHalves = (array: number) => [...get(array), ...get(i), ...i32(1), 0x76, ...addI32]
+  const isHalf = moments === 'bfloat16'
+  const recall = (array: number) => (isHalf ? [...atHalves(array), ...loadHalves, ...HALF, ...shiftLeft] : read(array))
+  const remember = (array: number, x: number) =>
+    isHalf ? [...roundHalves(x), ...atHalves(array), ...get(x), ...get(x), ...storeHalves] : [...at(array), ...get(x), ...store]
   /** Adds 0 · x: 0 for every finite x, else NaN, which stays. */
   const watch = (x: number) => [...get(finite), ...get(x), ...zero, ...mul, ...add, ...set(finite)]
   const spread = [clip, keep1, beta2, keep2, decay, stepSize, unbias, epsilon].flatMap((local, s) => [
@@ -103,11 +130,9 @@ function updateBody(): number[] {
   const body = [
     ...[...read(gradient), ...get(clip), ...mul, ...set(g)],
     // m += (1 − β₁)(g − m)
-    ...[...read(mean), ...get(g), ...read(mean), ...sub, ...get(keep1), ...mul, ...add, ...set(m)],
+    ...[...recall(mean), ...set(m), ...get(m), ...get(g), ...get(m), ...sub, ...get(keep1), ...mul, ...add, ...set(m)],
     // v = β₂ v + (1 − β₂) g²
-    ...[...read(variance), ...get(beta2), ...mul, ...get(g), ...get(g), ...mul, ...get(keep2), ...mul, ...add, ...set(v)],
-    ...[...at(mean), ...get(m), ...store],
-    ...[...at(variance), ...get(v), ...store],
+    ...[...recall(variance), ...get(beta2), ...mul, ...get(g), ...get(g), ...mul, ...get(keep2), ...mul, ...add, ...set(v)],
     // w = decay · w − stepSize · m / (√v · unbias + ε)
     ...[...read(weight), ...get(decay), ...mul],
     ...[
@@ -127,6 +152,7 @@ function updateBody(): number[] {
     ...[...at(weight), ...get(w), ...store],
     ...[...at(gradient), ...zero, ...store],
     ...[...watch(w), ...watch(v)],
+    ...[...remember(mean, m), ...remember(variance, v)],
   ]
   const total = [0, 1, 2, 3].flatMap((part) => [...get(finite), ...laneF32(part), ...(part > 0 ? [0x92] : [])])
   return code([[1, I32], [13, V128]], [...spread, ...loop(i, bytes, body), ...total]) // prettier-ignore
@@ -146,14 +172,19 @@ function assemble(): Uint8Array<ArrayBuffer> {
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, [2, ...types.flat()]),
     ...section(2, [1, ...name('host'), ...name('memory'), 0x02, 0x00, 1]),
-    ...section(3, [2, 0, 1]),
-    ...section(7, [2, ...name('squares'), 0, 0, ...name('update'), 0, 1]),
-    ...section(10, [2, ...squaresBody(), ...updateBody()]),
+    ...section(3, [3, 0, 1, 1]),
+    ...section(7, [3, ...name('squares'), 0, 0, ...name('update'), 0, 1, ...name('updateBFloat16'), 0, 2]),
+    ...section(10, [3, ...squaresBody(), ...updateBody('float32'), ...updateBody('bfloat16')]),
   ])
 }
 
 const section = (id: number, content: readonly number[]) => [id, ...unsigned(content.length), ...content]
 const name = (text: string) => [text.length, ...Buffer.from(text, 'ascii')]
+
+/** LEB128 of a number that is not negative; the sixth bit of its last byte would be a sign. */
+function signed(value: number): number[] {
+  return value < 64 ? [value] : [(value & 127) | 128, ...signed(value >>> 7)]
+}
 
 /** LEB128. */
 function unsigned(value: number): number[] {

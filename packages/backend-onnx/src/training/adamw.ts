@@ -52,7 +52,8 @@ function update(parameter: Parameter, options: AdamWOptions, clip: number, step:
   const stepSize = options.learningRate / (1 - beta1 ** step)
   const unbias = 1 / Math.sqrt(1 - beta2 ** step)
   const [w, g, m, v] = [weight, gradient, mean, variance].map(({ byteOffset }) => byteOffset)
-  return kernel.update(
+  const run = mean instanceof Float32Array ? kernel.update : kernel.updateBFloat16
+  return run(
     w!,
     g!,
     m!,

@@ -1,5 +1,5 @@
 import type { AdamWOptions, GenerationPrompt, Sampling, Tokenizer } from '@plumbline/core/base'
-import { requireFiniteWeights, type PackedGroup, type Weights } from '@plumbline/transformer'
+import { requireFiniteWeights, type PackedGroup, type Weights, type WeightSource } from '@plumbline/transformer'
 import { Generator, type RunOptions } from '../decode/generator'
 import type { SessionSettings } from '../runtime/session'
 import type { HeldModel, OpenModel } from '../worker/model'
@@ -10,19 +10,21 @@ import { Trainer } from './trainer'
 
 /** A model in the host's memory, on the CPU provider. */
 export class HostModel implements HeldModel {
-  private readonly store: ParameterStore
   private readonly trainer: Trainer
   private generator: Generator | undefined
   private readonly snapshots = new Map<number, Weights>()
   private nextSnapshot = 0
 
-  constructor(
+  private constructor(
     private readonly model: OpenModel,
-    weights: Weights,
+    private readonly store: ParameterStore,
     private readonly settings: SessionSettings,
   ) {
-    this.store = new ParameterStore(weights)
-    this.trainer = new Trainer(model.config, this.store, settings)
+    this.trainer = new Trainer(model.config, store, settings)
+  }
+
+  static async open(model: OpenModel, weights: WeightSource, settings: SessionSettings): Promise<HostModel> {
+    return new HostModel(model, await ParameterStore.load(weights), settings)
   }
 
   async logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {
@@ -35,13 +37,14 @@ export class HostModel implements HeldModel {
     return this.trainer.forward(groups, keep)
   }
 
-  backward(cotangents: Float32Array): Promise<void> {
+  async backward(cotangents: Float32Array): Promise<void> {
+    await this.beginTraining()
     return this.trainer.backward(cotangents)
   }
 
   async prepareTraining(frozen: readonly string[], keep: boolean): Promise<void> {
     requireFiniteWeights(this.store.weights, 'training would spread them')
-    this.store.freeze(frozen)
+    this.store.plan({ frozen })
     // What was compiled before, to score, knows nothing of it.
     await this.trainer.release()
     await this.trainer.compile(keep)
@@ -51,13 +54,14 @@ export class HostModel implements HeldModel {
     this.trainer.drop()
   }
 
-  takeGradients(): Promise<Float32Array> {
-    return Promise.resolve(this.store.copyGradients())
+  async takeGradients(): Promise<Float32Array> {
+    await this.beginTraining()
+    return this.store.copyGradients()
   }
 
   async setGradients(gradients: Float32Array): Promise<void> {
+    await this.beginTraining()
     this.store.setGradients(gradients)
-    return Promise.resolve()
   }
 
   async optimStep(options: AdamWOptions): Promise<number> {
@@ -86,18 +90,25 @@ export class HostModel implements HeldModel {
   }
 
   async saveState(folder: string): Promise<void> {
+    await this.beginTraining()
     await writeState(folder, this.store)
   }
 
   async loadState(folder: string): Promise<void> {
     await this.dropGenerator()
     this.drop()
+    await this.beginTraining()
     await readState(folder, this.store)
   }
 
   async release(): Promise<void> {
     await this.dropGenerator()
     await this.trainer.release()
+  }
+
+  /** Gradients and moments get their place, which moves the weights: a generator would read the old one. */
+  private async beginTraining(): Promise<void> {
+    if (!this.store.isTraining) await this.dropGenerator()
   }
 
   /** The decoding graph may hold the weights themselves, so it ends with them. */

@@ -1,4 +1,4 @@
-import { readTrainingState, writeTrainingState } from '@plumbline/transformer'
+import { openTrainingState, writeTrainingState } from '@plumbline/transformer'
 import type { ParameterStore } from './parameters'
 
 /** Writes weights, moments and the step count, whole or not at all. */
@@ -7,14 +7,17 @@ export async function writeState(folder: string, { parameters, weights, step }: 
   await writeTrainingState(folder, { weight: weights, mean: part('mean'), variance: part('variance'), step })
 }
 
-/** Reads what `writeState` wrote into the store's arrays; the store is unchanged when anything is wrong. */
+/** Reads what `writeState` wrote straight into the store's arrays; nothing is read before everything has been checked. */
 export async function readState(folder: string, store: ParameterStore): Promise<void> {
-  const { parameters, frozen } = store
   const shapes = new Map([...store.weights].map(([name, { shape }]) => [name, shape]))
-  const state = await readTrainingState(folder, { parameters: shapes, frozen })
-  for (const [name, { data }] of store.weights) data.set(state.weight.get(name)!.data)
-  for (const part of ['mean', 'variance'] as const) {
-    for (const parameter of parameters) parameter[part].set(state[part].get(parameter.name)!.data)
+  const { frozen, moments } = store
+  const { step, read } = await openTrainingState(folder, { parameters: shapes, frozen, moments })
+  // First: it moves the weights.
+  const { parameters } = store
+  for (const [name, { data }] of store.weights) await read('weight', name, data)
+  for (const { name, mean, variance } of parameters) {
+    await read('mean', name, mean)
+    await read('variance', name, variance)
   }
-  store.step = state.step
+  store.step = step
 }

@@ -83,6 +83,8 @@ export class Trainer {
   }
 
   private async addGradients(pending: Pending, live: LiveBatch): Promise<void> {
+    // The first time this makes room for them, which moves the weights that are fed below.
+    const gradients = this.gradients()
     const { batch } = live
     const { program } = pending
     const isWhole = batch === pending.batch
@@ -98,7 +100,7 @@ export class Trainer {
     if (embedding) into[EMBEDDING_ROWS] = { data: embeddingRows!, dims: [batch.rows, width] }
     if (head) into[HEAD_ROWS] = { data: headRows!, dims: [batch.tailRows, width] }
     const inGraph = new Set(program.inGraph)
-    for (const [name, { data, dims }] of this.gradients()) {
+    for (const [name, { data, dims }] of gradients) {
       if (!inGraph.has(name)) continue
       // Read and written in the same buffer: the running sum never moves.
       feeds[sumOf(name)] = into[gradientOf(name)] = { data, dims }

@@ -10,6 +10,8 @@ interface WebAssemblyApi {
 
 export interface WasmMemory {
   readonly buffer: ArrayBuffer
+  /** By pages; the buffer of before is then of no length. @throws RangeError where the system gives no more. */
+  grow(pages: number): number
 }
 
 export const webAssembly = (globalThis as unknown as { readonly WebAssembly: WebAssemblyApi }).WebAssembly

@@ -1,8 +1,9 @@
 import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling, Tokenizer } from '@plumbline/core/base'
 import {
   loadTokenizer,
-  loadUntokenizedModel,
+  openUntokenizedModel,
   parameterCount,
+  readWeights,
   tokenizerPath,
   writeModelFolder,
   type PackedGroup,
@@ -67,11 +68,13 @@ export class Engine implements EngineMethods {
 
   async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads }: EngineSettings): Promise<OpenedModel> {
     this.demand = { threads }
-    // The weights move to the model; a second reference would keep what it replaces in memory.
-    const { weights, ...loaded } = await loadUntokenizedModel(source, tokenizer)
+    const { weights, ...loaded } = await openUntokenizedModel(source, tokenizer)
     const model = { ...loaded, source }
     this.demand = { threads, parameters: parameterCount(loaded.config) }
-    const held = device === 'cpu' ? new HostModel(model, weights, { threads }) : await DeviceModel.create(model, weights, this.memory)
+    const held =
+      device === 'cpu'
+        ? await HostModel.open(model, weights, { threads })
+        : await DeviceModel.create(model, await readWeights(weights), this.memory)
     this.opened = { model, held }
     const { config } = model
     return {

@@ -77,6 +77,6 @@ export function explainedError(error: unknown, { threads, parameters }: Demand):
 }
 
 const NO_MEMORY =
-  /WebAssembly\.(?:Memory|Instance|Module)\(\).*(?:memory|allocat)|Array buffer allocation failed|Cannot create a Buffer larger|bad[_ ]alloc|ERR_WORKER_OUT_OF_MEMORY|ERR_MEMORY_ALLOCATION_FAILED|[Ff]ailed to allocate memory|out of memory|Cannot allocate memory|ENOMEM/
+  /WebAssembly\.(?:Memory(?:\.grow)?|Instance|Module)\(\).*(?:memory|allocat)|Array buffer allocation failed|Cannot create a Buffer larger|bad[_ ]alloc|ERR_WORKER_OUT_OF_MEMORY|ERR_MEMORY_ALLOCATION_FAILED|[Ff]ailed to allocate memory|out of memory|Cannot allocate memory|ENOMEM/
 const NO_THREAD =
   /pthread_(?:create|setaffinity_np)|Resource temporarily unavailable|thread constructor failed|ERR_WORKER_INIT_FAILED|uv_thread_create|EAGAIN/
