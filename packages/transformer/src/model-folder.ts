@@ -11,6 +11,7 @@ import {
   WEIGHTS_FILE,
   WEIGHTS_INDEX_FILE,
 } from '@plumbline/core/base'
+import type { StoredType } from './bfloat16'
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { requireFiniteWeights } from './finite-weights'
 import { parameterList } from './parameters'
@@ -194,14 +195,14 @@ export async function writeModelFolder(folder: string, model: Pick<ModelFolder, 
   requireFiniteWeights(model.weights, 'such a model is not saved', folder)
   await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
     for (const [name, bytes] of model.files) await writeDurably(join(temporary, name), bytes)
-    await writeDurably(join(temporary, 'config.json'), JSON.stringify(float32Config(model.configJson), null, 2) + '\n')
+    await writeDurably(join(temporary, 'config.json'), JSON.stringify(typedConfig(model.configJson, 'float32'), null, 2) + '\n')
     await writeSafetensors(join(temporary, 'model.safetensors'), model.weights)
   })
 }
 
 /** Both spellings, because transformers before 4.56 reads `torch_dtype`; a stale one would round the weights on loading. */
-function float32Config(json: ConfigJson): ConfigJson {
-  return { ...json, dtype: 'float32', ...('torch_dtype' in json ? { torch_dtype: 'float32' } : {}) }
+export function typedConfig(json: ConfigJson, dtype: StoredType): ConfigJson {
+  return { ...json, dtype, ...('torch_dtype' in json ? { torch_dtype: dtype } : {}) }
 }
 
 /** @returns undefined where there is no file. */
