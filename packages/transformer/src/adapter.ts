@@ -34,6 +34,13 @@ export interface Adapter {
   readonly factors: ReadonlyMap<string, Factors>
 }
 
+export interface WriteAdapterOptions {
+  /** Whether files of the base hold matrices as [in, out], as GPT-2's Conv1D does: `fan_in_fan_out`. */
+  readonly isTransposed?: boolean
+  /** Further files, by name: a model card. */
+  readonly extra?: Iterable<readonly [name: string, content: string]>
+}
+
 /** A config larger than this is none. */
 const MOST_JSON_BYTES = 2 ** 20
 const NAME = /^base_model\.model\.(.+)\.lora_(A|B)\.weight$/
@@ -87,15 +94,16 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
 /**
  * Writes an adapter in PEFT's format, float32, whole or not at all. An adapter that is already there is replaced. Same adapter, same bytes.
  *
- * @param isTransposed whether files of the base hold matrices as [in, out], as GPT-2's Conv1D does; PEFT is told then.
  * @throws PlumbError PLUMB_ADAPTER_FOLDER_TAKEN when the target exists and is no adapter, PLUMB_NON_FINITE_WEIGHTS before anything is written.
  */
-export async function writeAdapter(folder: string, { config, factors }: Adapter, { isTransposed = false } = {}): Promise<void> {
+export async function writeAdapter(folder: string, { config, factors }: Adapter, options: WriteAdapterOptions = {}): Promise<void> {
+  const { isTransposed = false, extra = [] } = options
   const tensors = new Map<string, WeightTensor>()
   for (const [module, { A, B }] of factors) tensors.set(tensorName(module, 'A'), A).set(tensorName(module, 'B'), B)
   requireFiniteWeights(tensors, 'such an adapter is not saved', folder)
   const json = adapterConfigJson({ ...config, targetModules: writtenTargets(config, [...factors.keys()]), fanInFanOut: isTransposed })
   await writeWholeFolder(folder, { mark: ADAPTER_CONFIG_FILE, taken: 'PLUMB_ADAPTER_FOLDER_TAKEN' }, async (temporary) => {
+    for (const [name, content] of extra) await writeDurably(join(temporary, name), content)
     await writeDurably(join(temporary, ADAPTER_CONFIG_FILE), JSON.stringify(json, null, 2) + '\n')
     await writeSafetensors(join(temporary, ADAPTER_WEIGHTS_FILE), tensors)
   })
