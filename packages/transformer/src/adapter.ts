@@ -120,6 +120,7 @@ function writtenTargets({ targetModules }: AdapterConfig, modules: readonly stri
  * keyed by (seed, module).
  *
  * @param modules those that `loraModules` of core chooses.
+ * @param baseName for `base_model_name_or_path`: what `hubName` finds.
  */
 export function initialAdapter(plan: LoraPlan, modules: readonly LinearModule[], baseName?: string): Adapter {
   const { rank, alpha, rslora, dropout, targetModules, seed } = plan

@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loraModules, type LoraPlan } from '@plumbline/core'
 import {
+  hubName,
   initialAdapter,
   linearModules,
   parseAdapterConfig,
@@ -129,6 +130,23 @@ describe('an adapter before training', () => {
     expect(check(same, modules.slice(1))).toThrow('has factors for model.layers.0.self_attn.q_proj')
     const few = await read('q-v')
     expect(() => requireSameAdapter(few, same, modules, '')).toThrow('has no factors for model.layers.0.self_attn.k_proj')
+  })
+})
+
+describe('the name of a base', () => {
+  it.each([
+    ['models--someone--tiny/snapshots/abc', { _name_or_path: 'other/name' }, 'someone/tiny'],
+    ['mine', { _name_or_path: 'someone/tiny' }, 'someone/tiny'],
+    ['mine', { _name_or_path: '/home/me/tiny' }, undefined],
+    ['mine', { _name_or_path: './tiny' }, undefined],
+    ['someone/tiny', {}, undefined],
+  ])('%s with %j: %s', async (place, json, name) => {
+    await inFreshFolder(async (folder) => {
+      const path = join(folder, place)
+      await mkdir(path, { recursive: true })
+      await writeFile(join(path, 'config.json'), JSON.stringify(json))
+      expect(await hubName({ kind: 'folder', path })).toBe(name)
+    })
   })
 })
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { baseOf, CORE_VERSION, type Config, type LoraConfig, type ModelSource, type ReportContent, type Trained } from '@plumbline/core'
 import { isReadableFile } from '@plumbline/core/base'
-import type { StoredType } from '@plumbline/transformer'
+import { hubName, type StoredType } from '@plumbline/transformer'
 
 /** What is said on the command line, for the records of a run do not hold it. */
 export interface Said {
@@ -63,7 +63,7 @@ export async function cardFacts(
     title,
     isAdapter: adapterAlone,
     dtype,
-    baseModel: said.baseModel ?? (await hubName(base)),
+    baseModel: said.baseModel ?? (await hubName(baseOf(base))),
     license: said.license ?? (await baseLicense(base)),
     datasets: said.datasets,
     start: startOf(base),
@@ -129,21 +129,6 @@ function loraText({ rank, alpha, rslora, dropout, targetModules }: LoraConfig): 
 
 function promptOf({ prompt: { template, chat } }: Config): (readonly [string, string])[] {
   return [...(template === undefined ? [] : [['template', JSON.stringify(template)] as const]), ['chat template', String(chat)]]
-}
-
-/** `owner/name`, where the base says so of itself: by its place in the Hub's cache, or in its `config.json`. */
-async function hubName(source: ModelSource): Promise<string | undefined> {
-  const base = baseOf(source)
-  if (base.kind !== 'folder') return undefined
-  const cached = /(?:^|[\\/])models--([^\\/]+?)--([^\\/]+)[\\/]snapshots[\\/]/.exec(`${base.path}${path.sep}`)
-  if (cached) return `${cached[1]}/${cached[2]}`
-  const text = await readIfThere(path.join(base.path, 'config.json'))
-  try {
-    const { _name_or_path: name } = JSON.parse(text ?? '{}') as { readonly _name_or_path?: unknown }
-    return typeof name === 'string' && /^[A-Za-z0-9][\w.-]*\/[\w.-]+$/.test(name) ? name : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /** The license in the front matter of the base's own card. */

@@ -1,6 +1,6 @@
 import { cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { runConfig, type ModelSource, type TrainingPlan } from '../../src'
+import { explain, runConfig, type ModelSource, type TrainingPlan } from '../../src'
 import { filesBelow, world, type World } from '../support/world'
 
 const training = { batchSize: 4, learningRate: 0.05, checkpointEvery: 2 }
@@ -127,6 +127,16 @@ describe('lora', () => {
       await runConfig({ ...made, config: { ...made.config, sft }, last: 'sft' })
     }
     expect((await readdir(made.config.run)).filter((name) => name.startsWith('sft-'))).toHaveLength(5)
+  })
+
+  it('what would be done again because of it is explained', async () => {
+    const { made } = await withFolder({ lora: LORA }, {})
+    await runConfig({ ...made, last: 'sft' })
+    const sft = { ...made.config.sft, lora: { ...LORA, rank: 3 } }
+    const [same] = await explain({ ...made, stage: 'sft' })
+    const [other] = await explain({ ...made, config: { ...made.config, sft }, stage: 'sft' })
+    expect(same?.state).toBe('reused')
+    expect(other).toMatchObject({ state: 'redone', sentence: expect.stringContaining('sft.lora.rank') as string })
   })
 
   it('a changed adapter is found: by the stage that it came from, and while the run works with it', async () => {
