@@ -55,7 +55,9 @@ const objectiveOf =
   (indices: readonly number[]): Objective =>
   (batch) => {
     const weightsOf = (index: number) => groups[indices[index]!]!.weights
-    const parts = batch.flatMap(({ index, tokenLogProbs }) => tokenLogProbs.map((tokens, c) => weightsOf(index)[c]! * tokens!.reduce((sum, l) => sum + l, 0)))
+    const parts = batch.flatMap(({ index, tokenLogProbs }) =>
+      tokenLogProbs.map((tokens, c) => weightsOf(index)[c]! * tokens!.reduce((sum, l) => sum + l, 0)),
+    )
     return { loss: parts.reduce((sum, part) => sum + part, 0), cotangents: batch.map(({ index }) => weightsOf(index)) }
   }
 
@@ -152,7 +154,10 @@ for (const { subject, open, runs, names } of subjects) {
       await expectLogProbs(trainee, logProbsAfter, 1e-3)
       for (const [factor, data] of await factorsOf(trainee)) {
         const expected = decoded(after[factor]!)
-        expect({ factor, error: Math.max(...data.map((value, i) => Math.abs(value - expected[i]!))) < 1e-3 }).toEqual({ factor, error: true })
+        expect({ factor, error: Math.max(...data.map((value, i) => Math.abs(value - expected[i]!))) < 1e-3 }).toEqual({
+          factor,
+          error: true,
+        })
       }
       await trainee.dispose()
     })
@@ -167,7 +172,11 @@ for (const { subject, open, runs, names } of subjects) {
       const expected = await plain.logProbs(tokenGroups(ALL))
       await plain.dispose()
       const [whole, first] = [await open(source, lora), await open(source, lora)]
-      await expectLogProbs(whole, expected.map((completions) => completions.map((tokens) => [...tokens!])), 1e-6)
+      await expectLogProbs(
+        whole,
+        expected.map((completions) => completions.map((tokens) => [...tokens!])),
+        1e-6,
+      )
       for (let step = 0; step < 3; step++) await train(whole, step)
       for (let step = 0; step < 2; step++) await train(first, step)
       const state = join(folder, `state-${open === openEngine ? 'engine' : 'reference'}`)

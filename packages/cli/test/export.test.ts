@@ -12,7 +12,10 @@ const config = (changes: (text: string) => string = (text) => text): string =>
   )
 
 const sums = (count: number, from: number) =>
-  Array.from({ length: count }, (_, i) => JSON.stringify({ question: `What is ${from + i} + 1?`, answer: `#### ${from + i + 1}` }) + '\n').join('')
+  Array.from(
+    { length: count },
+    (_, i) => JSON.stringify({ question: `What is ${from + i} + 1?`, answer: `#### ${from + i + 1}` }) + '\n',
+  ).join('')
 const project = (text = config()) => folderWith({ 'plumbline.config.yaml': text, 'train.jsonl': sums(8, 1), 'test.jsonl': sums(6, 50) })
 
 const frontMatter = (card: string) => /^---\n([^]*?)\n---\n/.exec(card)![1]!.split('\n')
@@ -23,7 +26,7 @@ describe('plumb export', () => {
     expect(await plumb(['run', '--quiet'], { cwd })).toMatchObject({ code: 0 })
   })
 
-  it('merges an adapter into its base: PEFT\'s numbers, in a folder that is a model, with a card', async () => {
+  it("merges an adapter into its base: PEFT's numbers, in a folder that is a model, with a card", async () => {
     const { code, stdout, stderr } = await plumb(['export', '--variant', 'VFT', '--out', 'merged'], { cwd })
     expect([code, stderr]).toEqual([0, ''])
     expect(stdout).toBe('VFT is in merged: merged with its base, float32, with a model card in README.md.\n')
@@ -42,7 +45,9 @@ describe('plumb export', () => {
 
   it('in bfloat16, of a variant that is a model of its own, with what only the user knows', async () => {
     const known = ['--license', 'apache-2.0', '--base-model', 'someone/tiny', '--dataset', 'openai/gsm8k', '--dataset', 'someone/sums']
-    const { code, stdout } = await plumb(['export', '--variant', 'boundary', '-o', 'half', '--dtype', 'bfloat16', ...known, '--json'], { cwd })
+    const { code, stdout } = await plumb(['export', '--variant', 'boundary', '-o', 'half', '--dtype', 'bfloat16', ...known, '--json'], {
+      cwd,
+    })
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ model: 'boundary', folder: join(cwd, 'half') })
     const { tensors } = await readSafetensorsHeader(join(cwd, 'half', 'model.safetensors'))
@@ -74,7 +79,11 @@ describe('plumb export', () => {
 
   it('what the records do not know is left out', () => {
     const card = readFileSync(join(cwd, 'merged', 'README.md'), 'utf8')
-    expect(frontMatter(card)).toEqual(['library_name: "transformers"', 'pipeline_tag: "text-generation"', 'tags: ["plumbline","sft","lora"]'])
+    expect(frontMatter(card)).toEqual([
+      'library_name: "transformers"',
+      'pipeline_tag: "text-generation"',
+      'tags: ["plumbline","sft","lora"]',
+    ])
     expect(card).toContain('trained from the model base with Plumbline')
     expect(card).not.toContain('undefined')
   })
@@ -94,7 +103,10 @@ describe('plumb export', () => {
 
   it.each([
     [['--out', 'x'], 'PLUMB_VARIANT_NEEDED  The run has several models; say which: boundary, further-sft, VFT.'],
-    [['--out', 'x', '--variant', 'bounday'], 'PLUMB_UNKNOWN_VARIANT  There is no variant "bounday" in align. Known: boundary, further-sft.'],
+    [
+      ['--out', 'x', '--variant', 'bounday'],
+      'PLUMB_UNKNOWN_VARIANT  There is no variant "bounday" in align. Known: boundary, further-sft.',
+    ],
     [['--out', 'x', '--variant', 'boundary', '--adapter'], 'PLUMB_EXPORT_NO_ADAPTER  boundary was trained without lora'],
     [['--out', 'x', '--variant', 'VFT', '--set', 'seed=9'], 'PLUMB_NOT_TRAINED  run  sft is not done with this configuration'],
     [['--out', '.', '--variant', 'VFT'], 'PLUMB_MODEL_FOLDER_TAKEN'],

@@ -24,7 +24,17 @@ export function scalingOf({ rank, alpha, rslora }: Pick<LoraPlan, 'rank' | 'alph
 }
 
 /** Fields that are read. */
-const READ = ['peft_type', 'r', 'lora_alpha', 'lora_dropout', 'use_rslora', 'target_modules', 'base_model_name_or_path', 'bias', 'init_lora_weights']
+const READ = [
+  'peft_type',
+  'r',
+  'lora_alpha',
+  'lora_dropout',
+  'use_rslora',
+  'target_modules',
+  'base_model_name_or_path',
+  'bias',
+  'init_lora_weights',
+]
 
 /**
  * Fields that decide no number of an adapter that is loaded: what PEFT notes, how training began or was spread over devices, which modules were
@@ -51,7 +61,8 @@ export function parseAdapterConfig(json: Readonly<Record<string, unknown>>, wher
     new PlumbError('PLUMB_ADAPTER_UNSUPPORTED', `${field} ${show(json[field])} is not supported; supported: ${supported}.`, where)
   if (json.peft_type !== 'LORA') throw unsupported('peft_type', '"LORA"')
   if (json.bias !== undefined && json.bias !== null && json.bias !== 'none') throw unsupported('bias', '"none"')
-  if (!PLAIN_INITIAL.includes(json.init_lora_weights)) throw unsupported('init_lora_weights', 'true, false, "gaussian", "orthogonal", "eva"')
+  if (!PLAIN_INITIAL.includes(json.init_lora_weights))
+    throw unsupported('init_lora_weights', 'true, false, "gaussian", "orthogonal", "eva"')
   for (const [field, value] of Object.entries(json)) {
     if (!READ.includes(field) && !WITHOUT_EFFECT.includes(field) && asksForSomething(value)) throw unsupported(field, 'none')
   }

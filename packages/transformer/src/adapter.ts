@@ -65,7 +65,8 @@ export async function readAdapter(folder: string, base: ModelConfig): Promise<Ad
   const tensors = await readSafetensors(file)
   requireFiniteWeights(tensors, 'such an adapter is not used', file)
   const factors = new Map<string, Factors>()
-  for (const { name } of modules) if (named.has(name)) factors.set(name, { A: tensors.get(tensorName(name, 'A'))!, B: tensors.get(tensorName(name, 'B'))! })
+  for (const { name } of modules)
+    if (named.has(name)) factors.set(name, { A: tensors.get(tensorName(name, 'A'))!, B: tensors.get(tensorName(name, 'B'))! })
   return { config, factors }
 }
 
@@ -173,7 +174,11 @@ function checkTensors(
   for (const { name } of tensors) {
     const module = NAME.exec(name)?.[1]
     if (module === undefined) {
-      throw new PlumbError('PLUMB_ADAPTER_UNSUPPORTED', `Tensor ${name} is no factor A or B of a linear layer, and nothing else is computed.`, file)
+      throw new PlumbError(
+        'PLUMB_ADAPTER_UNSUPPORTED',
+        `Tensor ${name} is no factor A or B of a linear layer, and nothing else is computed.`,
+        file,
+      )
     }
     if (!known.has(module)) throw foreignModule(module, config, base, file)
     named.add(module)
@@ -181,12 +186,17 @@ function checkTensors(
   const tensorWrong = (message: string) => new PlumbError('PLUMB_ADAPTER_TENSOR', message, file)
   for (const module of named) {
     const { inFeatures, outFeatures } = known.get(module)!
-    for (const [factor, ours, others] of [['A', 0, 1], ['B', 1, 0]] as const) {
+    for (const [factor, ours, others] of [
+      ['A', 0, 1],
+      ['B', 1, 0],
+    ] as const) {
       const shape = shapes.get(tensorName(module, factor))
       if (!shape) throw tensorWrong(`Tensor ${tensorName(module, factor)} is missing.`)
       const features = factor === 'A' ? inFeatures : outFeatures
       if (shape.length !== 2 || shape[ours] !== config.rank) {
-        throw tensorWrong(`Tensor ${tensorName(module, factor)} has shape [${shape.join(', ')}]; a rank of ${config.rank} asks for another.`)
+        throw tensorWrong(
+          `Tensor ${tensorName(module, factor)} has shape [${shape.join(', ')}]; a rank of ${config.rank} asks for another.`,
+        )
       }
       if (shape[others] !== features) {
         const message = `${tensorName(module, factor)} has shape [${shape.join(', ')}], and ${module} of this model is [${outFeatures}, ${inFeatures}]`
@@ -200,15 +210,21 @@ function checkTensors(
     const isMeant = (module: string) => targetModules === 'all-linear' || targetModules.some((target) => isTarget(module, target))
     const stray = [...named].find((module) => !isMeant(module))
     const missing = config.isPartial ? undefined : modules.find(({ name }) => isMeant(name) && !named.has(name))
-    if (missing) throw tensorWrong(`Tensor ${tensorName(missing.name, 'A')} is missing, which target_modules of ${ADAPTER_CONFIG_FILE} asks for.`)
-    if (stray !== undefined) throw tensorWrong(`The adapter has factors for ${stray}, which target_modules of ${ADAPTER_CONFIG_FILE} does not name.`)
+    if (missing)
+      throw tensorWrong(`Tensor ${tensorName(missing.name, 'A')} is missing, which target_modules of ${ADAPTER_CONFIG_FILE} asks for.`)
+    if (stray !== undefined)
+      throw tensorWrong(`The adapter has factors for ${stray}, which target_modules of ${ADAPTER_CONFIG_FILE} does not name.`)
   }
   return named
 }
 
 function foreignModule(module: string, config: AdapterConfig, base: ModelConfig, file: string): PlumbError {
   if (parameterShapes(base).has(weightOf(module))) {
-    return new PlumbError('PLUMB_ADAPTER_UNSUPPORTED', `Factors for ${module} are not computed; expected those of linear layers within the model's layers.`, file)
+    return new PlumbError(
+      'PLUMB_ADAPTER_UNSUPPORTED',
+      `Factors for ${module} are not computed; expected those of linear layers within the model's layers.`,
+      file,
+    )
   }
   return otherBase(`it has factors for ${module}, which this model does not have`, config, file)
 }

@@ -1,7 +1,17 @@
 import { readFile, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
-import { adapterFiles, modelFiles, PlumbError, suggestion, tokenizerFiles, type BaseSource, type ModelFacts, type ModelSource, type Tokenizer } from '@plumbline/core/base'
+import {
+  adapterFiles,
+  modelFiles,
+  PlumbError,
+  suggestion,
+  tokenizerFiles,
+  type BaseSource,
+  type ModelFacts,
+  type ModelSource,
+  type Tokenizer,
+} from '@plumbline/core/base'
 import { readAdapter } from './adapter'
 import { parseModelConfig, type ConfigJson, type ModelConfig } from './config'
 import { initialWeights } from './initial-weights'
@@ -79,7 +89,12 @@ function baseOf(source: ModelSource): BaseSource {
 export async function inspectModel(source: ModelSource): Promise<ModelFacts> {
   const tokenizer = await loadSourceTokenizer(source)
   const config = await loadModelConfig(source, tokenizer)
-  return { tokenizer, contextLength: config.maxPositions, parameterNames: [...parameterShapes(config).keys()], linearModules: linearModules(config) }
+  return {
+    tokenizer,
+    contextLength: config.maxPositions,
+    parameterNames: [...parameterShapes(config).keys()],
+    linearModules: linearModules(config),
+  }
 }
 
 /** `Backend.modelFiles` for every backend whose models are loaded here: the files that opening one reads, absolute. */

@@ -37,7 +37,8 @@ export async function writeModel(
     return [name, { shape, dtype: dtype === 'bfloat16' ? 'BF16' : 'F32', data }]
   })
   await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
-    for (const [name, content] of new Map<string, string | Uint8Array>([...files, ...extra])) await writeDurably(join(temporary, name), content)
+    for (const [name, content] of new Map<string, string | Uint8Array>([...files, ...extra]))
+      await writeDurably(join(temporary, name), content)
     await writeDurably(join(temporary, 'config.json'), JSON.stringify(typedConfig(configJson, dtype), null, 2) + '\n')
     await writePendingTensors(join(temporary, 'model.safetensors'), new Map(pending))
   })

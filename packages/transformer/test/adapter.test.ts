@@ -123,8 +123,15 @@ describe('an adapter before training', () => {
     const modules = linearModules(config)
     const same = { ...plan, rank: 4, alpha: 8, dropout: 0.3 }
     expect(() => requireSameAdapter(adapter, same, modules, 'sft: lora')).not.toThrow()
-    const check = (other: LoraPlan, chosen = modules) => () => requireSameAdapter(adapter, other, chosen, 'sft: lora')
-    for (const other of [{ ...same, rank: 3 }, { ...same, alpha: 9 }, { ...same, rslora: true }]) {
+    const check =
+      (other: LoraPlan, chosen = modules) =>
+      () =>
+        requireSameAdapter(adapter, other, chosen, 'sft: lora')
+    for (const other of [
+      { ...same, rank: 3 },
+      { ...same, alpha: 9 },
+      { ...same, rslora: true },
+    ]) {
       expect(check(other)).toThrow(expect.objectContaining({ code: 'PLUMB_ADAPTER_DIFFERS', where: 'sft: lora' }))
     }
     expect(check(same, modules.slice(1))).toThrow('has factors for model.layers.0.self_attn.q_proj')
@@ -174,7 +181,14 @@ describe('an adapter that does not fit is one sentence', () => {
   })
 
   it('what decides nothing passes, whatever it says', () => {
-    const notes = { fan_in_fan_out: true, inference_mode: true, revision: 'main', peft_version: '9', task_type: 'CAUSAL_LM', init_lora_weights: 'gaussian' }
+    const notes = {
+      fan_in_fan_out: true,
+      inference_mode: true,
+      revision: 'main',
+      peft_version: '9',
+      task_type: 'CAUSAL_LM',
+      init_lora_weights: 'gaussian',
+    }
     expect(parseAdapterConfig({ ...base, ...notes, of_a_later_version: null, another: [], a_third: false }, 'here')).toEqual({
       rank: 4,
       alpha: 8,
@@ -194,7 +208,9 @@ describe('an adapter that does not fit is one sentence', () => {
     ['target_modules', [], 'target_modules is []; expected a text or a list of texts.'],
     ['target_modules', undefined, 'target_modules is missing; expected a text or a list of texts.'],
   ])('%s as %j', (field, value, message) => {
-    expect(() => parseAdapterConfig({ ...base, [field]: value }, 'here')).toThrow(expect.objectContaining({ code: 'PLUMB_ADAPTER_CONFIG', message }))
+    expect(() => parseAdapterConfig({ ...base, [field]: value }, 'here')).toThrow(
+      expect.objectContaining({ code: 'PLUMB_ADAPTER_CONFIG', message }),
+    )
   })
 
   /** An adapter's folder, and what it says of the model when it is read. */
@@ -224,28 +240,88 @@ describe('an adapter that does not fit is one sentence', () => {
   it('for a base with fewer layers, or other shapes', async () => {
     expect(await refusal(() => undefined, { ...config, layers: 1 })).toMatchObject({
       code: 'PLUMB_ADAPTER_BASE',
-      message: 'The adapter is of another base (it was trained on "../base"): it has factors for model.layers.1.self_attn.q_proj, which this model does not have.',
+      message:
+        'The adapter is of another base (it was trained on "../base"): it has factors for model.layers.1.self_attn.q_proj, which this model does not have.',
     })
     expect(await refusal(() => undefined, { ...config, hiddenSize: 32, headDim: 8 })).toMatchObject({
       code: 'PLUMB_ADAPTER_BASE',
-      message: expect.stringContaining(`${q0}.lora_A.weight has shape [4, 16], and model.layers.0.self_attn.q_proj of this model is [32, 32].`) as string,
+      message: expect.stringContaining(
+        `${q0}.lora_A.weight has shape [4, 16], and model.layers.0.self_attn.q_proj of this model is [32, 32].`,
+      ) as string,
     })
   })
 
   it.each<[string, string, Parameters<typeof refusal>[0], RegExp]>([
-    ['with factors of the head', 'PLUMB_ADAPTER_UNSUPPORTED', async ({ tensors }) => void tensors.set('base_model.model.lm_head.lora_A.weight', { shape: [1, 1], data: new Float32Array(1) }), /^Factors for lm_head are not computed/],
-    ['with factors of the embedding', 'PLUMB_ADAPTER_UNSUPPORTED', async ({ tensors }) => void tensors.set('base_model.model.model.embed_tokens.lora_embedding_A', { shape: [1, 1], data: new Float32Array(1) }), /^Tensor .*lora_embedding_A is no factor A or B/],
-    ['with a tensor missing', 'PLUMB_ADAPTER_TENSOR', async ({ tensors }) => void tensors.delete(`${q0}.lora_B.weight`), /q_proj.lora_B.weight is missing\.$/],
-    ['with a module missing', 'PLUMB_ADAPTER_TENSOR', async ({ tensors }) => void [tensors.delete(`${q0}.lora_A.weight`), tensors.delete(`${q0}.lora_B.weight`)], /q_proj.lora_A.weight is missing, which target_modules/],
+    [
+      'with factors of the head',
+      'PLUMB_ADAPTER_UNSUPPORTED',
+      async ({ tensors }) => void tensors.set('base_model.model.lm_head.lora_A.weight', { shape: [1, 1], data: new Float32Array(1) }),
+      /^Factors for lm_head are not computed/,
+    ],
+    [
+      'with factors of the embedding',
+      'PLUMB_ADAPTER_UNSUPPORTED',
+      async ({ tensors }) =>
+        void tensors.set('base_model.model.model.embed_tokens.lora_embedding_A', { shape: [1, 1], data: new Float32Array(1) }),
+      /^Tensor .*lora_embedding_A is no factor A or B/,
+    ],
+    [
+      'with a tensor missing',
+      'PLUMB_ADAPTER_TENSOR',
+      async ({ tensors }) => void tensors.delete(`${q0}.lora_B.weight`),
+      /q_proj.lora_B.weight is missing\.$/,
+    ],
+    [
+      'with a module missing',
+      'PLUMB_ADAPTER_TENSOR',
+      async ({ tensors }) => [tensors.delete(`${q0}.lora_A.weight`), tensors.delete(`${q0}.lora_B.weight`)],
+      /q_proj.lora_A.weight is missing, which target_modules/,
+    ],
     ['with no factors', 'PLUMB_ADAPTER_TENSOR', async ({ tensors }) => tensors.clear(), /^The adapter holds no factors/],
-    ['of another rank than its config says', 'PLUMB_ADAPTER_TENSOR', async ({ json }) => void (json.r = 2), /has shape \[4, 16\]; a rank of 2 asks for another/],
-    ['with modules that its config does not name', 'PLUMB_ADAPTER_TENSOR', async ({ json }) => void (json.target_modules = ['v_proj']), /has factors for model.layers.0.self_attn.q_proj, which target_modules/],
-    ['with numbers that are not finite', 'PLUMB_NON_FINITE_WEIGHTS', async ({ tensors }) => void (tensors.get(`${q0}.lora_A.weight`)!.data[3] = NaN), /q_proj.lora_A.weight holds numbers that are not finite/],
-    ['without weights', 'PLUMB_ADAPTER_NOT_FOUND', async ({ folder }) => (await rm(join(folder, 'adapter_model.safetensors')), 'written'), /no adapter_model.safetensors \(adapter_model.bin is not read\)/],
-    ['without a config', 'PLUMB_ADAPTER_NOT_FOUND', async ({ folder }) => (await rm(join(folder, 'adapter_config.json')), 'written'), /^There is no adapter here/],
-    ['whose config is no JSON', 'PLUMB_ADAPTER_CONFIG', async ({ folder }) => (await writeFile(join(folder, 'adapter_config.json'), '{'), 'written'), /^This is not valid JSON/],
-    ['whose config is a list', 'PLUMB_ADAPTER_CONFIG', async ({ folder }) => (await writeFile(join(folder, 'adapter_config.json'), '[]'), 'written'), /^This is not a JSON object/],
-  ])('%s', async (_, code, change, message) => { // prettier-ignore
+    [
+      'of another rank than its config says',
+      'PLUMB_ADAPTER_TENSOR',
+      async ({ json }) => void (json.r = 2),
+      /has shape \[4, 16\]; a rank of 2 asks for another/,
+    ],
+    [
+      'with modules that its config does not name',
+      'PLUMB_ADAPTER_TENSOR',
+      async ({ json }) => void (json.target_modules = ['v_proj']),
+      /has factors for model.layers.0.self_attn.q_proj, which target_modules/,
+    ],
+    [
+      'with numbers that are not finite',
+      'PLUMB_NON_FINITE_WEIGHTS',
+      async ({ tensors }) => void (tensors.get(`${q0}.lora_A.weight`)!.data[3] = NaN),
+      /q_proj.lora_A.weight holds numbers that are not finite/,
+    ],
+    [
+      'without weights',
+      'PLUMB_ADAPTER_NOT_FOUND',
+      async ({ folder }) => (await rm(join(folder, 'adapter_model.safetensors')), 'written'),
+      /no adapter_model.safetensors \(adapter_model.bin is not read\)/,
+    ],
+    [
+      'without a config',
+      'PLUMB_ADAPTER_NOT_FOUND',
+      async ({ folder }) => (await rm(join(folder, 'adapter_config.json')), 'written'),
+      /^There is no adapter here/,
+    ],
+    [
+      'whose config is no JSON',
+      'PLUMB_ADAPTER_CONFIG',
+      async ({ folder }) => (await writeFile(join(folder, 'adapter_config.json'), '{'), 'written'),
+      /^This is not valid JSON/,
+    ],
+    [
+      'whose config is a list',
+      'PLUMB_ADAPTER_CONFIG',
+      async ({ folder }) => (await writeFile(join(folder, 'adapter_config.json'), '[]'), 'written'),
+      /^This is not a JSON object/,
+    ],
+  ])('%s', async (_, code, change, message) => {
+    // prettier-ignore
     expect(await refusal(change)).toMatchObject({ code, message: expect.stringMatching(message) as string })
   })
 
@@ -254,7 +330,9 @@ describe('an adapter that does not fit is one sentence', () => {
       const target = join(folder, 'mine')
       await mkdir(target)
       await writeFile(join(target, 'thesis.txt'), 'years of work')
-      await expect(writeAdapter(target, initialAdapter(plan, linearModules(config)))).rejects.toMatchObject({ code: 'PLUMB_ADAPTER_FOLDER_TAKEN' })
+      await expect(writeAdapter(target, initialAdapter(plan, linearModules(config)))).rejects.toMatchObject({
+        code: 'PLUMB_ADAPTER_FOLDER_TAKEN',
+      })
       expect(await readFile(join(target, 'thesis.txt'), 'utf8')).toBe('years of work')
     })
   })

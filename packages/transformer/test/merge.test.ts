@@ -36,7 +36,9 @@ describe('a base with an adapter', () => {
       const { weights } = await open(name)
       const base = await readModelFolder(BASE)
       const merged = await readSafetensors(join(PEFT, 'merged.safetensors'))
-      const expected = new Map([...merged].flatMap(([key, tensor]) => (key.startsWith(`${name}/`) ? [[key.slice(name.length + 1), tensor]] : [])))
+      const expected = new Map(
+        [...merged].flatMap(([key, tensor]) => (key.startsWith(`${name}/`) ? [[key.slice(name.length + 1), tensor]] : [])),
+      )
       let changed = 0
       for (const [parameter, { data }] of base.weights) {
         const found = new Float32Array(data.length)
@@ -64,10 +66,11 @@ describe('a base with an adapter', () => {
   })
 
   it("is the same for GPT-2's matrices, which files hold as [in, out]", () => {
-    const { before, A, B, after, scaling } = peftJson<{ before: Json; A: Json; B: Json; after: Json; scaling: number }>('conv1d.json')
+    const { before, A, B, after, scaling } = peftJson('conv1d.json') as { before: Json; A: Json; B: Json; after: Json; scaling: number }
     const [inFeatures, outFeatures] = before.shape as [number, number]
     const turned = new Float32Array(before.data.length)
-    for (let i = 0; i < inFeatures; i++) for (let o = 0; o < outFeatures; o++) turned[o * inFeatures + i] = before.data[i * outFeatures + o]!
+    for (let i = 0; i < inFeatures; i++)
+      for (let o = 0; o < outFeatures; o++) turned[o * inFeatures + i] = before.data[i * outFeatures + o]!
     mergeInto(turned, { A: tensor(A), B: tensor(B) }, scaling)
     for (let i = 0; i < inFeatures; i++) {
       for (let o = 0; o < outFeatures; o++) expect(turned[o * inFeatures + i]).toBeCloseTo(after.data[i * outFeatures + o]!, 6)
@@ -93,7 +96,7 @@ const tensor = ({ shape, data }: Json): WeightTensor => ({ shape, data: Float32A
 
 describe('bfloat16', () => {
   it('is rounded as PyTorch does, ties, NaN and the largest numbers among them', () => {
-    const { float32, bfloat16 } = peftJson<{ float32: number[]; bfloat16: number[] }>('bfloat16.json')
+    const { float32, bfloat16 } = peftJson('bfloat16.json') as { float32: number[]; bfloat16: number[] }
     const numbers = new Float32Array(Uint32Array.from(float32).buffer)
     const isNaN16 = (bits: number) => (bits & 0x7f80) === 0x7f80 && (bits & 0x7f) !== 0
     for (const [i, bits] of toBFloat16(numbers).entries()) {
@@ -120,7 +123,11 @@ describe('writing a model tensor by tensor', () => {
     await inFreshFolder(async (folder) => {
       const target = join(folder, 'merged')
       const model = await open('all-linear')
-      await writeModel(target, { ...model, configJson: { ...model.configJson, torch_dtype: 'float32' } }, { dtype: 'bfloat16', extra: new Map([['README.md', '# card\n']]) })
+      await writeModel(
+        target,
+        { ...model, configJson: { ...model.configJson, torch_dtype: 'float32' } },
+        { dtype: 'bfloat16', extra: new Map([['README.md', '# card\n']]) },
+      )
       const json = JSON.parse(await readFile(join(target, 'config.json'), 'utf8')) as Record<string, unknown>
       expect([json.dtype, json.torch_dtype]).toEqual(['bfloat16', 'bfloat16'])
       expect(await readFile(join(target, 'README.md'), 'utf8')).toBe('# card\n')
@@ -139,9 +146,14 @@ describe('writing a model tensor by tensor', () => {
   it('refuses numbers that bfloat16 cannot hold, and leaves nothing half-written', async () => {
     await inFreshFolder(async (folder) => {
       const { weights, ...model } = await openModelFolder(BASE)
-      const huge = { ...weights, read: async (name: string, into: Float32Array) => void (await weights.read(name, into), (into[0] = 3.4e38)) }
+      const huge = {
+        ...weights,
+        read: async (name: string, into: Float32Array) => void (await weights.read(name, into), (into[0] = 3.4e38)),
+      }
       const target = join(folder, 'out')
-      await expect(writeModel(target, { ...model, weights: huge }, { dtype: 'bfloat16' })).rejects.toMatchObject({ code: 'PLUMB_NON_FINITE_WEIGHTS' })
+      await expect(writeModel(target, { ...model, weights: huge }, { dtype: 'bfloat16' })).rejects.toMatchObject({
+        code: 'PLUMB_NON_FINITE_WEIGHTS',
+      })
       expect(await readdir(folder)).toEqual([])
     })
   })

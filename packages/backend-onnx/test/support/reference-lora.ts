@@ -1,7 +1,16 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loraModules, type AdamWOptions, type Backend, type ModelSource, type Objective, type Policy, type TokenGroup, type TrainingPlan } from '@plumbline/core'
+import {
+  loraModules,
+  type AdamWOptions,
+  type Backend,
+  type ModelSource,
+  type Objective,
+  type Policy,
+  type TokenGroup,
+  type TrainingPlan,
+} from '@plumbline/core'
 import {
   initialAdapter,
   linearModules,
@@ -120,7 +129,11 @@ export class ReferenceLora implements Pick<Policy, 'logProbs' | 'optimStep' | 's
 
   private async withMerged<T>(use: (policy: Policy, weights: Weights) => Promise<T>): Promise<T> {
     const path = join(this.folder, 'merged')
-    await writeModel(path, { ...this.base, weights: mergedWeights(this.base.weights, this.adapter) }, { dtype: 'float32', extra: tokenizerFiles(this.base.config.vocabSize) })
+    await writeModel(
+      path,
+      { ...this.base, weights: mergedWeights(this.base.weights, this.adapter) },
+      { dtype: 'float32', extra: tokenizerFiles(this.base.config.vocabSize) },
+    )
     const policy = await this.backend.open({ kind: 'folder', path })
     try {
       return await use(policy, (await readModelFolder(path)).weights)

@@ -21,8 +21,16 @@ export default class Export extends Command {
   static override flags = {
     config: Flags.string({ char: 'c', summary: 'The configuration; by default the nearest one, as for run.', helpValue: 'FILE' }),
     set: Flags.string({ multiple: true, multipleNonGreedy: true, summary: 'Overrides one key, as for run.', helpValue: 'KEY=VALUE' }),
-    variant: Flags.string({ summary: 'A variant of align, or VFT, the stage-1 model; may be left out where there is one variant.', helpValue: 'NAME' }),
-    out: Flags.string({ char: 'o', required: true, summary: 'The folder to write; a model that is there is replaced.', helpValue: 'FOLDER' }),
+    variant: Flags.string({
+      summary: 'A variant of align, or VFT, the stage-1 model; may be left out where there is one variant.',
+      helpValue: 'NAME',
+    }),
+    out: Flags.string({
+      char: 'o',
+      required: true,
+      summary: 'The folder to write; a model that is there is replaced.',
+      helpValue: 'FOLDER',
+    }),
     dtype: Flags.option({
       options: ['float32', 'bfloat16'] as const,
       default: 'float32' as const,
@@ -31,7 +39,12 @@ export default class Export extends Command {
     adapter: Flags.boolean({ summary: 'Write the adapter alone, without its base.', exclusive: ['dtype'] }),
     'base-model': Flags.string({ summary: 'The name that the base has on the Hub, for the card.', helpValue: 'OWNER/NAME' }),
     license: Flags.string({ summary: "The model's license, for the card, as the Hub writes it, e.g. apache-2.0.", helpValue: 'NAME' }),
-    dataset: Flags.string({ multiple: true, multipleNonGreedy: true, summary: 'A data set on the Hub that it was trained on, for the card.', helpValue: 'OWNER/NAME' }),
+    dataset: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      summary: 'A data set on the Hub that it was trained on, for the card.',
+      helpValue: 'OWNER/NAME',
+    }),
   }
 
   async run(): Promise<ExportedModel> {

@@ -91,7 +91,8 @@ async function modelCheck({ config: { model } }: LoadedConfig): Promise<Check> {
   try {
     const source = await modelSource(model)
     if (source.kind === 'folder') return { status: 'ok', name, detail: `a folder ${shownPath(source.path)}` }
-    if (source.kind === 'scratch') return { status: 'ok', name, detail: `random weights, with the tokenizer ${shownPath(source.tokenizer)}` }
+    if (source.kind === 'scratch')
+      return { status: 'ok', name, detail: `random weights, with the tokenizer ${shownPath(source.tokenizer)}` }
     const base = source.base.kind === 'folder' ? source.base.path : source.base.tokenizer
     return { status: 'ok', name, detail: `the adapter ${shownPath(source.path)} on ${shownPath(base)}` }
   } catch (error) {

@@ -3,7 +3,16 @@ import type { CardFacts, LossFacts, StageFacts } from './facts'
 
 /** A model card as the Hugging Face Hub reads it: YAML in front, Markdown behind. It holds no text of the data. */
 export function renderCard(facts: CardFacts): string {
-  const sections = [frontMatter(facts), `# ${facts.title}`, intro(facts), ...loading(facts), ...stages(facts), ...data(facts), ...results(facts), closing(facts)]
+  const sections = [
+    frontMatter(facts),
+    `# ${facts.title}`,
+    intro(facts),
+    ...loading(facts),
+    ...stages(facts),
+    ...data(facts),
+    ...results(facts),
+    closing(facts),
+  ]
   return printable(sections.join('\n\n')) + '\n'
 }
 
@@ -38,8 +47,17 @@ function loading({ isAdapter, baseModel, dtype, title, prompt }: CardFacts): str
         `base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(baseModel ?? 'path/to/the/base')})`,
         `model = PeftModel.from_pretrained(base, ${JSON.stringify(title)})`,
       ]
-    : ['from transformers import AutoModelForCausalLM', '', `model = AutoModelForCausalLM.from_pretrained(${JSON.stringify(title)})  # ${dtype}`]
-  return ['## Use', ['```python', ...code, '```'].join('\n'), 'It was trained with these settings of prompts:', table(['setting', 'value'], prompt)]
+    : [
+        'from transformers import AutoModelForCausalLM',
+        '',
+        `model = AutoModelForCausalLM.from_pretrained(${JSON.stringify(title)})  # ${dtype}`,
+      ]
+  return [
+    '## Use',
+    ['```python', ...code, '```'].join('\n'),
+    'It was trained with these settings of prompts:',
+    table(['setting', 'value'], prompt),
+  ]
 }
 
 function stages({ stages: trained }: CardFacts): string[] {
@@ -48,7 +66,12 @@ function stages({ stages: trained }: CardFacts): string[] {
 }
 
 function stage({ title, losses, settings, summary }: StageFacts): string[] {
-  return [`### ${title}`, `${summary}.`, table(['loss', 'weight', 'options', 'paper'], losses.map(lossCells)), table(['setting', 'value'], settings)]
+  return [
+    `### ${title}`,
+    `${summary}.`,
+    table(['loss', 'weight', 'options', 'paper'], losses.map(lossCells)),
+    table(['setting', 'value'], settings),
+  ]
 }
 
 function lossCells({ name, weight, options, paper = '' }: LossFacts): string[] {
@@ -73,7 +96,8 @@ function results({ report }: CardFacts): string[] {
     figure(more.positivePerplexity),
     figure(more.negativePerplexity),
   ])
-  const notices = report.notices.length === 0 ? [] : ['What the run noticed:', report.notices.map((notice) => `- ${line(notice)}`).join('\n')]
+  const notices =
+    report.notices.length === 0 ? [] : ['What the run noticed:', report.notices.map((notice) => `- ${line(notice)}`).join('\n')]
   return [
     '## Results',
     table(['model', 'test questions', 'accuracy [95 %]', 'assessment accuracy', 'perplexity of right answers', 'of wrong ones'], rows),

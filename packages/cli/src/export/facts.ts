@@ -54,11 +54,18 @@ const USES: Readonly<Record<string, string>> = {
 
 export async function cardFacts(
   trained: Trained,
-  { said, adapterAlone, dtype, title }: { readonly said: Said; readonly adapterAlone: boolean; readonly dtype: StoredType; readonly title: string },
+  {
+    said,
+    adapterAlone,
+    dtype,
+    title,
+  }: { readonly said: Said; readonly adapterAlone: boolean; readonly dtype: StoredType; readonly title: string },
 ): Promise<CardFacts> {
   const { resolved, base, records, report } = trained
   const { config, data } = resolved
-  const sources = new Map([data.train, data.questions, data.validation, data.test].flatMap((source) => (source ? [[source.title, source]] : [])))
+  const sources = new Map(
+    [data.train, data.questions, data.validation, data.test].flatMap((source) => (source ? [[source.title, source]] : [])),
+  )
   return {
     title,
     isAdapter: adapterAlone,
@@ -90,7 +97,12 @@ function stagesOf({ resolved: { config }, variant, manifests }: Trained): readon
   const usesFirst = variant === undefined || variant.config.startFrom === 'sft'
   if (config.sft.steps !== 0 && usesFirst) {
     const losses = [{ name: 'sft', weight: 1, options: '' }]
-    stages.push({ title: 'Stage 1: maximum likelihood on reference chains', losses, settings: settingsOf(config.sft), summary: manifests.sft.summary })
+    stages.push({
+      title: 'Stage 1: maximum likelihood on reference chains',
+      losses,
+      settings: settingsOf(config.sft),
+      summary: manifests.sft.summary,
+    })
   }
   if (variant && manifests.align) {
     const losses = variant.terms.map(({ name, weight, loss, identity }): LossFacts => {

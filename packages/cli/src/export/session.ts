@@ -1,7 +1,15 @@
 import path from 'node:path'
 import type { Config as OclifConfig } from '@oclif/core'
 import { baseOf, PlumbError, shownPath, withTrained, type ModelSource, type Trained } from '@plumbline/core'
-import { loadTokenizer, openUntokenizedModel, readAdapter, tokenizerPath, writeAdapter, writeModel, type StoredType } from '@plumbline/transformer'
+import {
+  loadTokenizer,
+  openUntokenizedModel,
+  readAdapter,
+  tokenizerPath,
+  writeAdapter,
+  writeModel,
+  type StoredType,
+} from '@plumbline/transformer'
 import { loadAllPlugins } from '../run/plugins'
 import { cardFacts, type Said } from './facts'
 import { renderCard } from './card'
@@ -36,7 +44,10 @@ export async function exportModel({ configFile, overrides, variant, oclif, ...op
   return withTrained({ path: configFile, overrides, variant, registry }, (trained) => write(trained, options))
 }
 
-async function write(trained: Trained, { out, dtype, adapterAlone, said }: Omit<ExportOptions, 'configFile' | 'overrides' | 'variant' | 'oclif'>): Promise<ExportedModel> {
+async function write(
+  trained: Trained,
+  { out, dtype, adapterAlone, said }: Omit<ExportOptions, 'configFile' | 'overrides' | 'variant' | 'oclif'>,
+): Promise<ExportedModel> {
   const folder = path.resolve(out)
   const { source, name } = trained
   const { kind } = source
@@ -44,7 +55,10 @@ async function write(trained: Trained, { out, dtype, adapterAlone, said }: Omit<
   const card = new Map([['README.md', renderCard(facts)]])
   if (adapterAlone) {
     if (source.kind !== 'adapter') {
-      throw new PlumbError('PLUMB_EXPORT_NO_ADAPTER', `${name} was trained without lora: it is a model of its own and has no adapter; leave --adapter out.`)
+      throw new PlumbError(
+        'PLUMB_EXPORT_NO_ADAPTER',
+        `${name} was trained without lora: it is a model of its own and has no adapter; leave --adapter out.`,
+      )
     }
     const base = await open(source.base)
     const adapter = await readAdapter(source.path, base.config)

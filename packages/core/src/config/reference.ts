@@ -2,7 +2,15 @@ import { z } from 'zod'
 import { createRegistry } from '../plugins/registry'
 import type { PluginKind } from '../plugins/kinds'
 import { KIND_TITLES } from '../plugins/kinds'
-import { alignVariantSchema, configSchema, dataSourceSchema, loraSchema, lossEntrySchema, sampleSectionSchema, trainingSchema } from './schema'
+import {
+  alignVariantSchema,
+  configSchema,
+  dataSourceSchema,
+  loraSchema,
+  lossEntrySchema,
+  sampleSectionSchema,
+  trainingSchema,
+} from './schema'
 import { dataSectionSchema, evaluateSchema, labelSchema, modelSchema, promptSchema } from './schema'
 
 /** The parts of a JSON Schema that the tables show. */

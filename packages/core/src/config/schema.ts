@@ -21,7 +21,9 @@ export const dataSourceSchema = z.looseObject({
 
 /** The names of PEFT's LoraConfig without their prefixes, in camel case; its defaults but for `targetModules`. */
 export const loraSchema = z.strictObject({
-  rank: whole(1, 65_536).default(8).describe("Rank of the factors A and B (PEFT's `r`); at most the smaller side of every matrix it is of."),
+  rank: whole(1, 65_536)
+    .default(8)
+    .describe("Rank of the factors A and B (PEFT's `r`); at most the smaller side of every matrix it is of."),
   alpha: z.number().positive().default(8).describe("B·A is scaled by alpha / rank (PEFT's `lora_alpha`)."),
   rslora: z.boolean().default(false).describe("Scale by alpha / √rank (PEFT's `use_rslora`; arXiv:2312.03732)."),
   dropout: z.number().min(0).lt(1).default(0).describe("Probability that an input of A is dropped in training (PEFT's `lora_dropout`)."),
@@ -60,7 +62,7 @@ export const trainingSchema = z.strictObject({
   lora: loraSchema
     .optional()
     .describe(
-      'Train low-rank factors (LoRA, arXiv:2106.09685) and leave every weight as it is; the stage then hands on an adapter in PEFT\'s format. `{}` takes the defaults.',
+      "Train low-rank factors (LoRA, arXiv:2106.09685) and leave every weight as it is; the stage then hands on an adapter in PEFT's format. `{}` takes the defaults.",
     ),
   checkpointEvery: whole(1, MOST_STEPS)
     .default(50)
@@ -198,7 +200,9 @@ export const evaluateSchema = z.strictObject({
 })
 
 export const configSchema = z.strictObject({
-  model: modelSchema.describe('A Hugging Face model folder; a PEFT adapter, as its folder or as `{ base, adapter }`; or random weights: `{ architecture, tokenizer, seed }`.'),
+  model: modelSchema.describe(
+    'A Hugging Face model folder; a PEFT adapter, as its folder or as `{ base, adapter }`; or random weights: `{ architecture, tokenizer, seed }`.',
+  ),
   backend: z
     .union([z.string(), pluggedSchema('auto', 'A registered backend, or `auto`; its own options stand beside it.')])
     .default('auto')

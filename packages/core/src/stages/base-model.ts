@@ -12,7 +12,10 @@ import { baseOf, modelSource } from './model-source'
 export async function baseModel({ model }: Config, backend: Backend, hashes: ContentHashes): Promise<Model> {
   const source = await modelSource(model)
   const own = baseOf(source)
-  const base = { source: own, ...(await identified(() => identityOf(own, backend, hashes), own.kind === 'folder' ? own.path : own.tokenizer)) }
+  const base = {
+    source: own,
+    ...(await identified(() => identityOf(own, backend, hashes), own.kind === 'folder' ? own.path : own.tokenizer)),
+  }
   if (source.kind !== 'adapter') return base
   const adapter = await identified(async () => hashOf(await adapterFiles(source.path), hashes), source.path)
   return adapted(base, source.path, adapter)

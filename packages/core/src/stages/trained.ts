@@ -108,7 +108,11 @@ async function found(
 }
 
 function notTrained({ title }: NotDone, run: string): PlumbError {
-  return new PlumbError('PLUMB_NOT_TRAINED', `${title} is not done with this configuration: there is nothing to export; "plumb run" does it.`, run)
+  return new PlumbError(
+    'PLUMB_NOT_TRAINED',
+    `${title} is not done with this configuration: there is nothing to export; "plumb run" does it.`,
+    run,
+  )
 }
 
 function recordCounts({ train, questions, validation, test }: RunData): ReadonlyMap<string, number> {

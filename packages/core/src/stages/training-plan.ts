@@ -33,7 +33,11 @@ export function planOf({ freeze, lora, steps }: PlannedSection, section: string,
  * @throws PlumbError PLUMB_FREEZE_UNKNOWN, PLUMB_FREEZE_ALL, PLUMB_FREEZE_UNSUPPORTED, PLUMB_LORA_TARGET, PLUMB_LORA_RANK,
  *   PLUMB_LORA_UNSUPPORTED
  */
-export async function checkPlans({ sft, align, seed }: Pick<Config, 'sft' | 'align' | 'seed'>, backend: Backend, model: ModelSource): Promise<void> {
+export async function checkPlans(
+  { sft, align, seed }: Pick<Config, 'sft' | 'align' | 'seed'>,
+  backend: Backend,
+  model: ModelSource,
+): Promise<void> {
   if (model.kind === 'adapter' && !backend.lora) throw cannotAdapt(backend.name, 'model')
   const all = [planOf(sft, 'sft', seed), ...align.map((variant) => planOf(variant, `align "${variant.name}"`, seed))]
   const asked = all.filter(({ freeze, lora }) => freeze !== undefined || lora !== undefined)

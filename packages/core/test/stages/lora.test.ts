@@ -14,7 +14,10 @@ const config = (sft: object = {}, align: object = {}) => ({
 })
 
 const stageFolder = async ({ config: { run } }: World, stage: string): Promise<string> =>
-  path.join(run, (await readdir(run)).find((name) => name.startsWith(`${stage}-`))!)
+  path.join(
+    run,
+    (await readdir(run)).find((name) => name.startsWith(`${stage}-`))!,
+  )
 
 /** Every source that the backend is asked to open, and every plan that a policy is readied with. */
 function watched({ backend }: World): { readonly opened: ModelSource[]; readonly plans: TrainingPlan[] } {
