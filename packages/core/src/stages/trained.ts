@@ -10,11 +10,11 @@ import type { RunData } from './data'
 import { labelStage } from './label'
 import { read, runStages } from './pipeline'
 import { VFT_ROW, type ReportContent } from './report'
-import { shownPath } from '../util/shown-path'
 import { withConfig, type ConfigOptions } from './run-config'
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
 import { trainedModel } from './train-model'
+import { shownPath } from '../util/shown-path'
 
 export interface TrainedOptions extends ConfigOptions {
   /** A variant of `align`, or `VFT`, the stage-1 model. The only variant when absent. */
@@ -112,7 +112,7 @@ function notTrained({ title }: NotDone, run: string): PlumbError {
   return new PlumbError(
     'PLUMB_NOT_TRAINED',
     `${title} is not done with this configuration: there is nothing to export; "plumb run" does it.`,
-    run,
+    shownPath(run),
   )
 }
 
