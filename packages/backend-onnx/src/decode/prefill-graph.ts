@@ -11,6 +11,7 @@ import {
 } from '@plumbline/transformer'
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
+import { adaptedWeights, type AdapterShape } from '../graph/low-rank'
 import { OnnxOps, softcap } from '../graph/ops'
 import { maskInput } from './masks'
 
@@ -24,8 +25,9 @@ import { maskInput } from './masks'
  * `query_shape` = B, P, kvHeads, rep, headDim.
  * Outputs: `logits` [B, vocabulary]; per layer `keys_l` [B, kvHeads, headDim, P] and `values_l` [B, kvHeads, P, headDim].
  */
-export function prefillGraph(graph: Graph, config: ModelConfig, weights: WeightLookup<Value>): Emitted {
-  const ops = new OnnxOps(graph)
+export function prefillGraph(graph: Graph, config: ModelConfig, base: WeightLookup<Value>, adapter?: AdapterShape): Emitted {
+  const { weights, lowRankOf } = adaptedWeights(base, adapter)
+  const ops = new OnnxOps(graph, undefined, lowRankOf)
   const positions = graph.input('positions', 'int64')
   const last = graph.input('last', 'int64')
   const lastPositions = graph.input('last_positions', 'int64')
