@@ -25,6 +25,8 @@ export { adapterConfigJson, parseAdapterConfig, scalingOf, type AdapterConfig } 
 export * from './bfloat16'
 export * from './hub-name'
 export * from './linear-modules'
+export * from './low-rank'
+export * from './dropout'
 export * from './merge'
 export * from './write-model'
 export * from './ops'

@@ -1,7 +1,6 @@
 import { PlumbError, type Generation, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core/base'
-import { Completion, CompletionRules, type ModelConfig } from '@plumbline/transformer'
+import { Completion, CompletionRules, type AdapterShape, type ModelConfig } from '@plumbline/transformer'
 import { Graph } from '../graph/graph'
-import type { AdapterShape } from '../graph/low-rank'
 import { RopeTables } from '../runtime/rope-tables'
 import { Scratch } from '../runtime/scratch'
 import { Session, type HostTensor } from '../runtime/session'

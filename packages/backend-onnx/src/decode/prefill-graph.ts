@@ -1,9 +1,11 @@
 import {
+  adaptedWeights,
   decoder,
   embedded,
   embeddingName,
   logitsOf,
   turned,
+  type AdapterShape,
   type AttentionShape,
   type LayerAttend,
   type ModelConfig,
@@ -11,7 +13,6 @@ import {
 } from '@plumbline/transformer'
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
-import { adaptedWeights, type AdapterShape } from '../graph/low-rank'
 import { OnnxOps, softcap } from '../graph/ops'
 import { maskInput } from './masks'
 

@@ -1,8 +1,10 @@
 import {
+  adaptedWeights,
   decoder,
   embedded,
   logitsOf,
   turned,
+  type AdapterShape,
   type AttentionShape,
   type LayerAttend,
   type ModelConfig,
@@ -10,7 +12,6 @@ import {
 } from '@plumbline/transformer'
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
-import { adaptedWeights, type AdapterShape } from '../graph/low-rank'
 import { OnnxOps } from '../graph/ops'
 import { weighted } from './prefill-graph'
 

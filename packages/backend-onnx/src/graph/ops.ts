@@ -1,8 +1,8 @@
-import type { Activation, LinearOptions, Ops, Rotation } from '@plumbline/transformer'
+import type { Activation, LinearOptions, LowRank, Ops, Rotation } from '@plumbline/transformer'
 import { plus, type Rule, type Tape } from './autodiff'
 import { layerNorm, rmsNorm } from './formulations'
 import type { Graph, Value } from './graph'
-import { addLowRank, type LowRank } from './low-rank'
+import { addLowRank } from './low-rank'
 import { weightGradient } from './weight-gradient'
 
 /**
@@ -14,7 +14,7 @@ export class OnnxOps implements Ops<Value> {
     protected readonly graph: Graph,
     protected readonly tape?: Tape,
     /** Factors beside a weight, where it has any. */
-    private readonly lowRankOf: (weight: Value) => LowRank | undefined = () => undefined,
+    private readonly lowRankOf: (weight: Value) => LowRank<Value> | undefined = () => undefined,
   ) {}
 
   embedding(table: Value, ids: Value): Value {
@@ -196,7 +196,7 @@ export class OnnxOps implements Ops<Value> {
   }
 
   /** Which inputs of the factors are kept, where any are dropped. [n, in] */
-  protected keptInput(_x: Value, _factors: LowRank): Value | undefined {
+  protected keptInput(_x: Value, _factors: LowRank<Value>): Value | undefined {
     return undefined
   }
 

@@ -1,11 +1,10 @@
-import type { AttentionShape, ScoringOps } from '@plumbline/transformer'
+import type { AttentionShape, LowRank, ScoringOps } from '@plumbline/transformer'
 import { flat, packedAttention, packedAttentionRule } from './attention'
 import { plus, type Tape } from './autodiff'
 import { BatchInputs } from './batch-inputs'
 import { deviceLogProbs } from './device-head'
 import type { Graph, Value } from './graph'
 import { selectedLogProbs } from './head'
-import type { LowRank } from './low-rank'
 import { OnnxOps } from './ops'
 
 /** A value worth keeping for the backward pass, and its shape: `split` rows of width `width / split` for each row it belongs to. */
@@ -25,7 +24,7 @@ export interface DroppedInput {
 }
 
 export interface FactorOptions {
-  readonly lowRankOf: (weight: Value) => LowRank | undefined
+  readonly lowRankOf: (weight: Value) => LowRank<Value> | undefined
   /** Gives the mask of a module's inputs; nothing is dropped when absent. */
   readonly maskOf?: (module: string) => Value
 }
@@ -107,7 +106,7 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
     return y
   }
 
-  protected override keptInput(x: Value, { module }: LowRank): Value | undefined {
+  protected override keptInput(x: Value, { module }: LowRank<Value>): Value | undefined {
     const mask = this.factors?.maskOf?.(module)
     if (mask) this.dropped.push({ module, tail: this.tailValues.has(x) })
     return mask

@@ -1,9 +1,16 @@
 import type { LinearModule, LoraPlan } from '@plumbline/core/base'
-import { scalingOf, type Adapter, type AdapterConfig, type Factors, type MomentType, type PackedBatch } from '@plumbline/transformer'
-import { factorName, type AdapterShape } from '../graph/low-rank'
+import {
+  Dropout,
+  factorTensors,
+  withFactors,
+  type Adapter,
+  type AdapterShape,
+  type MomentType,
+  type PackedBatch,
+  type PlannedAdapter,
+} from '@plumbline/transformer'
 import type { DroppedInput } from '../graph/scoring-ops'
 import type { HostTensor } from '../runtime/session'
-import { Dropout } from './dropout'
 import { ParameterStore } from './parameters'
 import { keptInputOf } from './training-graph'
 
@@ -11,33 +18,22 @@ import { keptInputOf } from './training-graph'
 export class HostAdapter {
   readonly store: ParameterStore
   readonly shape: AdapterShape
-  private readonly config: AdapterConfig
+  private readonly initial: Adapter
   private readonly modules: ReadonlyMap<string, LinearModule>
   private readonly dropout: Dropout
 
-  constructor({ config, factors }: Adapter, modules: readonly LinearModule[], { dropout, seed }: LoraPlan, moments?: MomentType) {
-    this.config = { ...config, dropout }
+  constructor({ adapter, modules, shape }: PlannedAdapter, { dropout, seed }: LoraPlan, moments?: MomentType) {
+    this.initial = adapter
     this.modules = new Map(modules.map((module) => [module.name, module]))
-    this.shape = { modules: new Set(factors.keys()), scaling: scalingOf(config), dropout }
+    this.shape = shape
     this.dropout = new Dropout(seed, dropout)
-    const tensors = [...factors].flatMap(
-      ([module, { A, B }]) =>
-        [
-          [factorName(module, 'A'), A],
-          [factorName(module, 'B'), B],
-        ] as const,
-    )
-    this.store = ParameterStore.from(new Map(tensors))
+    this.store = ParameterStore.from(factorTensors(adapter))
     this.store.plan({ frozen: [], moments })
   }
 
   /** Today's factors; views that the next step changes. */
   get adapter(): Adapter {
-    const { weights } = this.store
-    const factors = [...this.shape.modules].map((module): [string, Factors] => {
-      return [module, { A: weights.get(factorName(module, 'A'))!, B: weights.get(factorName(module, 'B'))! }]
-    })
-    return { config: this.config, factors: new Map(factors) }
+    return withFactors(this.initial, this.store.weights)
   }
 
   /**

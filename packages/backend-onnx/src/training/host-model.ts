@@ -1,11 +1,7 @@
-import { loraModules, type AdamWOptions, type GenerationPrompt, type LoraPlan, type Sampling, type Tokenizer } from '@plumbline/core/base'
+import type { AdamWOptions, GenerationPrompt, LoraPlan, Sampling, Tokenizer } from '@plumbline/core/base'
 import {
-  hubName,
-  initialAdapter,
-  linearModules,
-  readAdapter,
+  plannedAdapter,
   requireFiniteWeights,
-  requireSameAdapter,
   weightOf,
   type Adapter,
   type MomentType,
@@ -147,15 +143,10 @@ export class HostModel implements HeldModel {
   /** Puts the factors that shall be trained beside the base: those that the model was opened with, or new ones. */
   private async adapt(lora: LoraPlan, moments: MomentType | undefined): Promise<void> {
     const { source, config, openBase } = this.model
-    const modules = loraModules(lora, linearModules(config), 'lora')
-    let adapter: Adapter
-    if (source.kind === 'adapter') {
-      adapter = await readAdapter(source.path, config)
-      requireSameAdapter(adapter, lora, modules, 'lora')
-      await this.separate(adapter, await openBase())
-    } else adapter = initialAdapter(lora, modules, await hubName(source))
+    const planned = await plannedAdapter(lora, source, config)
+    if (source.kind === 'adapter') await this.separate(planned.adapter, await openBase())
     await this.dropGenerator()
-    this.factors = new HostAdapter(adapter, modules, lora, moments)
+    this.factors = new HostAdapter(planned, lora, moments)
     this.trainer.adapt(this.factors)
   }
 

@@ -3,6 +3,7 @@ import {
   embeddingName,
   headName,
   packGroups,
+  rowKeys,
   type ModelConfig,
   type PackedBatch,
   type PackedGroup,
@@ -16,7 +17,6 @@ import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
 import { batchFeeds } from './batch-feeds'
 import { differentiateOldest, selectRows, type ForwardPass, type LiveBatch } from './live-rows'
-import { rowKeys } from './dropout'
 import type { HostAdapter } from './host-adapter'
 import type { ParameterStore } from './parameters'
 import { Program } from './program'

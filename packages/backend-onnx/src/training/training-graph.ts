@@ -1,12 +1,21 @@
 import { PlumbError } from '@plumbline/core/base'
-import { architectureOf, embeddingName, headName, parameterShapes, scorePacked, type ModelConfig } from '@plumbline/transformer'
+import {
+  adaptedWeights,
+  architectureOf,
+  embeddingName,
+  factorName,
+  headName,
+  parameterShapes,
+  scorePacked,
+  type AdapterShape,
+  type ModelConfig,
+} from '@plumbline/transformer'
 import type { AttentionLayout } from '../graph/attention-layout'
 import { Tape } from '../graph/autodiff'
 import { BatchInputs } from '../graph/batch-inputs'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Device, type Value } from '../graph/graph'
 import { headPart, isWide, vocabularyChunks } from '../graph/head'
-import { adaptedWeights, factorName, type AdapterShape } from '../graph/low-rank'
 import { OnnxScoringOps, type DroppedInput, type Residual } from '../graph/scoring-ops'
 import { tableGradient } from '../graph/table-gradient'
 

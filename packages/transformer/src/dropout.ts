@@ -1,5 +1,5 @@
 import { randomStreams } from '@plumbline/core/base'
-import type { PackedBatch, PackedGroup } from '@plumbline/transformer'
+import type { PackedBatch, PackedGroup } from './packing'
 
 /**
  * What each row of a packed batch is known by in draws: its group's id and its place in the group, a position of the prompt or of a
