@@ -58,9 +58,7 @@ export class TfOps implements Ops<T> {
   }
 
   /** The inputs of a module's factors. */
-  protected dropped(x: T, _factors: LowRank<T>): T {
-    return x
-  }
+  protected dropped: (x: T, factors: LowRank<T>) => T = (x) => x
 
   private product(x: T, weight: T, { bias, residual }: LinearOptions<T> = {}): T {
     const trains = !this.frozen.has(weight)
@@ -273,7 +271,7 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
     super(tables, frozen, factors?.lowRankOf)
   }
 
-  protected override dropped(x: T, { module, dropout }: LowRank<T>): T {
+  protected override dropped = (x: T, { module, dropout }: LowRank<T>): T => {
     const { kept } = this.factors ?? {}
     if (kept === undefined) return x
     const [rows, width] = x.shape as [number, number]

@@ -78,9 +78,10 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
     gradients: engines * 4 * trained,
     moments: engines * (plan.moments === 'bfloat16' ? 4 : 8) * trained,
     // Computed again, they are alive all the same, within one run.
-    activations: engines * (rows * rowBytes + alive),
+    activations: engines * (rows * (rowBytes + (plan.lora ? factorRowBytes(config, plan.lora) : 0)) + alive),
     sampling: engines * (cache + 4 * samplingRows * vocabSize),
-    snapshot: engines * 4 * all,
+    // Beside factors that are trained the weights stay as they are.
+    snapshot: engines * 4 * (plan.lora ? adapter : all),
     available: machineBytes(),
   }
 }
@@ -96,6 +97,12 @@ function trainedCount(config: ModelConfig, freeze: readonly string[] = []): numb
 function adapterCount(config: ModelConfig, plan: LoraPlan): number {
   const modules = loraModules(plan, linearModules(config))
   return modules.reduce((sum, { inFeatures, outFeatures }) => sum + plan.rank * (inFeatures + outFeatures), 0)
+}
+
+/** What factors take for a row beside the model's own activations: which of their inputs are kept, a byte each, of all modules at once. */
+function factorRowBytes(config: ModelConfig, plan: LoraPlan): number {
+  if (plan.dropout === 0) return 0
+  return loraModules(plan, linearModules(config)).reduce((sum, { inFeatures }) => sum + inFeatures, 0)
 }
 
 /** Of the machine, or of a container, where it has a limit of its own; without one that number is huge or 0. */

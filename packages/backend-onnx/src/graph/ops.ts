@@ -196,9 +196,7 @@ export class OnnxOps implements Ops<Value> {
   }
 
   /** Which inputs of the factors are kept, where any are dropped. [n, in] */
-  protected keptInput(_x: Value, _factors: LowRank<Value>): Value | undefined {
-    return undefined
-  }
+  protected keptInput: (x: Value, factors: LowRank<Value>) => Value | undefined = () => undefined
 
   /** The result of a matrix product, which is dear to compute again. */
   protected keepProduct: (y: Value, weight: Value) => void = () => undefined

@@ -106,7 +106,7 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
     return y
   }
 
-  protected override keptInput(x: Value, { module }: LowRank<Value>): Value | undefined {
+  protected override keptInput = (x: Value, { module }: LowRank<Value>): Value | undefined => {
     const mask = this.factors?.maskOf?.(module)
     if (mask) this.dropped.push({ module, tail: this.tailValues.has(x) })
     return mask
