@@ -186,6 +186,33 @@ export function testAdapterPolicy(backend: Backend, splits: readonly (readonly [
     }
   })
 
+  it('dropout: what is kept counts for what is dropped, so that the mean over steps is the loss without dropout', async () => {
+    const first = await trainee()
+    const ofBase = scored(await scoredBy(first)).loss
+    await train(first, 1)
+    const path = join(scratch, 'before-averaging')
+    await first.saveAdapter!(path)
+    await first.dispose()
+    // Small, so that the loss is about linear in what the factors add.
+    const adapter = await readAdapter(path, await loadModelConfig(base, { vocabularySize: 0 }))
+    for (const { B } of adapter.factors.values()) for (const i of B.data.keys()) B.data[i]! *= 0.05
+    const small = join(scratch, 'small')
+    await writeAdapter(small, adapter)
+    const opened = await trainee({ kind: 'adapter', base, path: small }, { ...lora, dropout: 0.5 })
+    const whole = scored(await scoredBy(opened)).loss
+    let sum = 0
+    const STEPS = 60
+    for (let step = 0; step < STEPS; step++) {
+      sum += (await opened.forwardBackward(groups, scored)).loss
+      // Draws anew, and changes nothing else.
+      await opened.optimStep({ ...fast, learningRate: 0 })
+    }
+    await opened.dispose()
+    const ratio = (sum / STEPS - ofBase) / (whole - ofBase)
+    // 0.5 if what is kept counted once.
+    expect({ ratio, isNear: Math.abs(ratio - 1) < 0.15 }).toMatchObject({ isNear: true })
+  })
+
   it.each([
     [{ rank: 1000 }, 'PLUMB_LORA_RANK'],
     [{ targetModules: ['w_pack'] }, 'PLUMB_LORA_TARGET'],
