@@ -1,5 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { packGroups, ropeTable, scorePacked, type ModelConfig, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
+import {
+  packGroups,
+  positionsOf,
+  ropeTable,
+  scorePacked,
+  type ModelConfig,
+  type PackedBatch,
+  type PackedGroup,
+} from '@plumbline/transformer'
 import { planAttention } from './attention'
 import type { Engine } from './engine'
 import { TfScoringOps, type RopeTables } from './ops'
@@ -78,8 +86,6 @@ export class Scorer {
     return (weights) => scorePacked(ops, this.config, weights, inputs)
   }
 }
-
-const positionsOf = ({ positions }: PackedBatch) => positions.reduce((most, position) => Math.max(most, position), 0) + 1
 
 function ropeTables({ ropes }: ModelConfig, positions: number): RopeTables {
   const tables = Object.entries(ropes).map(([name, rope]) => {

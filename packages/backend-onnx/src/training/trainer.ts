@@ -3,6 +3,7 @@ import {
   embeddingName,
   headName,
   packGroups,
+  positionsOf,
   type ModelConfig,
   type PackedBatch,
   type PackedGroup,
@@ -10,7 +11,7 @@ import {
 } from '@plumbline/transformer'
 import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
 import { headPart, vocabularyChunks } from '../graph/head'
-import { positionsOf, RopeTables } from '../runtime/rope-tables'
+import { RopeTables } from '../runtime/rope-tables'
 import { Scratch } from '../runtime/scratch'
 import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
