@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { firstSeen, windowsOf, type AttentionShape, type ModelConfig, type PackedBatch } from '@plumbline/transformer'
+import { firstSeen, MASKED, windowsOf, type AttentionShape, type ModelConfig, type PackedBatch } from '@plumbline/transformer'
 import { differentiable } from './engine'
 import { capped, capSlope } from './softcap'
 
@@ -35,8 +35,6 @@ interface Masks {
   readonly promptTail: T
   readonly completion: T
 }
-
-const HIDDEN = -1e9
 
 export function planAttention(
   batch: PackedBatch,
@@ -100,7 +98,7 @@ function mask(
   let i = 0
   for (let s = 0; s < sequences; s++) {
     for (let query = 0; query < queries; query++) {
-      for (let key = 0; key < keys; key++) values[i++] = sees(s, query, key) ? 0 : HIDDEN
+      for (let key = 0; key < keys; key++) values[i++] = sees(s, query, key) ? 0 : MASKED
     }
   }
   return tf.tile(tf.tensor4d(values, [sequences, 1, queries, keys]), [1, 1, repeat, 1])

@@ -2,11 +2,12 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Generation, GenerationPrompt } from '@plumbline/core'
 import {
   adaptedWeights,
+  causalMask,
   Completion,
   decoder,
   embedded,
   embeddingName,
-  firstSeen,
+  hideCached,
   logitsOf,
   turned,
   windowsOf,
@@ -132,14 +133,7 @@ export class Decoder {
       )
       // A padding position is behind every position that is read, so the causal mask hides it.
       const repeat = this.config.heads / this.config.kvHeads
-      const masks = this.masks((window) => {
-        const causal = new Float32Array(length * length)
-        for (let query = 0; query < length; query++) {
-          causal.fill(HIDDEN, query * length, query * length + firstSeen(query, window))
-          causal.fill(HIDDEN, query * length + query + 1, (query + 1) * length)
-        }
-        return tf.tile(tf.tensor4d(causal, [1, 1, length, length]), [1, 1, repeat, 1])
-      })
+      const masks = this.masks((window) => tf.tile(tf.tensor4d(causalMask(length, window), [1, 1, length, length]), [1, 1, repeat, 1]))
       const { hidden, caches } = this.forward(tokens, positions, prompts.length, masks)
       const last = prompts.map(({ prompt }, p) => p * length + prompt.length - 1)
       return { logits: this.logits(tf.gather(hidden, tf.tensor1d(last, 'int32'))), caches }
@@ -158,9 +152,7 @@ export class Decoder {
       const masks = this.masks((window) => {
         const seen = new Float32Array(sequences.length * width)
         for (const [s, { promptLength }] of sequences.entries()) {
-          seen.fill(HIDDEN, s * width + promptLength, s * width + length)
-          const first = firstSeen(promptLength + made - 1, window)
-          for (let key = 0; key < first; key++) seen[s * width + (key < promptLength ? key : length + key - promptLength)] = HIDDEN
+          hideCached(seen, s * width, { promptLength, width: length }, promptLength + made - 1, window)
         }
         return tf.tensor4d(seen, [sequences.length, 1, 1, width])
       })
@@ -215,5 +207,3 @@ export class Decoder {
     return chosen
   }
 }
-
-const HIDDEN = -1e9

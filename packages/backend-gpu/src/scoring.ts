@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import {
   adaptedWeights,
   packGroups,
+  positionsOf,
   ropeTable,
   rowKeys,
   scorePacked,
@@ -112,8 +113,6 @@ function keptIn(groups: readonly PackedGroup[], batch: PackedBatch, { dropping }
   const keys = rowKeys(groups, batch)
   return (module, rows, width) => dropout.kept(module, step, keys.subarray(2 * (batch.rows - rows)), width)
 }
-
-const positionsOf = ({ positions }: PackedBatch) => positions.reduce((most, position) => Math.max(most, position), 0) + 1
 
 function ropeTables({ ropes }: ModelConfig, positions: number): RopeTables {
   const tables = Object.entries(ropes).map(([name, rope]) => {

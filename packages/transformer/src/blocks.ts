@@ -1,5 +1,6 @@
 import type { LayerContext, ParameterSpec } from './architecture'
 import type { ModelConfig } from './model-config'
+import type { Ops } from './ops'
 
 /** What several families' layers are made of: sublayers with their parameters, named as in Llama. */
 
@@ -11,17 +12,16 @@ export interface Norm {
 
 const layerPrefix = (layer: number) => `model.layers.${layer}.`
 
+/** What a norm multiplies by. */
+export function normWeight<T>(ops: Ops<T>, weight: T, { offset = 0 }: Norm): T {
+  return offset === 0 ? weight : ops.shift(weight, offset)
+}
+
 /** RMSNorm with a layer's weight `part`; with `heads`, of each head of a row by itself. */
-export function norm<T>(
-  { ops, config, weights, layer }: LayerContext<T>,
-  part: string,
-  x: T,
-  { offset = 0 }: Norm = {},
-  heads?: number,
-): T {
+export function norm<T>({ ops, config, weights, layer }: LayerContext<T>, part: string, x: T, kind: Norm = {}, heads?: number): T {
   const { normEps, headDim } = config
-  const weight = weights(`${layerPrefix(layer)}${part}.weight`)
-  return ops.rmsNorm(x, offset === 0 ? weight : ops.shift(weight, offset), normEps, heads === undefined ? undefined : { heads, headDim })
+  const weight = normWeight(ops, weights(`${layerPrefix(layer)}${part}.weight`), kind)
+  return ops.rmsNorm(x, weight, normEps, heads === undefined ? undefined : { heads, headDim })
 }
 
 export function normParameter(layer: number, part: string, width: number, { offset = 0 }: Norm = {}): ParameterSpec {

@@ -18,6 +18,7 @@ export interface LayerAttention {
 /** Shapes of an attention: query heads, key and value heads, and their width. */
 export interface HeadShape {
   readonly heads: number
+  /** Divides `heads` (grouped-query attention). */
   readonly kvHeads: number
   readonly headDim: number
 }
@@ -34,11 +35,6 @@ export interface ModelConfig extends HeadShape {
   /** Width of the feed-forward layers. */
   readonly intermediateSize: number
   readonly layers: number
-  /** Query heads. */
-  readonly heads: number
-  /** Key and value heads; divides `heads` (grouped-query attention). */
-  readonly kvHeads: number
-  readonly headDim: number
   readonly maxPositions: number
   /** ε of all norms. */
   readonly normEps: number

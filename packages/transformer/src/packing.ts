@@ -119,3 +119,8 @@ export function packedRows({ prompt, completions }: PackedGroup): number {
 function sum<T>(items: readonly T[], size: (item: T) => number): number {
   return items.reduce((total, item) => total + size(item), 0)
 }
+
+/** Positions that a batch needs: one more than its last. */
+export function positionsOf({ positions }: Pick<PackedBatch, 'positions'>): number {
+  return positions.reduce((most, position) => Math.max(most, position), 0) + 1
+}

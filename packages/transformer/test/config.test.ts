@@ -104,4 +104,18 @@ describe('parseModelConfig', () => {
   ])('names the malformed field of %j', (overrides, message) => {
     expect(() => parse(overrides)).toThrow(expect.objectContaining({ code: 'PLUMB_MODEL_CONFIG', message }))
   })
+
+  it('takes a window that is as long as the context for none, and refuses sliding layers without one', () => {
+    const windows = (fields: Record<string, unknown>) => {
+      const types = ['sliding_attention', 'full_attention']
+      return parse({ layer_types: types, num_hidden_layers: 2, max_position_embeddings: 64, ...fields }).attention.map(
+        ({ window }) => window,
+      )
+    }
+    const gemma = { model_type: 'gemma2', hidden_act: null, head_dim: 2 }
+    expect(windows({ ...gemma, sliding_window: 16 })).toEqual([16, undefined])
+    expect(windows({ ...gemma, sliding_window: 64 })).toEqual([undefined, undefined])
+    const qwen = { model_type: 'qwen2', use_sliding_window: false, sliding_window: 16 }
+    expect(() => windows(qwen)).toThrow('layer_types names "sliding_attention", but there is no sliding_window.')
+  })
 })

@@ -66,9 +66,11 @@ describe('a template cannot run or grow without bound', () => {
     ['an indentation', "{{ 'a\nb'|indent(1000000000) }}"],
     ['a filter over a loop', '{{ range(100000)|map(attribute="x")|list }}'.replace('map(attribute="x")', 'join(range(90000)|join)')],
   ])('%s', (_, template) => {
-    const started = performance.now()
+    // Of the processor, so that other work on the machine does not count.
+    const before = process.cpuUsage()
     expect(() => render(template, {})).toThrow()
-    expect(performance.now() - started).toBeLessThan(2000)
+    const { user, system } = process.cpuUsage(before)
+    expect((user + system) / 1000).toBeLessThan(2000)
   })
 
   it('a conversation of a thousand turns renders', () => {

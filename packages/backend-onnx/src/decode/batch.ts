@@ -1,7 +1,16 @@
-import { firstSeen, windowsOf, type Completion, type ModelConfig } from '@plumbline/transformer'
+import {
+  cachedColumn,
+  firstSeen,
+  hideCached,
+  MASKED,
+  windowsOf,
+  type CachedSequence,
+  type Completion,
+  type ModelConfig,
+} from '@plumbline/transformer'
 import type { Scratch } from '../runtime/scratch'
 import type { HostTensor } from '../runtime/session'
-import { MASKED, maskInput } from './masks'
+import { maskInput } from './masks'
 import { OwnCache } from './own-cache'
 import type { CachedPrompt, PromptCache, PromptEntries } from './prompt-cache'
 import { int64 } from '../runtime/tensors'
@@ -160,12 +169,11 @@ export class DecodingBatch {
       const data = mask.data.subarray(0, maskRows * maskWidth)
       data.fill(0)
       for (const [index, { prompt, length }] of rows.entries()) {
-        const first = firstSeen(prompt.length + length, mask.window)
+        const query = prompt.length + length
         for (let head = 0; head < kvHeads; head++) {
           const start = (index * kvHeads + head) * maskWidth
-          data.fill(MASKED, start + prompt.length, start + width)
+          hideCached(data, start, this.cached(prompt), query, mask.window)
           data.fill(MASKED, start + width + length, start + width + slots)
-          for (let key = 0; key < first; key++) data[start + this.maskColumn(prompt.length, key)] = MASKED
         }
       }
       masks[maskInput('mask', mask.window)] = { data, dims: [maskRows, 1, maskWidth] }
@@ -215,13 +223,12 @@ export class DecodingBatch {
       for (let head = 0; head < kvHeads; head++) {
         const start = (index * kvHeads + head) * maskWidth
         data[start + width + position] = 0
-        if (left >= 0) data[start + this.maskColumn(prompt.length, left)] = MASKED
+        if (left >= 0) data[start + cachedColumn(this.cached(prompt), left)] = MASKED
       }
     }
   }
 
-  /** Where a position of a sequence stands among the mask's columns. */
-  private maskColumn(promptLength: number, position: number): number {
-    return position < promptLength ? position : this.prompts.width + position - promptLength
+  private cached({ length }: PrefilledPrompt): CachedSequence {
+    return { promptLength: length, width: this.prompts.width }
   }
 }

@@ -1,21 +1,15 @@
-import { firstSeen } from '@plumbline/transformer'
-
-/** Leaves exp(…) without weight in the softmax. */
-export const MASKED = -1e9
+import type { AttentionShape } from '@plumbline/transformer'
+import type { Graph, Value } from '../graph/graph'
+import { softcap } from '../graph/ops'
 
 /** The graph input with the mask of the layers that have this window. */
 export function maskInput(name: string, window: number | undefined): string {
   return window === undefined ? name : `${name}_${window}`
 }
 
-/** [width, width]: query by key, from position 0 on. */
-export function causalMask(width: number, window?: number): Float32Array {
-  const mask = new Float32Array(width * width)
-  for (let query = 0; query < width; query++) hideUnseen(mask, query * width, width, query, window)
-  return mask
-}
-
-/** Masks those of the keys 0 … count − 1, which start at `start`, that a query does not see. */
-export function hideUnseen(mask: Float32Array, start: number, count: number, query: number, window?: number): void {
-  mask.fill(MASKED, start, start + firstSeen(query, window)).fill(MASKED, start + query + 1, start + count)
+/** Scores to the weights of the values, under the mask of this name. */
+export function weighted(graph: Graph, { softcap: cap, window }: AttentionShape, scores: Value, mask: string): Value {
+  const capped = cap === undefined ? scores : softcap(graph, scores, cap).y
+  const masked = graph.node('Add', [capped, graph.input(maskInput(mask, window))])
+  return graph.node('Softmax', [masked], { attributes: { axis: -1 } })
 }

@@ -13,8 +13,8 @@ import {
 } from '@plumbline/transformer'
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
-import { OnnxOps, softcap } from '../graph/ops'
-import { maskInput } from './masks'
+import { OnnxOps } from '../graph/ops'
+import { weighted } from './masks'
 
 /**
  * Prompts to keys, values and the logits of the first new token, as an ONNX model: B prompts, padded at their end to P tokens.
@@ -73,11 +73,4 @@ function lastAttention(graph: Graph, shape: AttentionShape, q: Value, keys: Valu
   const probabilities = weighted(graph, shape, scores, 'last_mask')
   const attended = graph.node('MatMul', [probabilities, values], { label: 'last_values' })
   return graph.node('Reshape', [attended, graph.ints(-1, heads * headDim)])
-}
-
-/** Scores to the weights of the values. */
-export function weighted(graph: Graph, { softcap: cap, window }: AttentionShape, scores: Value, mask: string): Value {
-  const capped = cap === undefined ? scores : softcap(graph, scores, cap).y
-  const masked = graph.node('Add', [capped, graph.input(maskInput(mask, window))])
-  return graph.node('Softmax', [masked], { attributes: { axis: -1 } })
 }

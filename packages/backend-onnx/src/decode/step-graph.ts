@@ -13,7 +13,7 @@ import {
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
 import { OnnxOps } from '../graph/ops'
-import { weighted } from './prefill-graph'
+import { weighted } from './masks'
 
 /**
  * One decoding step as an ONNX model: a token for each of S rows, each attending to its prompt, to its own earlier tokens, and

@@ -8,7 +8,7 @@ import {
   type LayerAttend,
   type ModelConfig,
 } from '@plumbline/transformer'
-import { weighted } from '../decode/prefill-graph'
+import { weighted } from '../decode/masks'
 import { fedWeights } from '../decode/weights'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'

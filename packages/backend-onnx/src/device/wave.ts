@@ -1,7 +1,7 @@
 import type { Tensor } from '../runtime/onnxruntime'
-import { firstSeen, windowsOf, type Completion, type ModelConfig } from '@plumbline/transformer'
+import { hideCached, MASKED, windowsOf, type Completion, type ModelConfig } from '@plumbline/transformer'
 import { FEWEST_ROWS } from '../decode/batch'
-import { MASKED, maskInput } from '../decode/masks'
+import { maskInput } from '../decode/masks'
 import type { HostTensor } from '../runtime/session'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import type { DeviceSession } from './session'
@@ -111,10 +111,8 @@ export class Wave {
       const data = new Float32Array(size * (width + slots))
       for (const [g, { length }] of this.prompts.entries()) {
         const start = g * (width + slots)
-        data.fill(MASKED, start + length, start + width)
+        hideCached(data, start, { promptLength: length, width }, length + taken, window)
         data.fill(MASKED, start + width + taken + 1, start + width + slots)
-        const first = firstSeen(length + taken, window)
-        for (let key = 0; key < first; key++) data[start + (key < length ? key : width + key - length)] = MASKED
       }
       return [maskInput('mask', window), { data, dims }]
     })

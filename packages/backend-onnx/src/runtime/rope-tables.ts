@@ -1,4 +1,4 @@
-import { ropeTable, type ModelConfig, type PackedBatch, type Rope } from '@plumbline/transformer'
+import { ropeTable, type ModelConfig, type Rope } from '@plumbline/transformer'
 import type { HostTensor } from './session'
 
 type RopeDimensions = Pick<ModelConfig, 'maxPositions' | 'ropes'>
@@ -26,11 +26,6 @@ export class RopeTables {
     }
     return this.built.feeds
   }
-}
-
-/** Positions that a batch needs: one more than its last. */
-export function positionsOf({ positions }: Pick<PackedBatch, 'positions'>): number {
-  return positions.reduce((most, position) => Math.max(most, position), 0) + 1
 }
 
 /** What `OnnxOps.rope` reads, for each rotary embedding under its name. */

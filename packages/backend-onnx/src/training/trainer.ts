@@ -4,6 +4,7 @@ import {
   headName,
   packGroups,
   rowKeys,
+  positionsOf,
   type ModelConfig,
   type PackedBatch,
   type PackedGroup,
@@ -11,7 +12,7 @@ import {
 } from '@plumbline/transformer'
 import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
 import { headPart, vocabularyChunks } from '../graph/head'
-import { positionsOf, RopeTables } from '../runtime/rope-tables'
+import { RopeTables } from '../runtime/rope-tables'
 import { Scratch } from '../runtime/scratch'
 import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'

@@ -20,7 +20,7 @@ function withLabeler(name: string, labelerName: string): Plugin {
 
 test('core brings its readers, labelers and samplers', () => {
   const registry = createRegistry()
-  expect(registry.names('dataset')).toEqual(['groups', 'qa', 'gsm8k', 'preference', 'messages', 'ranked', 'aqua', 'ecqa'])
+  expect(registry.names('dataset')).toEqual(['groups', 'qa', 'gsm8k', 'preference', 'unpaired', 'messages', 'ranked', 'aqua', 'ecqa'])
   expect(registry.names('labeler')).toEqual(['answer', 'dataset'])
   expect(registry.names('sampler')).toEqual(['policy', 'dataset'])
   expect(registry.names('loss')).toEqual([])

@@ -1,5 +1,15 @@
 import type { Architecture, LayerContext, OuterNames, ParameterSpec } from '../architecture'
-import { attentionParameters, gatedMlp, mlpParameters, norm, normParameter, selfAttention, type AttentionKind, type Norm } from '../blocks'
+import {
+  attentionParameters,
+  gatedMlp,
+  mlpParameters,
+  norm,
+  normParameter,
+  normWeight,
+  selfAttention,
+  type AttentionKind,
+  type Norm,
+} from '../blocks'
 import type { Fields } from '../fields'
 import type { LayerAttention, ModelConfig } from '../model-config'
 import { readRope, type Rope, type RopeDefaults } from '../rope'
@@ -97,29 +107,37 @@ export function withinContext(config: ModelConfig): ModelConfig {
   return { ...config, maxPositions: Math.min(config.maxPositions, ...limits) }
 }
 
-/** The window of each layer, as `layer_types` says; `absent` decides where there is no such list. */
+/** Which layers slide, as `layer_types` says; `absent` decides where there is no such list. @param window that those have */
+export function slidingLayers(fields: Fields, layers: number, window: number | undefined, absent: (layer: number) => boolean): boolean[] {
+  const isKind = (value: unknown): value is string => value === 'full_attention' || value === 'sliding_attention'
+  const kinds = fields.perLayer('layer_types', layers, isKind, '"full_attention" or "sliding_attention"')
+  if (window === undefined && kinds?.includes('sliding_attention')) {
+    throw fields.malformed('layer_types names "sliding_attention", but there is no sliding_window.')
+  }
+  return Array.from({ length: layers }, (_, layer) => (kinds ? kinds[layer] === 'sliding_attention' : absent(layer)))
+}
+
+/** The window of each layer; see {@link slidingLayers}. */
 export function readWindows(
   fields: Fields,
-  layers: number,
+  sizes: Sizes,
   window: number | undefined,
   absent: (layer: number) => boolean,
 ): (number | undefined)[] {
-  const isKind = (value: unknown): value is string => value === 'full_attention' || value === 'sliding_attention'
-  const kinds = fields.perLayer('layer_types', layers, isKind, '"full_attention" or "sliding_attention"')
-  return Array.from({ length: layers }, (_, layer) => {
-    const slides = kinds ? kinds[layer] === 'sliding_attention' : absent(layer)
-    if (slides && kinds && window === undefined)
-      throw fields.malformed('layer_types names "sliding_attention", but there is no sliding_window.')
-    return slides ? window : undefined
-  })
+  const own = windowWithin(sizes, window)
+  return slidingLayers(fields, sizes.layers, window, absent).map((slides) => (slides ? own : undefined))
 }
 
 /** Fields of `upperWindows`. */
 export const WINDOW_FIELDS = ['use_sliding_window', 'sliding_window', 'max_window_layers', 'layer_types']
 
-/** `sliding_window`; undefined where it is null or absent, and where no sequence is as long. */
-export function readWindow(fields: Fields, { maxPositions }: Pick<Sizes, 'maxPositions'>, absent?: number): number | undefined {
-  const window = fields.has('sliding_window') ? fields.positive('sliding_window') : absent
+/** `sliding_window`; undefined where it is null, and `absent` where there is no such field. */
+export function readWindow(fields: Fields, absent?: number): number | undefined {
+  return fields.has('sliding_window') ? fields.positive('sliding_window') : absent
+}
+
+/** A window that is shorter than the context; another hides nothing from any query. */
+export function windowWithin({ maxPositions }: Pick<Sizes, 'maxPositions'>, window: number | undefined): number | undefined {
   return window !== undefined && window < maxPositions ? window : undefined
 }
 
@@ -127,8 +145,8 @@ export function readWindow(fields: Fields, { maxPositions }: Pick<Sizes, 'maxPos
 export function upperWindows(fields: Fields, sizes: Sizes): (number | undefined)[] {
   const isUsed = fields.boolean('use_sliding_window', false)
   const lowest = fields.positive('max_window_layers', 28)
-  const window = isUsed ? readWindow(fields, sizes, 4096) : undefined
-  return readWindows(fields, sizes.layers, window, (layer) => layer >= lowest)
+  const window = isUsed ? readWindow(fields, 4096) : undefined
+  return readWindows(fields, sizes, window, (layer) => layer >= lowest)
 }
 
 export const LLAMA_NAMES: OuterNames = { embedding: 'model.embed_tokens.weight', head: 'lm_head.weight' }
@@ -137,10 +155,7 @@ export function finalNorm(kind: Norm = {}): Pick<Architecture, 'finalParameters'
   const { offset = 0 } = kind
   return {
     finalParameters: ({ hiddenSize }) => [{ name: 'model.norm.weight', shape: [hiddenSize], initial: 1 - offset }],
-    final(ops, { normEps }, weights, x) {
-      const weight = weights('model.norm.weight')
-      return ops.rmsNorm(x, offset === 0 ? weight : ops.shift(weight, offset), normEps)
-    },
+    final: (ops, { normEps }, weights, x) => ops.rmsNorm(x, normWeight(ops, weights('model.norm.weight'), kind), normEps),
   }
 }
 

@@ -2,7 +2,19 @@ import type { Architecture, LayerContext } from '../architecture'
 import { attentionParameters, gatedMlp, mlpParameters, norm, normParameter, selfAttention, type AttentionKind } from '../blocks'
 import { isObject, type Fields } from '../fields'
 import type { ModelConfig } from '../model-config'
-import { configuredBias, finalNorm, LLAMA_NAMES, readSizes, readWindow, readWindows, withinContext, withRope, type Sizes } from './common'
+import {
+  configuredBias,
+  finalNorm,
+  LLAMA_NAMES,
+  readSizes,
+  readWindow,
+  readWindows,
+  slidingLayers,
+  windowWithin,
+  withinContext,
+  withRope,
+  type Sizes,
+} from './common'
 import { plainRope, readRope, ropeOf } from '../rope'
 
 /** Gemma multiplies by 1 + weight. */
@@ -76,7 +88,7 @@ export const gemma2: Architecture = {
   ...gemma(configuredBias),
   read(fields) {
     const { sizes, rest, scale } = readCommon(fields, 8192)
-    const windows = readWindows(fields, sizes.layers, readWindow(fields, sizes, 4096), (layer) => layer % 2 === 0)
+    const windows = readWindows(fields, sizes, readWindow(fields, 4096), (layer) => layer % 2 === 0)
     const softcap = cap(fields, 'attn_logit_softcapping', 50)
     const logitsSoftcap = cap(fields, 'final_logit_softcapping', 30)
     return { ...withRope(fields, sizes, {}, (layer) => ({ scale, softcap, window: windows[layer] })), ...rest, logitsSoftcap }
@@ -97,18 +109,14 @@ export const gemma3: Architecture = {
     fields.only('attn_logit_softcapping', [], ': transformers reads it and does not apply it; supported: null')
     const { sizes, rest, scale } = readCommon(fields, 131_072)
     const pattern = fields.positive('_sliding_window_pattern', fields.positive('sliding_window_pattern', 6))
-    const windows = readWindows(fields, sizes.layers, readWindow(fields, sizes, 4096), (layer) => (layer + 1) % pattern !== 0)
-    const slides = slidingLayers(fields, sizes.layers, pattern)
-    const attention = windows.map((window, layer) => ({ scale, window, rope: slides[layer] ? LOCAL : GLOBAL }))
+    const window = readWindow(fields, 4096)
+    const slides = slidingLayers(fields, sizes.layers, window, (layer) => (layer + 1) % pattern !== 0)
+    // A window that hides nothing is none, but its layers have their own rotary embedding all the same.
+    const local = { scale, window: windowWithin(sizes, window), rope: LOCAL }
+    const attention = slides.map((isLocal) => (isLocal ? local : { scale, rope: GLOBAL }))
     const logitsSoftcap = cap(fields, 'final_logit_softcapping', undefined)
     return withinContext({ ...sizes, activation: 'gelu_tanh', attention, ropes: ropesOf(fields, sizes), ...rest, logitsSoftcap })
   },
-}
-
-/** Which layers slide: a window that is as wide as the context is no window, but has its own rotary embedding all the same. */
-function slidingLayers(fields: Fields, layers: number, pattern: number): boolean[] {
-  const kinds = fields.json.layer_types as readonly string[] | null | undefined
-  return Array.from({ length: layers }, (_, layer) => (kinds ? kinds[layer] === 'sliding_attention' : (layer + 1) % pattern !== 0))
 }
 
 /** `rope_parameters` holds one object for each kind of layer; older configs have the global one as other families, and a local base. */

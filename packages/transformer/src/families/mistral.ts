@@ -1,5 +1,5 @@
 import type { Architecture } from '../architecture'
-import { configuredBias, finalNorm, LLAMA_FIELDS, LLAMA_NAMES, preNorm, readSizes, readWindow, withRope } from './common'
+import { configuredBias, finalNorm, LLAMA_FIELDS, LLAMA_NAMES, preNorm, readSizes, readWindow, windowWithin, withRope } from './common'
 
 /** Mistral 7B and its kin (arXiv:2310.06825): Llama with a window over all layers. */
 export const mistral: Architecture = {
@@ -14,7 +14,7 @@ export const mistral: Architecture = {
       throw fields.unsupported('layer_types is not supported in a mistral model: sliding_window holds for all layers.')
     const sizes = readSizes(fields, { kvHeads: 8, maxPositions: 131_072 })
     // transformers takes null for no window and only an absent field for its default.
-    const window = readWindow(fields, sizes, 'sliding_window' in fields.json ? undefined : 4096)
+    const window = windowWithin(sizes, readWindow(fields, 'sliding_window' in fields.json ? undefined : 4096))
     return withRope(fields, sizes, {}, () => ({ window }))
   },
   ...preNorm(configuredBias),

@@ -1,6 +1,6 @@
 import type { Architecture, LayerContext } from '../architecture'
 import { gated, norm, normParameter, project, projection } from '../blocks'
-import { finalNorm, LLAMA_FIELDS, LLAMA_NAMES, readSizes, readWindow, withRope } from './common'
+import { finalNorm, LLAMA_FIELDS, LLAMA_NAMES, readSizes, readWindow, windowWithin, withRope } from './common'
 
 /** Phi-3 and Phi-4 (arXiv:2404.14219): Llama with fused projections, of which a part of each head may turn. */
 export const phi3: Architecture = {
@@ -15,7 +15,7 @@ export const phi3: Architecture = {
     fields.only('hidden_act', ['silu'])
     fields.only('resid_pdrop', [0], ': nothing is dropped in training here')
     const sizes = readSizes(fields, { maxPositions: 4096, normEps: 1e-5 })
-    const window = readWindow(fields, sizes)
+    const window = windowWithin(sizes, readWindow(fields))
     return withRope(
       fields,
       sizes,

@@ -18,8 +18,8 @@ export const smollm3: Architecture = {
     const flags = fields.perLayer('no_rope_layers', sizes.layers, isFlag, '0 or 1')
     const interval = fields.positive('no_rope_layer_interval', 4)
     const turns = (layer: number) => (flags ? flags[layer] === 1 : (layer + 1) % interval !== 0)
-    const window = fields.boolean('use_sliding_window', false) ? readWindow(fields, sizes) : undefined
-    const windows = readWindows(fields, sizes.layers, window, (layer) => window !== undefined && !turns(layer))
+    const window = fields.boolean('use_sliding_window', false) ? readWindow(fields) : undefined
+    const windows = readWindows(fields, sizes, window, (layer) => window !== undefined && !turns(layer))
     const biases = { attention: fields.boolean('attention_bias', false), mlp: fields.boolean('mlp_bias', false) }
     const config = withRope(fields, sizes, { theta: 2_000_000 }, (layer) => ({
       window: windows[layer],
