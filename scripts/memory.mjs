@@ -3,6 +3,7 @@
 //
 //   node scripts/memory.mjs --shape 0.5b                    # weights are made first: random, bfloat16, streamed to the disk
 //   node scripts/memory.mjs --shape 135m --moments bfloat16 --out memory.json
+//   node scripts/memory.mjs --shape 135m --lora 16          # factors of this rank on every linear layer
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
@@ -45,6 +46,7 @@ const { values: args } = parseArgs({
     prompt: { type: 'string', default: '64' },
     completion: { type: 'string', default: '80' },
     moments: { type: 'string' },
+    lora: { type: 'string' },
     'micro-batch-tokens': { type: 'string' },
     folder: { type: 'string' },
     out: { type: 'string' },
@@ -53,6 +55,9 @@ const { values: args } = parseArgs({
 })
 if (!(args.shape in SHAPES)) throw new Error(`no such shape: ${args.shape}; known: ${Object.keys(SHAPES).join(', ')}`)
 const architecture = SHAPES[args.shape]
+const rank = args.lora && Number(args.lora)
+const lora = rank ? { rank, alpha: 2 * rank, rslora: false, dropout: 0, targetModules: 'all-linear', seed: 1 } : undefined
+const plan = { moments: args.moments, lora }
 
 const MIB = 2 ** 20
 const status = (field) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
@@ -148,7 +153,7 @@ async function measure(folder) {
   const options = args['micro-batch-tokens'] ? { microBatchTokens: Number(args['micro-batch-tokens']) } : {}
   const policy = await phase('load', () => new OnnxBackend().open({ kind: 'folder', path: join(folder, 'model') }, options))
   const adamW = { learningRate: 1e-5, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 }
-  await policy.prepareTraining({ moments: args.moments })
+  await policy.prepareTraining(plan)
   const step = async (seed) => {
     const report = await policy.forwardBackward(groups(seed), objective)
     return { ...report, ...(await policy.optimStep(adamW)) }
@@ -179,7 +184,7 @@ function predicted(config) {
   const limits = rowLimits(transformer.parameterCount(config), keptRowBytes(config), asked)
   const group = Number(args.prompt) + Number(args.candidates) * (Number(args.completion) - 1)
   const rows = group > limits.microBatch ? group : group * Math.min(Number(args.questions), Math.floor(limits.microBatch / group))
-  const needs = memoryNeeds(config, { rows, plan: { moments: args.moments } })
+  const needs = memoryNeeds(config, { rows, plan })
   const { process: base, weights, gradients, moments, activations } = needs
   return { rows, needs, trainingMiB: Math.round((base + weights + gradients + moments + activations) / MIB) }
 }
@@ -208,6 +213,7 @@ if (args.phase) {
       shape: args.shape,
       parameters,
       moments: args.moments ?? 'float32',
+      ...(lora ? { rank } : {}),
       predicted: predicted(transformer.parseModelConfig(architecture, folder)),
       sameBytes,
       first,

@@ -8,7 +8,7 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core'
-import { inspectModel, loadModel, sourceFiles } from '@plumbline/transformer'
+import { inspectModel, loadModel, openUntokenizedModel, sourceFiles } from '@plumbline/transformer'
 import { Engine } from './engine'
 import { loadLibrary, type Device } from './library'
 import { GpuPolicy } from './policy'
@@ -19,6 +19,7 @@ const MICRO_BATCH_TOKENS = 4096
 /** Models on TensorFlow.js: CUDA through `@tensorflow/tfjs-node-gpu`, else the CPU through `@tensorflow/tfjs-node`. */
 export class GpuBackend implements Backend {
   readonly name = 'gpu'
+  readonly lora = true
 
   constructor(private readonly options: OpenOptions = {}) {}
 
@@ -37,7 +38,10 @@ export class GpuBackend implements Backend {
   async open(model: ModelSource, options: OpenOptions = {}): Promise<Policy> {
     const { device: wanted, microBatchTokens = MICRO_BATCH_TOKENS } = { ...this.options, ...options }
     const { backend, device } = loadLibrary(toDevice(wanted))
-    return new GpuPolicy(new Engine(backend), await loadModel(model), device, microBatchTokens)
+    const loaded = await loadModel(model)
+    const base = model.kind === 'adapter' ? model.base : model
+    const openBase = async () => (await openUntokenizedModel(base, loaded.tokenizer)).weights
+    return new GpuPolicy(new Engine(backend), { ...loaded, source: model, openBase }, device, microBatchTokens)
   }
 
   modelFiles(model: ModelSource): Promise<readonly string[]> {

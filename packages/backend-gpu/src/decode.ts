@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Generation, GenerationPrompt } from '@plumbline/core'
 import {
+  adaptedWeights,
   causalMask,
   Completion,
   decoder,
@@ -10,8 +11,10 @@ import {
   logitsOf,
   turned,
   windowsOf,
+  type AdapterShape,
   type CompletionRules,
   type ModelConfig,
+  type WeightLookup,
 } from '@plumbline/transformer'
 import { probabilities } from './attention'
 import type { Engine } from './engine'
@@ -46,15 +49,19 @@ interface Job {
  */
 export class Decoder {
   private readonly ops: TfOps
+  private readonly weights: WeightLookup<T>
 
   constructor(
     private readonly engine: Engine,
     private readonly config: ModelConfig,
-    private readonly weights: TensorMap,
+    tensors: TensorMap,
     tables: RopeTables,
     private readonly rules: CompletionRules,
+    adapter?: AdapterShape,
   ) {
-    this.ops = new TfOps(tables)
+    const { weights, lowRankOf } = adaptedWeights<T>((name) => tensors.get(name)!, adapter)
+    this.weights = weights
+    this.ops = new TfOps(tables, undefined, lowRankOf)
   }
 
   async *run(prompts: readonly GenerationPrompt[], signal?: AbortSignal): AsyncGenerator<Generation> {
@@ -166,8 +173,7 @@ export class Decoder {
     masks: Masks,
     past?: readonly Cache[],
   ): { hidden: T; caches: Cache[] } {
-    const { config, ops } = this
-    const weights = (name: string) => this.weights.get(name)!
+    const { config, ops, weights } = this
     const caches: Cache[] = []
     const split = (x: T, count: number) => tf.transpose(tf.reshape(x, [sequences, -1, count, config.headDim]), [0, 2, 1, 3])
     const rows = embedded(ops, config, weights, ops.embedding(weights(embeddingName(config)), tf.tensor1d(tokens, 'int32')), positions)
@@ -187,7 +193,7 @@ export class Decoder {
   }
 
   private logits(hidden: T): T {
-    return logitsOf(this.ops, this.config, (name) => this.weights.get(name)!, hidden)
+    return logitsOf(this.ops, this.config, this.weights, hidden)
   }
 
   /** Caches of the chosen sequences, which may repeat; the old ones are freed. */

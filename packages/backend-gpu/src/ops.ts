@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Activation, AttentionShape, HeadShape, LinearOptions, Ops, Rotation, ScoringOps } from '@plumbline/transformer'
+import type { Activation, AttentionShape, HeadShape, LinearOptions, LowRank, Ops, Rotation, ScoringOps } from '@plumbline/transformer'
 import { attention, type AttentionPlan } from './attention'
 import { capped, capSlope } from './softcap'
 import { differentiable } from './engine'
@@ -15,12 +15,24 @@ export type RopeTensors = {
 /** By the name of the rotary embedding. */
 export type RopeTables = { readonly [name: string]: RopeTensors }
 
+/** Which inputs of a module are kept, of all rows or of the last ones. [rows, width] */
+export type KeptInputs = (module: string, rows: number, width: number) => Uint8Array
+
+/** Factors beside weights in scoring. */
+export interface ScoringFactors {
+  readonly lowRankOf: (weight: T) => LowRank<T> | undefined
+  /** Nothing is dropped when absent. */
+  readonly kept?: KeptInputs
+}
+
 /** The transformer's operations in TensorFlow.js, each with its gradient. */
 export class TfOps implements Ops<T> {
   constructor(
     private readonly tables: RopeTables,
     /** Weights that get no gradient. */
     protected readonly frozen: ReadonlySet<T> = new Set(),
+    /** Factors beside a weight, where it has any. */
+    private readonly lowRankOf: (weight: T) => LowRank<T> | undefined = () => undefined,
   ) {}
 
   embedding(table: T, ids: T): T {
@@ -36,7 +48,19 @@ export class TfOps implements Ops<T> {
     return this.add(x, this.embedding(table, positions))
   }
 
-  linear(x: T, weight: T, { bias, residual }: LinearOptions<T> = {}): T {
+  linear(x: T, weight: T, options?: LinearOptions<T>): T {
+    const product = this.product(x, weight, options)
+    const factors = this.lowRankOf(weight)
+    if (factors === undefined) return product
+    // x Wᵀ + s · drop(x) Aᵀ Bᵀ
+    const inner = this.product(this.dropped(x, factors), factors.A)
+    return this.product(this.scale(inner, factors.scaling), factors.B, { residual: product })
+  }
+
+  /** The inputs of a module's factors. */
+  protected dropped: (x: T, factors: LowRank<T>) => T = (x) => x
+
+  private product(x: T, weight: T, { bias, residual }: LinearOptions<T> = {}): T {
     const trains = !this.frozen.has(weight)
     const trainedBias = bias === undefined || this.frozen.has(bias) ? [] : [bias]
     return differentiable(
@@ -242,8 +266,21 @@ export class TfScoringOps extends TfOps implements ScoringOps<T> {
     private readonly plan: AttentionPlan,
     frozen?: ReadonlySet<T>,
     private readonly maxLogits = MAX_LOGITS,
+    private readonly factors?: ScoringFactors,
   ) {
-    super(tables, frozen)
+    super(tables, frozen, factors?.lowRankOf)
+  }
+
+  protected override dropped = (x: T, { module, dropout }: LowRank<T>): T => {
+    const { kept } = this.factors ?? {}
+    if (kept === undefined) return x
+    const [rows, width] = x.shape as [number, number]
+    const mask = tf.mul(tf.tensor2d(kept(module, rows, width), [rows, width], 'float32'), 1 / (1 - dropout))
+    return differentiable(
+      [x],
+      () => ({ value: tf.mul(x, mask), saved: [mask] }),
+      (dy, [saved]) => [tf.mul(dy, saved!)],
+    )
   }
 
   tail(x: T): T {

@@ -10,7 +10,9 @@ export class Parameters {
   private means = new Map<string, tf.Tensor>()
   private variances = new Map<string, tf.Tensor>()
   private gradients = new Map<string, tf.Tensor>()
-  private step = 0
+  private steps = 0
+  /** Names of factors, which alone are trained and saved where there are any. */
+  private factors: readonly string[] = []
   private frozenNames: ReadonlySet<string> = new Set()
 
   constructor(
@@ -32,6 +34,22 @@ export class Parameters {
   /** Before anything is trained. */
   freeze(names: ReadonlySet<string>): void {
     this.frozenNames = names
+  }
+
+  /** Optimizer steps taken. */
+  get step(): number {
+    return this.steps
+  }
+
+  /** Puts factors beside the weights, which are no longer trained: those of `replaced` take the place of today's. */
+  adapt(factors: Weights, replaced: Weights): void {
+    this.frozenNames = new Set(this.weights.keys())
+    for (const [name, tensor] of this.upload(replaced)) {
+      this.weights.get(name)!.dispose()
+      this.weights.set(name, tensor)
+    }
+    this.factors = [...factors.keys()]
+    for (const [name, tensor] of this.upload(factors)) this.weights.set(name, tensor)
   }
 
   /** Names of those that are trained, in the order of `tensors`. */
@@ -79,7 +97,7 @@ export class Parameters {
     }
     // torch.nn.utils.clip_grad_norm_
     const clip = options.maxGradNorm === undefined ? 1 : Math.min(1, options.maxGradNorm / (gradNorm + 1e-6))
-    this.step++
+    this.steps++
     for (const name of this.trained) this.update(name, options, clip)
     this.dropGradients()
     const broken = await this.nonFinite()
@@ -126,13 +144,21 @@ export class Parameters {
     this.variances.set(name, newVariance)
   }
 
+  /** Without factors. */
   async downloadWeights(): Promise<Weights> {
-    return this.download(this.weights, [...this.weights.keys()])
+    return this.download(
+      this.weights,
+      [...this.weights.keys()].filter((name) => !this.factors.includes(name)),
+    )
+  }
+
+  async downloadFactors(): Promise<Weights> {
+    return this.download(this.weights, this.factors)
   }
 
   async downloadState(): Promise<TrainingState> {
     const [weight, mean, variance] = [
-      await this.downloadWeights(),
+      this.factors.length > 0 ? await this.downloadFactors() : await this.downloadWeights(),
       await this.download(this.means, this.trained),
       await this.download(this.variances, this.trained),
     ]
@@ -150,13 +176,15 @@ export class Parameters {
     return result
   }
 
-  /** Puts a state in place of today's; accumulated gradients are dropped. */
+  /** Puts a state in place of today's; accumulated gradients are dropped. Weights that it does not hold stay. */
   restore(state: TrainingState): void {
+    const kept = [...this.weights].filter(([name]) => !state.weight.has(name))
+    for (const [name] of kept) this.weights.delete(name)
     this.dispose()
-    this.weights = this.upload(state.weight)
+    this.weights = new Map([...kept, ...this.upload(state.weight)])
     this.means = this.upload(state.mean)
     this.variances = this.upload(state.variance)
-    this.step = state.step
+    this.steps = state.step
   }
 
   dispose(): void {

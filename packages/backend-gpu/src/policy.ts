@@ -7,6 +7,8 @@ import {
   type FrozenPolicy,
   type Generation,
   type GenerationPrompt,
+  type LoraPlan,
+  type ModelSource,
   type Objective,
   type OptimStepReport,
   type Policy,
@@ -19,10 +21,18 @@ import {
 } from '@plumbline/core'
 import {
   CompletionRules,
+  Dropout,
+  elements,
+  factorTensors,
+  hasTransposedModules,
+  heldWeights,
+  mergedWeights,
   packedRows,
   parameterCount,
   parameterShapes,
+  plannedAdapter,
   planMicroBatches,
+  readAdapter,
   readTrainingState,
   requireFiniteLogProbs,
   requireFiniteLoss,
@@ -32,28 +42,53 @@ import {
   selectGroups,
   splitLogProbs,
   spreadCotangents,
+  weightOf,
+  withFactors,
+  writeAdapter,
+  writeModel,
   writeModelFolder,
   writeTrainingState,
   type LoadedModel,
   type ModelConfig,
   type PackedGroup,
+  type PlannedAdapter,
   type SelectedGroup,
+  type Weights,
+  type WeightSource,
+  type WeightTensor,
 } from '@plumbline/transformer'
 import { Decoder } from './decode'
 import type { Engine } from './engine'
 import { Parameters } from './parameters'
-import { Scorer, type TensorMap } from './scoring'
+import { Scorer, type ScoredModel } from './scoring'
 
-/** One model on a TensorFlow.js engine. */
+/** A model and where it is from. */
+export interface OpenedModel extends LoadedModel {
+  readonly source: ModelSource
+  /** The weights of what an adapter is on, or of the model where it has none. */
+  openBase(): Promise<WeightSource>
+}
+
+/** An adapter that is trained. */
+interface Factors extends PlannedAdapter {
+  readonly dropout: Dropout
+}
+
+/**
+ * One model on a TensorFlow.js engine. One that is opened with an adapter is what the two make together until an adapter is trained: then the
+ * base is read again, and the factors stand beside it.
+ */
 export class GpuPolicy implements Policy {
   readonly info: PolicyInfo
   private readonly parameters: Parameters
   private readonly scorer: Scorer
   private last: Promise<unknown> = Promise.resolve()
+  private factors: Factors | undefined
+  private isReadied = false
 
   constructor(
     private readonly engine: Engine,
-    private readonly model: LoadedModel,
+    private readonly model: OpenedModel,
     device: string,
     private readonly microBatchTokens: number,
   ) {
@@ -74,7 +109,7 @@ export class GpuPolicy implements Policy {
   }
 
   logProbs(groups: readonly TokenGroup[]): Promise<TokenLogProbs[][]> {
-    return this.inOrder(() => this.score(groups, this.parameters.tensors))
+    return this.inOrder(() => this.score(groups, this.today))
   }
 
   forwardBackward(groups: readonly TokenGroup[], objective: Objective, { signal }: StepOptions = {}): Promise<ForwardBackwardReport> {
@@ -88,8 +123,10 @@ export class GpuPolicy implements Policy {
     })
   }
 
-  prepareTraining({ freeze = [] }: TrainingPlan): Promise<void> {
+  prepareTraining({ freeze = [], lora }: TrainingPlan): Promise<void> {
     return this.inOrder(async () => {
+      this.isReadied = true
+      if (lora) return this.adapt(lora)
       requireFiniteWeights(await this.parameters.downloadWeights(), 'training would spread them')
       this.parameters.freeze(frozenParameters(freeze, [...this.parameters.tensors.keys()]))
     })
@@ -104,7 +141,7 @@ export class GpuPolicy implements Policy {
     for (const { id, prompt } of prompts) requireUsable(id, prompt, config)
     const limits = { vocabularySize: config.vocabSize, contextLength: config.maxPositions, endTokens: eosIds }
     // Handles of its own: an optimizer step while the caller holds the iterator changes nothing here.
-    const weights = await this.inOrder(async () => this.parameters.copy())
+    const { weights, adapter } = await this.inOrder(async () => this.copy())
     const longest = prompts.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
     const shared = this.scorer.tables(longest + sampling.maxNewTokens)
     const tables = this.engine.run(() =>
@@ -113,7 +150,10 @@ export class GpuPolicy implements Policy {
       ),
     )
     try {
-      yield* new Decoder(this.engine, config, weights, tables, new CompletionRules(sampling, limits, tokenizer)).run(prompts, signal)
+      yield* new Decoder(this.engine, config, weights, tables, new CompletionRules(sampling, limits, tokenizer), adapter).run(
+        prompts,
+        signal,
+      )
     } finally {
       tf.dispose([...weights.values(), ...Object.values(tables).flatMap(({ cosine, sine }) => [cosine, sine])])
     }
@@ -121,17 +161,32 @@ export class GpuPolicy implements Policy {
 
   snapshot(): Promise<FrozenPolicy> {
     return this.inOrder(async () => {
-      const weights = this.parameters.copy()
+      const copy = this.copy()
       return {
         info: this.info,
-        logProbs: (groups) => this.inOrder(() => this.score(groups, weights)),
-        dispose: async () => tf.dispose([...weights.values()]),
+        logProbs: (groups) => this.inOrder(() => this.score(groups, copy)),
+        dispose: async () => tf.dispose([...copy.weights.values()]),
       }
     })
   }
 
   saveWeights(folder: string): Promise<void> {
-    return this.inOrder(async () => writeModelFolder(folder, { ...this.model, weights: await this.parameters.downloadWeights() }))
+    return this.inOrder(async () => {
+      const weights = await this.parameters.downloadWeights()
+      if (this.factors === undefined) return writeModelFolder(folder, { ...this.model, weights })
+      const merged = mergedWeights(heldWeights(weights), await this.adapter(this.factors))
+      await writeModel(folder, { ...this.model, weights: merged }, { dtype: 'float32' })
+    })
+  }
+
+  saveAdapter(folder: string): Promise<void> {
+    return this.inOrder(async () => {
+      const { source, config } = this.model
+      const given = source.kind === 'adapter' && !this.isReadied ? await readAdapter(source.path, config) : undefined
+      const adapter = this.factors ? await this.adapter(this.factors) : given
+      if (adapter === undefined) throw new Error('The model has no adapter of its own: none is trained')
+      await writeAdapter(folder, adapter, { isTransposed: hasTransposedModules(config) })
+    })
   }
 
   saveState(folder: string): Promise<void> {
@@ -139,10 +194,13 @@ export class GpuPolicy implements Policy {
   }
 
   loadState(folder: string): Promise<void> {
-    const shapes = parameterShapes(this.model.config)
-    return this.inOrder(async () =>
-      this.parameters.restore(await readTrainingState(folder, { parameters: shapes, frozen: this.parameters.frozen })),
-    )
+    return this.inOrder(async () => {
+      const { factors, parameters } = this
+      const shape = factors
+        ? { parameters: shapesOf(factorTensors(factors.adapter)), frozen: new Set<string>() }
+        : { parameters: parameterShapes(this.model.config), frozen: parameters.frozen }
+      parameters.restore(await readTrainingState(folder, shape))
+    })
   }
 
   dispose(): Promise<void> {
@@ -152,11 +210,42 @@ export class GpuPolicy implements Policy {
     })
   }
 
-  private async score(groups: readonly TokenGroup[], weights: TensorMap): Promise<TokenLogProbs[][]> {
+  private async adapt(lora: LoraPlan): Promise<void> {
+    const { source, config } = this.model
+    const planned = await plannedAdapter(lora, source, config)
+    const { factors } = planned.adapter
+    const replaced = source.kind === 'adapter' ? await readAll(await this.model.openBase(), [...factors.keys()].map(weightOf)) : new Map()
+    this.parameters.adapt(factorTensors(planned.adapter), replaced)
+    requireFiniteWeights(await this.parameters.downloadWeights(), 'training would spread them')
+    this.factors = { ...planned, dropout: new Dropout(lora.seed, lora.dropout) }
+  }
+
+  /** Today's factors. */
+  private async adapter({ adapter }: Factors) {
+    return withFactors(adapter, await this.parameters.downloadFactors())
+  }
+
+  private get today(): ScoredModel {
+    return { weights: this.parameters.tensors, adapter: this.factors?.shape }
+  }
+
+  /** Today's model as training computes it. */
+  private get trainee(): ScoredModel {
+    const { factors, parameters } = this
+    if (factors === undefined || factors.shape.dropout === 0) return this.today
+    return { ...this.today, dropping: { dropout: factors.dropout, step: parameters.step } }
+  }
+
+  /** Today's model under handles of its own; the caller's to free. */
+  private copy(): ScoredModel {
+    return { weights: this.parameters.copy(), adapter: this.factors?.shape }
+  }
+
+  private async score(groups: readonly TokenGroup[], model: ScoredModel): Promise<TokenLogProbs[][]> {
     const results = groups.map(({ completions }): TokenLogProbs[] => completions.map(() => undefined))
     for (const { parts } of planMicroBatches(selectGroups(groups, this.info), this.microBatchTokens)) {
       for (const part of parts) {
-        splitLogProbs(part, await this.engine.read(this.scorer.logProbs(part, weights)), results)
+        splitLogProbs(part, await this.engine.read(this.scorer.logProbs(part, model)), results)
         await this.engine.pause()
       }
     }
@@ -172,7 +261,7 @@ export class GpuPolicy implements Policy {
     for (const { parts } of plan) {
       for (const part of parts) {
         await this.engine.pause(signal)
-        splitLogProbs(part, await this.engine.read(this.scorer.logProbs(part, this.parameters.tensors)), logProbs)
+        splitLogProbs(part, await this.engine.read(this.scorer.logProbs(part, this.trainee)), logProbs)
         completionTokens += part.reduce((sum, { completions }) => sum + completions.reduce((n, c) => n + c.length, 0), 0)
         computedTokens += part.reduce((sum, group) => sum + packedRows(group), 0)
       }
@@ -193,8 +282,7 @@ export class GpuPolicy implements Policy {
   }
 
   private gradients(groups: readonly PackedGroup[], cotangents: Float32Array) {
-    const { tensors, trained } = this.parameters
-    return this.scorer.gradients(groups, tensors, cotangents, trained)
+    return this.scorer.gradients(groups, this.trainee, cotangents, this.parameters.trained)
   }
 
   /** Calls are served one after the other, whatever became of the one before. */
@@ -204,6 +292,19 @@ export class GpuPolicy implements Policy {
     return result
   }
 }
+
+async function readAll({ shapes, read }: WeightSource, names: readonly string[]): Promise<Weights> {
+  const weights = new Map<string, WeightTensor>()
+  for (const name of names) {
+    const shape = shapes.get(name)!
+    const data = new Float32Array(elements(shape))
+    await read(name, data)
+    weights.set(name, { shape, data })
+  }
+  return weights
+}
+
+const shapesOf = (weights: Weights) => new Map([...weights].map(([name, { shape }]) => [name, shape]))
 
 function requireUsable(id: string, prompt: readonly number[], { maxPositions, vocabSize }: ModelConfig): void {
   const where = `prompt ${id}`
@@ -221,14 +322,15 @@ function requireUsable(id: string, prompt: readonly number[], { maxPositions, vo
 function dropIdle(part: readonly SelectedGroup[], cotangents: Float32Array): { groups: PackedGroup[]; cotangents: Float32Array } {
   const alive: number[] = []
   let offset = 0
-  const groups = part.flatMap(({ prompt, completions }) => {
-    const kept = completions.filter(({ length }) => {
+  const groups = part.flatMap(({ id, prompt, completions, selected }) => {
+    const kept = completions.map(({ length }) => {
       const own = cotangents.subarray(offset, (offset += length))
       const live = own.some((value) => value !== 0)
       if (live) alive.push(...own)
       return live
     })
-    return kept.length > 0 ? [{ prompt, completions: kept }] : []
+    const isKept = (_: unknown, c: number) => kept[c]!
+    return kept.includes(true) ? [{ id, prompt, completions: completions.filter(isKept), selected: selected.filter(isKept) }] : []
   })
   return { groups, cotangents: Float32Array.from(alive) }
 }

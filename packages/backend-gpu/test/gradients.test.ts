@@ -37,7 +37,7 @@ describeDevices('a random grouped-query Llama', (device) => {
     const tensors = new Map([...weights].map(([name, { shape, data }]) => [name, engine.run(() => tf.tensor(data, [...shape]))]))
 
     it('has the log-probs of PyTorch in float64', async () => {
-      const found = await engine.read(scorer.logProbs(packed, tensors))
+      const found = await engine.read(scorer.logProbs(packed, { weights: tensors }))
       const expected = logProbs.flat()
       expect(found.length).toBe(expected.length)
       for (const [i, value] of expected.entries()) expect(Math.abs(found[i]! - value)).toBeLessThan(1e-5)
@@ -45,7 +45,7 @@ describeDevices('a random grouped-query Llama', (device) => {
 
     it('has the gradients of PyTorch in float64, and leaks no tensor', async () => {
       const before = tf.memory().numTensors
-      const found = scorer.gradients(packed, tensors, Float32Array.from(cotangents))
+      const found = scorer.gradients(packed, { weights: tensors }, Float32Array.from(cotangents))
       expect(Object.keys(gradients).sort()).toEqual([...tensors.keys()].sort())
       for (const [i, name] of [...tensors.keys()].entries()) {
         const bytes = Buffer.from(gradients[name]!, 'base64')

@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os'
-import { frozenParameters } from '@plumbline/core/base'
-import type { MemoryNeeds, TrainingPlan } from '@plumbline/core/base'
-import { elements, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
+import { frozenParameters, loraModules } from '@plumbline/core/base'
+import type { LoraPlan, MemoryNeeds, TrainingPlan } from '@plumbline/core/base'
+import { elements, linearModules, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
 import { rowsFor } from './decode/rows'
 import { vocabularyChunks } from './graph/head'
 import { keptRowBytes } from './training/training-graph'
@@ -61,10 +61,9 @@ const ALIVE = 24
 /** What the CPU path takes, by part, in bytes: from the dimensions alone. `test/memory-plan.test.ts` holds it against the system's count. */
 export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}): MemoryNeeds {
   const { plan = {}, engines = 1, maxNewTokens = LIKELY_NEW_TOKENS } = question
-  const shapes = parameterShapes(config)
-  const frozen = frozenParameters(plan.freeze ?? [], [...shapes.keys()])
   const all = parameterCount(config)
-  const trained = [...shapes].reduce((sum, [name, shape]) => sum + (frozen.has(name) ? 0 : elements(shape)), 0)
+  const adapter = plan.lora ? adapterCount(config, plan.lora) : 0
+  const trained = plan.lora ? adapter : trainedCount(config, plan.freeze)
   const rowBytes = keptRowBytes(config)
   const rows = question.rows ?? rowLimits(all, rowBytes, question.microBatchTokens).lone
   const words = vocabularyChunks(config.vocabSize)[0]!.to
@@ -75,15 +74,35 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
   const cache = 4 * samplingRows * maxNewTokens * layers * 2 * kvHeads * headDim
   return {
     process: PROCESS_BYTES + engines * 2 * layers * SESSION_LAYER_BYTES,
-    weights: engines * 4 * all,
+    weights: engines * 4 * (all + adapter),
     gradients: engines * 4 * trained,
     moments: engines * (plan.moments === 'bfloat16' ? 4 : 8) * trained,
     // Computed again, they are alive all the same, within one run.
-    activations: engines * (rows * rowBytes + alive),
+    activations: engines * (rows * (rowBytes + (plan.lora ? factorRowBytes(config, plan.lora) : 0)) + alive),
     sampling: engines * (cache + 4 * samplingRows * vocabSize),
-    snapshot: engines * 4 * all,
+    // Beside factors that are trained the weights stay as they are.
+    snapshot: engines * 4 * (plan.lora ? adapter : all),
     available: machineBytes(),
   }
+}
+
+/** Numbers of a model's parameters that are trained. */
+function trainedCount(config: ModelConfig, freeze: readonly string[] = []): number {
+  const shapes = parameterShapes(config)
+  const frozen = frozenParameters(freeze, [...shapes.keys()])
+  return [...shapes].reduce((sum, [name, shape]) => sum + (frozen.has(name) ? 0 : elements(shape)), 0)
+}
+
+/** Numbers of all factors A and B of a plan. */
+function adapterCount(config: ModelConfig, plan: LoraPlan): number {
+  const modules = loraModules(plan, linearModules(config))
+  return modules.reduce((sum, { inFeatures, outFeatures }) => sum + plan.rank * (inFeatures + outFeatures), 0)
+}
+
+/** What factors take for a row beside the model's own activations: which of their inputs are kept, a byte each, of all modules at once. */
+function factorRowBytes(config: ModelConfig, plan: LoraPlan): number {
+  if (plan.dropout === 0) return 0
+  return loraModules(plan, linearModules(config)).reduce((sum, { inFeatures }) => sum + inFeatures, 0)
 }
 
 /** Of the machine, or of a container, where it has a limit of its own; without one that number is huge or 0. */

@@ -38,6 +38,11 @@ export class OnnxBackend implements Backend {
 
   constructor(private readonly defaults: OnnxOptions = {}) {}
 
+  /** Adapters are trained on the CPU alone. */
+  get lora(): true | undefined {
+    return this.defaults.device?.startsWith('webgpu') ? undefined : true
+  }
+
   async probe(): Promise<BackendProbe> {
     const { device } = this.defaults
     try {

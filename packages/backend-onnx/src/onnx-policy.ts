@@ -72,10 +72,10 @@ export class OnnxPolicy implements Policy {
     })
   }
 
-  prepareTraining({ freeze = [], moments }: TrainingPlan): Promise<void> {
+  prepareTraining({ freeze = [], moments, lora }: TrainingPlan): Promise<void> {
     return this.inOrder(async () => {
       const frozen = [...frozenParameters(freeze, this.parameterNames)]
-      await this.engines.all('prepareTraining', frozen, this.settings.activationMemory === 'keep', moments)
+      await this.engines.all('prepareTraining', { frozen, keep: this.settings.activationMemory === 'keep', moments, lora })
     })
   }
 
@@ -155,6 +155,10 @@ export class OnnxPolicy implements Policy {
 
   saveWeights(folder: string): Promise<void> {
     return this.inOrder(() => this.engines.first.call('saveWeights', folder))
+  }
+
+  saveAdapter(folder: string): Promise<void> {
+    return this.inOrder(() => this.engines.first.call('saveAdapter', folder))
   }
 
   saveState(folder: string): Promise<void> {

@@ -67,6 +67,14 @@ describe('what a model needs', () => {
     const frozen = memoryNeeds(config, { plan: { freeze: ['model.embed_tokens.*'] } })
     expect(all.gradients - frozen.gradients).toBe(4 * config.vocabSize * config.hiddenSize)
     expect(memoryNeeds(config, { engines: 3 }).weights).toBe(3 * all.weights)
+    const lora = { rank: 2, alpha: 2, rslora: false, dropout: 0, targetModules: ['q_proj'], seed: 0 } as const
+    const queries = config.heads * config.headDim
+    const factors = 4 * config.layers * 2 * (config.hiddenSize + queries)
+    const adapted = memoryNeeds(config, { rows: 10, plan: { lora } })
+    expect(adapted).toMatchObject({ weights: all.weights + factors, gradients: factors, moments: 2 * factors, snapshot: factors })
+    // Which inputs are kept: a byte each.
+    const dropping = memoryNeeds(config, { rows: 10, plan: { lora: { ...lora, dropout: 0.1 } } })
+    expect(dropping.activations - adapted.activations).toBe(10 * config.layers * config.hiddenSize)
   })
 })
 
@@ -75,6 +83,7 @@ const isLinux = process.platform === 'linux'
   ['5m', []],
   ['28m', []],
   ['28m', ['--moments', 'bfloat16']],
+  ['28m', ['--lora', '16']],
 ])('a model of %s parameters %s, as the operating system counts', (shape, more) => {
   let measured: Measured
   beforeAll(() => {

@@ -14,6 +14,7 @@ it('lists the commands', async () => {
   expect(stdout.split('\nCOMMANDS\n')[1]).toBe(`  align     Align on the labelled candidates: every variant, or one.
   doctor    Check this machine and the configuration.
   evaluate  Evaluate every variant and print the table.
+  export    Write a trained model as a Hugging Face folder, with a model card.
   help      Display help for plumb.
   init      Write a commented plumbline.config.yaml.
   label     Label the sampled candidates right or wrong, or with rewards.

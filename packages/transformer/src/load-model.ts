@@ -1,13 +1,26 @@
 import { readFile, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
-import { modelFiles, PlumbError, suggestion, tokenizerFiles, type ModelFacts, type ModelSource, type Tokenizer } from '@plumbline/core/base'
+import {
+  adapterFiles,
+  modelFiles,
+  PlumbError,
+  suggestion,
+  tokenizerFiles,
+  type BaseSource,
+  type ModelFacts,
+  type ModelSource,
+  type Tokenizer,
+} from '@plumbline/core/base'
+import { readAdapter } from './adapter'
 import { parseModelConfig } from './config'
 import { architectureNamed } from './families'
 import { COMMON_FIELDS } from './families/common'
 import { Fields } from './fields'
 import { initialWeights } from './initial-weights'
 import type { ConfigJson } from './config-json'
+import { linearModules } from './linear-modules'
+import { mergedWeights } from './merge'
 import type { ModelConfig } from './model-config'
 import { openModelFolder, readCompanions, readModelConfig, type ModelFolder, type OpenModelFolder } from './model-folder'
 import { parameterCount, parameterShapes } from './parameters'
@@ -45,26 +58,47 @@ export async function loadUntokenizedModel(source: ModelSource, tokenizer: Token
   return { ...model, weights: await readWeights(model.weights) }
 }
 
-/** The same for who has a place of his own for every tensor: no second copy of the model is ever held. */
+/**
+ * The same for who has a place of his own for every tensor: no second copy of the model is ever held. A base with an adapter is what the two
+ * make together, W + s·B·A; who computes the adapter apart opens `source.base` and reads it with `readAdapter`.
+ */
 export async function openUntokenizedModel(source: ModelSource, tokenizer: TokenizerIds): Promise<OpenUntokenizedModel> {
+  if (source.kind === 'adapter') {
+    const base = await openUntokenizedModel(source.base, tokenizer)
+    return { ...base, weights: mergedWeights(base.weights, await readAdapter(source.path, base.config)) }
+  }
   const folder = source.kind === 'folder' ? await openModelFolder(source.path) : await scratch(source, tokenizer)
   return { ...folder, eosIds: eosIds(folder, tokenizer) }
 }
 
 /** Where a model's tokenizer is: see `loadTokenizer`. */
 export function tokenizerPath(source: ModelSource): string {
-  return source.kind === 'folder' ? source.path : source.tokenizer
+  const base = baseOf(source)
+  return base.kind === 'folder' ? base.path : base.tokenizer
+}
+
+/** The model that a source's weights are of, without what an adapter adds to them. */
+function baseOf(source: ModelSource): BaseSource {
+  return source.kind === 'adapter' ? source.base : source
 }
 
 /** `Backend.inspect` for every backend whose models are loaded here. */
 export async function inspectModel(source: ModelSource): Promise<ModelFacts> {
   const tokenizer = await loadSourceTokenizer(source)
   const config = await loadModelConfig(source, tokenizer)
-  return { tokenizer, contextLength: config.maxPositions, parameterNames: [...parameterShapes(config).keys()] }
+  return {
+    tokenizer,
+    contextLength: config.maxPositions,
+    parameterNames: [...parameterShapes(config).keys()],
+    linearModules: linearModules(config),
+  }
 }
 
 /** `Backend.modelFiles` for every backend whose models are loaded here: the files that opening one reads, absolute. */
 export async function sourceFiles(source: ModelSource): Promise<readonly string[]> {
+  if (source.kind === 'adapter') {
+    return [...(await sourceFiles(source.base)), ...(await adapterFiles(source.path)).map((file) => resolve(file))]
+  }
   if (source.kind === 'scratch') return (await tokenizerFiles(source.tokenizer)).map((file) => resolve(file))
   return (await modelFiles(source.path)).map((name) => resolve(source.path, name))
 }
@@ -77,7 +111,8 @@ async function loadSourceTokenizer(source: ModelSource): Promise<Tokenizer> {
 
 /** The dimensions alone, without reading or drawing a weight. */
 export async function loadModelConfig(source: ModelSource, tokenizer: TokenizerIds): Promise<ModelConfig> {
-  return (source.kind === 'folder' ? await readModelConfig(source.path) : scratchConfig(source, tokenizer)).config
+  const base = baseOf(source)
+  return (base.kind === 'folder' ? await readModelConfig(base.path) : scratchConfig(base, tokenizer)).config
 }
 
 type Scratch = Extract<ModelSource, { kind: 'scratch' }>

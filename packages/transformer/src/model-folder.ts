@@ -11,15 +11,16 @@ import {
   WEIGHTS_FILE,
   WEIGHTS_INDEX_FILE,
 } from '@plumbline/core/base'
-import type { ParameterSpec } from './architecture'
+import type { StoredType } from './bfloat16'
 import { parseModelConfig } from './config'
 import { architectureOf } from './families'
 import { requireFiniteWeights } from './finite-weights'
 import type { ConfigJson } from './config-json'
 import type { ModelConfig } from './model-config'
 import { parameterList, parameterShapes } from './parameters'
+import { asStored, storedShape, transposed } from './stored-layout'
 import { writeDurably, writeWholeFolder } from './whole-folder'
-import { readSafetensorsHeader, writeSafetensors, type StoredTensor, type WeightTensor, type Weights } from './safetensors'
+import { readSafetensorsHeader, writeSafetensors, type StoredTensor, type Weights } from './safetensors'
 import { readStoredTensor, readWeights, sameNumbers, type WeightSource } from './stored-tensors'
 
 /** Carried over unchanged when a model is saved: tokenizer and generation defaults. `config.json` is written anew. */
@@ -203,23 +204,6 @@ function checkTensors(found: StoredTensors, config: ModelConfig, path: string): 
   }
 }
 
-function storedShape({ shape, isTransposed = false }: ParameterSpec): readonly number[] {
-  return isTransposed ? [...shape].reverse() : shape
-}
-
-/** A matrix as files hold it. */
-function asStored(spec: ParameterSpec | undefined, tensor: WeightTensor): WeightTensor {
-  return spec?.isTransposed ? { shape: [...tensor.shape].reverse(), data: transposed(tensor.data, tensor.shape) } : tensor
-}
-
-function transposed(data: Float32Array, shape: readonly number[]): Float32Array {
-  const [rows, columns] = shape as [number, number]
-  const result = new Float32Array(data.length)
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) result[column * rows + row] = data[row * columns + column]!
-  return result
-}
-
 /**
  * Writes a Hugging Face model folder that `transformers` loads, whole or not at all. The weights are float32, and `config.json` says
  * so. A model folder that is already there is replaced.
@@ -232,14 +216,14 @@ export async function writeModelFolder(folder: string, model: Pick<ModelFolder, 
   const stored = new Map([...model.weights].map(([name, tensor]) => [name, asStored(specs.get(name), tensor)]))
   await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
     for (const [name, bytes] of model.files) await writeDurably(join(temporary, name), bytes)
-    await writeDurably(join(temporary, 'config.json'), JSON.stringify(float32Config(model.configJson), null, 2) + '\n')
+    await writeDurably(join(temporary, 'config.json'), JSON.stringify(typedConfig(model.configJson, 'float32'), null, 2) + '\n')
     await writeSafetensors(join(temporary, 'model.safetensors'), stored)
   })
 }
 
 /** Both spellings, because transformers before 4.56 reads `torch_dtype`; a stale one would round the weights on loading. */
-function float32Config(json: ConfigJson): ConfigJson {
-  return { ...json, dtype: 'float32', ...('torch_dtype' in json ? { torch_dtype: 'float32' } : {}) }
+export function typedConfig(json: ConfigJson, dtype: StoredType): ConfigJson {
+  return { ...json, dtype, ...('torch_dtype' in json ? { torch_dtype: dtype } : {}) }
 }
 
 /** @returns undefined where there is no file. */

@@ -37,6 +37,9 @@ export interface PackedBatch {
 export interface PackedGroup {
   readonly prompt: readonly number[]
   readonly completions: readonly (readonly number[])[]
+  /** What the group is known by, and which of its completions these are: what is drawn for a row is keyed by them. */
+  readonly id?: string
+  readonly selected?: readonly number[]
 }
 
 /** Lays groups out as one micro-batch. Deterministic: rows follow the order of the groups and completions. */

@@ -161,6 +161,14 @@ function widenFloat16(from: Uint16Array, to: Float32Array): void {
   }
 }
 
+/** A tensor that is made when it is its turn to be written. */
+export interface PendingTensor {
+  readonly shape: readonly number[]
+  readonly dtype: 'F32' | 'BF16'
+  /** float32, or the bits of bfloat16. */
+  data(): Promise<Float32Array | Uint16Array>
+}
+
 /**
  * Writes float32 and bfloat16 tensors as the Python library does: names in byte order, header padded to eight bytes, metadata
  * `{format: 'pt'}` (without which transformers refuses the file). Same weights, same bytes. Flushed to the disk before it resolves.
@@ -173,14 +181,26 @@ export async function writeSafetensors(
   weights: WritableTensors,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<number> {
-  const names = [...weights.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  const pending = [...weights].map(([name, { shape, data }]): [string, PendingTensor] => {
+    return [name, { shape, dtype: data instanceof Float32Array ? 'F32' : 'BF16', data: () => Promise.resolve(data) }]
+  })
+  return writePendingTensors(path, new Map(pending), metadata)
+}
+
+/** The same of tensors that are not in memory at once. */
+export async function writePendingTensors(
+  path: string,
+  tensors: ReadonlyMap<string, PendingTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  const names = [...tensors.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   const header: Record<string, unknown> = { __metadata__: { format: 'pt', ...metadata } }
   let offset = 0
   for (const name of names) {
-    const { shape, data } = weights.get(name)!
-    if (elements(shape) !== data.length) throw new RangeError(`${name}: ${data.length} numbers for shape [${shape.join(', ')}]`)
-    header[name] = { dtype: data instanceof Float32Array ? 'F32' : 'BF16', shape, data_offsets: [offset, offset + data.byteLength] }
-    offset += data.byteLength
+    const { shape, dtype } = tensors.get(name)!
+    const end = offset + elements(shape) * BYTES_PER_ELEMENT[dtype]!
+    header[name] = { dtype, shape, data_offsets: [offset, end] }
+    offset = end
   }
   const json = Buffer.from(JSON.stringify(header))
   const paddedLength = Math.ceil(json.length / 8) * 8
@@ -197,7 +217,9 @@ export async function writeSafetensors(
   try {
     await write(head)
     for (const name of names) {
-      const { data } = weights.get(name)!
+      const { shape, data: make } = tensors.get(name)!
+      const data = await make()
+      if (elements(shape) !== data.length) throw new RangeError(`${name}: ${data.length} numbers for shape [${shape.join(', ')}]`)
       await write(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     }
     await file.sync()

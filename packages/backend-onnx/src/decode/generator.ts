@@ -1,5 +1,5 @@
 import { PlumbError, type Generation, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core/base'
-import { Completion, CompletionRules, type ModelConfig } from '@plumbline/transformer'
+import { Completion, CompletionRules, type AdapterShape, type ModelConfig } from '@plumbline/transformer'
 import { Graph } from '../graph/graph'
 import { RopeTables } from '../runtime/rope-tables'
 import { Scratch } from '../runtime/scratch'
@@ -19,6 +19,8 @@ export interface GeneratorModel {
   readonly config: ModelConfig
   /** The arrays being trained; read at every prefill, and when the sessions are made. */
   readonly weights: HostWeights
+  /** Whose factors are among the weights. */
+  readonly adapter?: AdapterShape
   readonly tokenizer: Pick<Tokenizer, 'decode'>
   /** Tokens that end a completion. */
   readonly endTokens: readonly number[]
@@ -71,14 +73,14 @@ export class Generator {
 
   /** Makes the sessions for today's weights: after training has changed them, a new generator is needed. */
   static async create(model: GeneratorModel, options: GeneratorOptions): Promise<Generator> {
-    const { config, weights } = model
+    const { config, weights, adapter } = model
     const stored = options.storeWeights ?? storable(weights)
     const step = new Graph()
-    const stepModel = stepGraph(step, config, stored ? storedWeights(step, weights) : fedWeights(step))
+    const stepModel = stepGraph(step, config, stored ? storedWeights(step, weights) : fedWeights(step), adapter)
     const settings = { threads: options.threads, use: 'decoding' } as const
     const stepSession = await Session.create(stepModel, settings)
     const prompt = new Graph()
-    const prefillSession = await Session.create(prefillGraph(prompt, config, fedWeights(prompt)), settings)
+    const prefillSession = await Session.create(prefillGraph(prompt, config, fedWeights(prompt), adapter), settings)
     return new Generator(
       model,
       prefillSession,

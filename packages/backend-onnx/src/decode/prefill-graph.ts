@@ -1,9 +1,11 @@
 import {
+  adaptedWeights,
   decoder,
   embedded,
   embeddingName,
   logitsOf,
   turned,
+  type AdapterShape,
   type AttentionShape,
   type LayerAttend,
   type ModelConfig,
@@ -24,8 +26,9 @@ import { weighted } from './masks'
  * `query_shape` = B, P, kvHeads, rep, headDim.
  * Outputs: `logits` [B, vocabulary]; per layer `keys_l` [B, kvHeads, headDim, P] and `values_l` [B, kvHeads, P, headDim].
  */
-export function prefillGraph(graph: Graph, config: ModelConfig, weights: WeightLookup<Value>): Emitted {
-  const ops = new OnnxOps(graph)
+export function prefillGraph(graph: Graph, config: ModelConfig, base: WeightLookup<Value>, adapter?: AdapterShape): Emitted {
+  const { weights, lowRankOf } = adaptedWeights(base, adapter)
+  const ops = new OnnxOps(graph, undefined, lowRankOf)
   const positions = graph.input('positions', 'int64')
   const last = graph.input('last', 'int64')
   const lastPositions = graph.input('last_positions', 'int64')

@@ -1,8 +1,10 @@
 import {
+  adaptedWeights,
   decoder,
   embedded,
   logitsOf,
   turned,
+  type AdapterShape,
   type AttentionShape,
   type LayerAttend,
   type ModelConfig,
@@ -28,8 +30,9 @@ import { weighted } from './masks'
  * `own_values_l` [S·kvHeads, 1, T, headDim].
  * Outputs: `logits` [S, vocabulary], `entries` [S, layers · 2 · kvHeads · headDim]: the new keys and values, k₀ v₀ k₁ v₁ ….
  */
-export function stepGraph(graph: Graph, config: ModelConfig, weights: WeightLookup<Value>): Emitted {
-  const ops = new OnnxOps(graph)
+export function stepGraph(graph: Graph, config: ModelConfig, base: WeightLookup<Value>, adapter?: AdapterShape): Emitted {
+  const { weights, lowRankOf } = adaptedWeights(base, adapter)
+  const ops = new OnnxOps(graph, undefined, lowRankOf)
   const positions = graph.input('positions', 'int64')
   const entries: Value[] = []
   const attendIn: LayerAttend<Value> = (layer, shape) => (q, k, v) => {

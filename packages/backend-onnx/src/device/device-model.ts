@@ -5,13 +5,12 @@ import {
   parameterShapes,
   readTrainingState,
   writeTrainingState,
-  type MomentType,
   type PackedGroup,
   type Weights,
   type WeightTensor,
 } from '@plumbline/transformer'
 import type { RunOptions } from '../decode/generator'
-import type { HeldModel, OpenModel } from '../worker/model'
+import type { EnginePlan, HeldModel, OpenModel } from '../worker/model'
 import { DeviceAdamW } from './adamw'
 import { DeviceGenerator } from './generator'
 import type { DeviceMemory, DeviceTensor } from './memory'
@@ -57,7 +56,11 @@ export class DeviceModel implements HeldModel {
     await this.memory.fence()
   }
 
-  async prepareTraining(frozen: readonly string[], keep: boolean, moments?: MomentType): Promise<void> {
+  async prepareTraining({ frozen, keep, moments, lora }: EnginePlan): Promise<void> {
+    if (lora) {
+      const message = 'On a GPU the onnx backend trains no adapters; leave lora out or take the device cpu.'
+      throw new PlumbError('PLUMB_LORA_UNSUPPORTED', message)
+    }
     if (moments === 'bfloat16') {
       const message = 'On a GPU the onnx backend holds moments in float32 only; leave moments out or take the device cpu.'
       throw new PlumbError('PLUMB_MOMENTS_UNSUPPORTED', message)
@@ -119,6 +122,10 @@ export class DeviceModel implements HeldModel {
 
   weights(): Promise<Weights> {
     return this.parameters.download()
+  }
+
+  adapter(): undefined {
+    return undefined
   }
 
   async saveState(folder: string): Promise<void> {

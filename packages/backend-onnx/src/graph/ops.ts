@@ -1,7 +1,8 @@
-import type { Activation, LinearOptions, Ops, Rotation } from '@plumbline/transformer'
+import type { Activation, LinearOptions, LowRank, Ops, Rotation } from '@plumbline/transformer'
 import { plus, type Rule, type Tape } from './autodiff'
 import { layerNorm, rmsNorm } from './formulations'
 import type { Graph, Value } from './graph'
+import { addLowRank } from './low-rank'
 import { weightGradient } from './weight-gradient'
 
 /**
@@ -12,6 +13,8 @@ export class OnnxOps implements Ops<Value> {
   constructor(
     protected readonly graph: Graph,
     protected readonly tape?: Tape,
+    /** Factors beside a weight, where it has any. */
+    private readonly lowRankOf: (weight: Value) => LowRank<Value> | undefined = () => undefined,
   ) {}
 
   embedding(table: Value, ids: Value): Value {
@@ -29,15 +32,25 @@ export class OnnxOps implements Ops<Value> {
   linear(x: Value, weight: Value, { bias, residual }: LinearOptions<Value> = {}): Value {
     const { graph } = this
     const product = graph.node('Gemm', [x, weight, residual ?? bias], { attributes: { transB: 1 }, label: 'linear' })
-    const y = this.alike(x, residual && bias ? graph.node('Add', [product, bias]) : product)
+    const whole = residual && bias ? graph.node('Add', [product, bias]) : product
+    const factors = this.lowRankOf(weight)
+    const added = factors && addLowRank(graph, x, whole, factors, this.keptInput(x, factors))
+    const y = this.alike(x, added ? added.y : whole)
     this.keepProduct(y, weight)
-    const inputs = [x, weight, ...(residual ? [residual] : []), ...(bias ? [bias] : [])]
-    return this.record(y, inputs, (g) => [
-      (sum) => graph.node('Gemm', [g, weight, sum], { label: 'linear_dx' }),
-      weightGradient(graph, g, x),
-      ...(residual ? [plus(g)] : []),
-      ...(bias ? [plus(columnSums(graph, g))] : []),
-    ])
+    const inputs = [x, weight, ...(factors ? [factors.A, factors.B] : []), ...(residual ? [residual] : []), ...(bias ? [bias] : [])]
+    return this.record(y, inputs, (g) => {
+      const ofFactors = added?.rules(g)
+      return [
+        (sum) => {
+          const dx = graph.node('Gemm', [g, weight, sum], { label: 'linear_dx' })
+          return ofFactors ? ofFactors.x(dx) : dx
+        },
+        weightGradient(graph, g, x),
+        ...(ofFactors ? [ofFactors.A, ofFactors.B] : []),
+        ...(residual ? [plus(g)] : []),
+        ...(bias ? [plus(columnSums(graph, g))] : []),
+      ]
+    })
   }
 
   rmsNorm(x: Value, weight: Value, epsilon: number, parts?: { readonly heads: number; readonly headDim: number }): Value {
@@ -181,6 +194,9 @@ export class OnnxOps implements Ops<Value> {
   protected alike(_x: Value, y: Value): Value {
     return y
   }
+
+  /** Which inputs of the factors are kept, where any are dropped. [n, in] */
+  protected keptInput: (x: Value, factors: LowRank<Value>) => Value | undefined = () => undefined
 
   /** The result of a matrix product, which is dear to compute again. */
   protected keepProduct: (y: Value, weight: Value) => void = () => undefined

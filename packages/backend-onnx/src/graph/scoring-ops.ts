@@ -1,4 +1,4 @@
-import type { AttentionShape, ScoringOps } from '@plumbline/transformer'
+import type { AttentionShape, LowRank, ScoringOps } from '@plumbline/transformer'
 import { flat, packedAttention, packedAttentionRule } from './attention'
 import { plus, type Tape } from './autodiff'
 import { BatchInputs } from './batch-inputs'
@@ -16,11 +16,26 @@ export interface Residual {
   readonly tail: boolean
 }
 
+/** A module whose factors see only some of their inputs. */
+export interface DroppedInput {
+  readonly module: string
+  /** One row for each tail row, else for each row. */
+  readonly tail: boolean
+}
+
+export interface FactorOptions {
+  readonly lowRankOf: (weight: Value) => LowRank<Value> | undefined
+  /** Gives the mask of a module's inputs; nothing is dropped when absent. */
+  readonly maskOf?: (module: string) => Value
+}
+
 /** What scoring a packed batch needs on top, with the gradients of all of it. */
 export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
   /** Results of matrix products. Everything else is cheap to compute again. */
   readonly residuals: Residual[] = []
   private readonly tailValues = new Set<Value>()
+  /** Inputs that masks are read for. */
+  readonly dropped: DroppedInput[] = []
   /** The embedded rows: where differentiation ends. */
   embedded: Value | undefined
   /** The rows that the output head reads. [tailRows, d] */
@@ -36,8 +51,9 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
       throw new Error(`The shape of ${weight.name} is not known`)
     },
     private readonly batch = new BatchInputs(graph),
+    private readonly factors?: FactorOptions,
   ) {
-    super(graph, recorded)
+    super(graph, recorded, factors?.lowRankOf)
   }
 
   override embedding(table: Value, ids: Value): Value {
@@ -88,6 +104,12 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
   protected override alike(x: Value, y: Value): Value {
     if (this.tailValues.has(x)) this.tailValues.add(y)
     return y
+  }
+
+  protected override keptInput = (x: Value, { module }: LowRank<Value>): Value | undefined => {
+    const mask = this.factors?.maskOf?.(module)
+    if (mask) this.dropped.push({ module, tail: this.tailValues.has(x) })
+    return mask
   }
 
   protected override keepProduct = (y: Value, weight: Value): void => this.keep(y, this.shapeOf(weight)[0]!)

@@ -1,8 +1,8 @@
 import type { ModelConfig } from '@plumbline/transformer'
 import type { AttentionLayout } from '../graph/attention-layout'
-import type { Residual } from '../graph/scoring-ops'
+import type { DroppedInput, Residual } from '../graph/scoring-ops'
 import { Session, type HostTensor, type SessionSettings } from '../runtime/session'
-import { traceTraining, type TrainingGraph } from './training-graph'
+import { traceTraining, type GraphAdapter, type TrainingGraph } from './training-graph'
 
 type Feeds = Record<string, HostTensor>
 
@@ -18,8 +18,9 @@ export class Program {
     layout: AttentionLayout,
     frozen: ReadonlySet<string>,
     private readonly settings: SessionSettings,
+    adapter?: GraphAdapter,
   ) {
-    this.graph = traceTraining(config, layout, frozen)
+    this.graph = traceTraining(config, layout, frozen, 'cpu', adapter)
   }
 
   get residuals(): readonly Residual[] {
@@ -28,6 +29,10 @@ export class Program {
 
   get inGraph(): readonly string[] {
     return this.graph.inGraph
+  }
+
+  get dropped(): readonly DroppedInput[] {
+    return this.graph.dropped
   }
 
   async run(stage: Stage, feeds: Feeds, into?: Feeds): Promise<Record<string, HostTensor>> {

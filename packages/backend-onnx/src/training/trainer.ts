@@ -3,6 +3,7 @@ import {
   embeddingName,
   headName,
   packGroups,
+  rowKeys,
   positionsOf,
   type ModelConfig,
   type PackedBatch,
@@ -17,6 +18,7 @@ import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
 import { batchFeeds } from './batch-feeds'
 import { differentiateOldest, selectRows, type ForwardPass, type LiveBatch } from './live-rows'
+import type { HostAdapter } from './host-adapter'
 import type { ParameterStore } from './parameters'
 import { Program } from './program'
 import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_FACTORS, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
@@ -33,11 +35,23 @@ interface Pending extends ForwardPass {
   readonly layout: AttentionLayout
   /** Kept activations, and how to give their memory back; absent when they are computed again. */
   readonly kept?: { readonly feeds: Feeds; readonly give: () => void }
+  /** Of its rows, where inputs are dropped. */
+  readonly keys?: Uint32Array
 }
+
+/** Weights as they were, and whether an adapter's factors are among them. */
+export interface FrozenWeights {
+  readonly weights: Weights
+  readonly isAdapted: boolean
+}
+
+/** `plain`: the model alone; `adapted`: with factors beside it; `dropping`: their inputs dropped in part. */
+type Mode = 'plain' | 'adapted' | 'dropping'
 
 /** Scores and differentiates packed batches, and adds the gradients up in the parameter store. */
 export class Trainer {
-  private readonly programs = new Map<AttentionLayout, Program>()
+  private readonly programs = new Map<Mode, Map<AttentionLayout, Program>>()
+  private adapter: HostAdapter | undefined
   private readonly tables: RopeTables
   private readonly keptMemory = new Scratch()
   private readonly rowMemory = new Scratch()
@@ -51,9 +65,14 @@ export class Trainer {
     this.tables = new RopeTables(config)
   }
 
+  /** From now on an adapter's factors are trained, and nothing else. */
+  adapt(adapter: HostAdapter): void {
+    this.adapter = adapter
+  }
+
   /** Compiles what a step of short sequences runs, with or without kept activations: the first step need not wait for it. */
   async compile(keep: boolean): Promise<void> {
-    const program = this.program(PLAIN)
+    const program = this.program(PLAIN, this.trainingMode)
     await Promise.all([
       program.session(keep ? 'forwardKeeping' : 'forward'),
       program.session(keep ? 'backwardFromKept' : 'backwardRecomputing'),
@@ -61,10 +80,12 @@ export class Trainer {
   }
 
   /** Log-probs of every token of every completion, in order. */
-  async logProbs(groups: readonly PackedGroup[], weights: Weights = this.store.weights): Promise<Float32Array> {
+  async logProbs(groups: readonly PackedGroup[], frozen?: FrozenWeights): Promise<Float32Array> {
     const batch = packGroups(groups)
     const blocks = attentionBlocks(batch, this.config.heads)
-    const out = await this.program(blocks.layout).run('forward', this.feeds(this.describe(batch, blocks), weights), logProbsOf(batch))
+    const weights = frozen?.weights ?? this.today
+    const program = this.program(blocks.layout, (frozen?.isAdapted ?? this.adapter) ? 'adapted' : 'plain')
+    const out = await program.run('forward', this.feeds(this.describe(batch, blocks), weights), logProbsOf(batch))
     return tensorNamed(out, LOG_PROBS).data as Float32Array
   }
 
@@ -73,12 +94,14 @@ export class Trainer {
     const batch = packGroups(groups)
     const blocks = attentionBlocks(batch, this.config.heads)
     const { layout } = blocks
-    const program = this.program(layout)
+    const program = this.program(layout, this.trainingMode)
     const described = this.describe(batch, blocks)
     const kept = keep ? this.placesToKeep(program, batch) : undefined
     const into = { ...logProbsOf(batch), ...kept?.feeds }
-    const out = await program.run(keep ? 'forwardKeeping' : 'forward', this.feeds(described), into)
-    this.pending.push({ groups, batch, described, program, layout, kept })
+    const keys = program.dropped.length > 0 ? rowKeys(groups, batch) : undefined
+    const feeds = { ...this.feeds(described), ...this.masks(program, batch, keys) }
+    const out = await program.run(keep ? 'forwardKeeping' : 'forward', feeds, into)
+    this.pending.push({ groups, batch, described, program, layout, kept, keys })
     return tensorNamed(out, LOG_PROBS).data as Float32Array
   }
 
@@ -100,6 +123,7 @@ export class Trainer {
     const isWhole = batch === pending.batch
     const feeds = this.feeds(isWhole ? pending.described : this.describe(batch, planBlocks(batch, pending.layout)))
     feeds[COTANGENT] = { data: live.cotangents, dims: [live.cotangents.length] }
+    Object.assign(feeds, this.masks(program, batch, pending.keys && keysOf(pending.keys, live)))
     if (pending.kept) Object.assign(feeds, isWhole ? pending.kept.feeds : selectKept(pending.kept.feeds, program, live))
     const width = this.config.hiddenSize
     const embedding = this.gradientOf(embeddingName(this.config))
@@ -131,27 +155,48 @@ export class Trainer {
   drop(): void {
     for (const { kept } of this.pending) kept?.give()
     this.pending = []
-    this.store.clearGradients()
+    this.trained.clearGradients()
   }
 
   async release(): Promise<void> {
-    for (const program of this.programs.values()) await program.release()
+    for (const programs of this.programs.values()) for (const program of programs.values()) await program.release()
     this.programs.clear()
     this.keptMemory.clear()
     this.rowMemory.clear()
   }
 
-  private program(layout: AttentionLayout): Program {
-    const program = this.programs.get(layout) ?? new Program(this.config, layout, this.store.frozen, this.settings)
-    this.programs.set(layout, program)
+  private get trained(): ParameterStore {
+    return this.adapter?.store ?? this.store
+  }
+
+  private get today(): Weights {
+    return this.adapter ? new Map([...this.store.weights, ...this.adapter.store.weights]) : this.store.weights
+  }
+
+  private get trainingMode(): Mode {
+    if (this.adapter === undefined) return 'plain'
+    return this.adapter.shape.dropout > 0 ? 'dropping' : 'adapted'
+  }
+
+  private program(layout: AttentionLayout, mode: Mode): Program {
+    const programs = this.programs.get(mode) ?? new Map<AttentionLayout, Program>()
+    this.programs.set(mode, programs)
+    const adapter = mode === 'plain' || this.adapter === undefined ? undefined : { ...this.adapter.shape, drops: mode === 'dropping' }
+    const program = programs.get(layout) ?? new Program(this.config, layout, this.store.frozen, this.settings, adapter)
+    programs.set(layout, program)
     return program
+  }
+
+  /** Which inputs are dropped follows from the rows and the step, so that a backward pass draws what its forward pass drew. */
+  private masks({ dropped }: Program, batch: PackedBatch, keys: Uint32Array | undefined): Feeds {
+    return keys && this.adapter ? this.adapter.masks(dropped, batch, keys) : {}
   }
 
   private describe(batch: PackedBatch, blocks: AttentionBlocks): Feeds {
     return { ...batchFeeds(batch, blocks, this.config), ...this.tables.upTo(positionsOf(batch)) }
   }
 
-  private feeds(described: Feeds, weights: Weights = this.store.weights): Feeds {
+  private feeds(described: Feeds, weights: Weights = this.today): Feeds {
     const feeds: Feeds = { ...described }
     for (const [name, { shape, data }] of weights) feeds[name] = { data, dims: shape }
     Object.assign(feeds, Object.fromEntries(headParts(this.config, tensorNamed(feeds, headName(this.config)))))
@@ -169,14 +214,14 @@ export class Trainer {
 
   /** Running gradients by name, with those of the head's parts as views. */
   private gradients(): [string, HostTensor][] {
-    const all = this.store.parameters.map(({ name, shape, gradient }): [string, HostTensor] => [name, { data: gradient, dims: shape }])
+    const all = this.trained.parameters.map(({ name, shape, gradient }): [string, HostTensor] => [name, { data: gradient, dims: shape }])
     const head = all.find(([name]) => name === headName(this.config))
     return head ? [...all, ...headParts(this.config, head[1])] : all
   }
 
   /** Undefined where it is frozen, or where there is none. */
   private gradientOf(parameter: string | undefined): Float32Array | undefined {
-    return this.store.parameters.find(({ name }) => name === parameter)?.gradient
+    return this.trained.parameters.find(({ name }) => name === parameter)?.gradient
   }
 }
 
@@ -212,6 +257,13 @@ function addRows(
 function logProbsOf(batch: PackedBatch): Feeds {
   const count = batch.scoredIds.length
   return { [LOG_PROBS]: { data: new Float32Array(count), dims: [count] } }
+}
+
+/** Keys of the rows that are still alive. */
+function keysOf(keys: Uint32Array, { sourceRows }: LiveBatch): Uint32Array {
+  const live = new Uint32Array(2 * sourceRows.length)
+  for (const [row, source] of sourceRows.entries()) live.set(keys.subarray(2 * source, 2 * source + 2), 2 * row)
+  return live
 }
 
 /** Of what the forward pass kept, the rows that are still alive. */

@@ -1,12 +1,22 @@
 import { PlumbError } from '@plumbline/core/base'
-import { architectureOf, embeddingName, headName, parameterShapes, scorePacked, type ModelConfig } from '@plumbline/transformer'
+import {
+  adaptedWeights,
+  architectureOf,
+  embeddingName,
+  factorName,
+  headName,
+  parameterShapes,
+  scorePacked,
+  type AdapterShape,
+  type ModelConfig,
+} from '@plumbline/transformer'
 import type { AttentionLayout } from '../graph/attention-layout'
 import { Tape } from '../graph/autodiff'
 import { BatchInputs } from '../graph/batch-inputs'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Device, type Value } from '../graph/graph'
 import { headPart, isWide, vocabularyChunks } from '../graph/head'
-import { OnnxScoringOps, type Residual } from '../graph/scoring-ops'
+import { OnnxScoringOps, type DroppedInput, type Residual } from '../graph/scoring-ops'
 import { tableGradient } from '../graph/table-gradient'
 
 /** Output with the cotangents of the embedded rows, which are added to the tables outside the graph on the CPU. [rows, d] */
@@ -19,6 +29,8 @@ export const LOG_PROBS = 'selected_log_probs'
 export const COTANGENT = 'cotangent'
 export const gradientOf = (parameter: string) => `gradient:${parameter}`
 export const sumOf = (parameter: string) => `sum:${parameter}`
+/** Which inputs of a module's factors are kept. [n, in], of booleans */
+export const keptInputOf = (module: string) => `kept:${module}`
 
 /** The traced model: one forward graph with its backward pass, cut into ONNX models on demand. */
 export interface TrainingGraph {
@@ -34,21 +46,36 @@ export interface TrainingGraph {
   readonly residuals: readonly Residual[]
   /** Trained parameters, and parts of the head, whose gradients the graph returns; on the CPU the embedding's own comes from EMBEDDING_ROWS. */
   readonly inGraph: readonly string[]
+  /** The inputs that are dropped in part, whose masks the graph reads. */
+  readonly dropped: readonly DroppedInput[]
+}
+
+/** Factors in a graph: they alone are trained. */
+export interface GraphAdapter extends AdapterShape {
+  /** Whether their inputs are dropped. */
+  readonly drops: boolean
 }
 
 /** @param frozen parameters without gradients: what stands below the lowest one that has one is not differentiated. */
 export function traceTraining(
   config: ModelConfig,
   layout: AttentionLayout,
-  frozen: ReadonlySet<string> = new Set(),
+  frozenNames: ReadonlySet<string> = new Set(),
   device: Device = 'cpu',
+  adapter?: GraphAdapter,
 ): TrainingGraph {
   const graph = new Graph(device)
   const tape = new Tape()
   const shapes = parameterShapes(config)
+  const frozen = adapter ? new Set(shapes.keys()) : frozenNames
   const inputs = new BatchInputs(graph, layout)
-  const ops = new OnnxScoringOps(graph, tape, ({ name }) => shapes.get(name)!, inputs)
-  const logProbs = scorePacked(ops, config, (name) => graph.input(name), inputs)
+  const { weights, lowRankOf } = adaptedWeights((name) => graph.input(name), adapter)
+  const maskOf = (module: string) => graph.input(keptInputOf(module), 'bool')
+  const ops = new OnnxScoringOps(graph, tape, ({ name }) => shapes.get(name)!, inputs, {
+    lowRankOf,
+    ...(adapter?.drops ? { maskOf } : {}),
+  })
+  const logProbs = scorePacked(ops, config, weights, inputs)
   const embedded = ops.embedded!
   const [embedding, head, { positions }] = [embeddingName(config), headName(config), architectureOf(config).names]
   if (positions !== undefined && device === 'webgpu') {
@@ -58,7 +85,8 @@ export function traceTraining(
   const wholeOrParts = device === 'cpu' ? vocabularyChunks(config.vocabSize).map((_, c) => headPart(head, c)) : [head]
   const parts = frozen.has(head) ? [] : wholeOrParts
   const outside = new Set([embedding, head, positions])
-  const inGraph = [...[...shapes.keys()].filter((name) => !outside.has(name) && !frozen.has(name)), ...parts]
+  const factors = [...(adapter?.modules ?? [])].flatMap((module) => [factorName(module, 'A'), factorName(module, 'B')])
+  const inGraph = [...[...shapes.keys()].filter((name) => !outside.has(name) && !frozen.has(name)), ...parts, ...factors]
   const parameters = inGraph.map((name) => graph.input(name))
   const hasRows = [embedding, positions].some((name) => name !== undefined && !frozen.has(name))
   const gradients = tape.gradients(
@@ -92,6 +120,7 @@ export function traceTraining(
     backwardRecomputing: () => emit(outputs),
     residuals,
     inGraph,
+    dropped: ops.dropped,
   }
 }
 

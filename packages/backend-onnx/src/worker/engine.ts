@@ -1,12 +1,17 @@
 import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling, Tokenizer } from '@plumbline/core/base'
 import {
+  hasTransposedModules,
+  heldWeights,
   loadTokenizer,
+  mergedWeights,
   openUntokenizedModel,
   parameterCount,
+  readAdapter,
   readWeights,
   tokenizerPath,
+  writeAdapter,
+  writeModel,
   writeModelFolder,
-  type MomentType,
   type PackedGroup,
   type TokenizerIds,
 } from '@plumbline/transformer'
@@ -16,15 +21,16 @@ import type { Device } from '../graph/graph'
 import { HostModel } from '../training/host-model'
 import { keptRowBytes } from '../training/training-graph'
 import type { Demand } from './errors'
-import type { HeldModel, OpenModel } from './model'
+import type { EnginePlan, HeldModel, OpenModel } from './model'
 
 /** What an engine offers on top of the model it holds; `generate` emits `Generation` events. */
-export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 'release'> {
+export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 'adapter' | 'release'> {
   /** Opens the GPU before anything is loaded, so that the adapter can be looked at. */
   openDevice(): Promise<void>
   open(source: ModelSource, tokenizer: TokenizerIds, settings: EngineSettings): Promise<OpenedModel>
   generate(prompts: readonly GenerationPrompt[], sampling: Sampling): Promise<void>
   saveWeights(folder: string): Promise<void>
+  saveAdapter(folder: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -54,6 +60,8 @@ export class Engine implements EngineMethods {
   private readonly memory = new DeviceMemory()
   /** Loaded with the first call that generates. */
   private tokenizer: Tokenizer | undefined
+  /** Whether it was said how the model is trained: an adapter that it was opened with is then no longer what it was. */
+  private isReadied = false
   private opened: { readonly model: OpenModel; readonly held: HeldModel } | undefined
   /** What the system is asked for, for errors that say it refused. */
   demand: Demand = { threads: 1 }
@@ -70,7 +78,9 @@ export class Engine implements EngineMethods {
   async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads }: EngineSettings): Promise<OpenedModel> {
     this.demand = { threads }
     const { weights, ...loaded } = await openUntokenizedModel(source, tokenizer)
-    const model = { ...loaded, source }
+    const base = source.kind === 'adapter' ? source.base : source
+    const openBase = async () => (await openUntokenizedModel(base, tokenizer)).weights
+    const model = { ...loaded, source, openBase }
     this.demand = { threads, parameters: parameterCount(loaded.config) }
     const held =
       device === 'cpu'
@@ -99,8 +109,9 @@ export class Engine implements EngineMethods {
     return this.held.backward(cotangents)
   }
 
-  async prepareTraining(frozen: readonly string[], keep: boolean, moments?: MomentType): Promise<void> {
-    return this.held.prepareTraining(frozen, keep, moments)
+  async prepareTraining(plan: EnginePlan): Promise<void> {
+    this.isReadied = true
+    return this.held.prepareTraining(plan)
   }
 
   drop(): void {
@@ -140,7 +151,19 @@ export class Engine implements EngineMethods {
 
   async saveWeights(folder: string): Promise<void> {
     const { model, held } = this.model()
-    await writeModelFolder(folder, { ...model, weights: await held.weights() })
+    const weights = await held.weights()
+    const adapter = held.adapter()
+    if (adapter === undefined) return writeModelFolder(folder, { ...model, weights })
+    await writeModel(folder, { ...model, weights: mergedWeights(heldWeights(weights), adapter) }, { dtype: 'float32' })
+  }
+
+  async saveAdapter(folder: string): Promise<void> {
+    const { model, held } = this.model()
+    const { source, config } = model
+    const given = source.kind === 'adapter' && !this.isReadied ? await readAdapter(source.path, config) : undefined
+    const adapter = held.adapter() ?? given
+    if (adapter === undefined) throw new Error('The model has no adapter of its own: none is trained')
+    await writeAdapter(folder, adapter, { isTransposed: hasTransposedModules(config) })
   }
 
   async saveState(folder: string): Promise<void> {

@@ -1,9 +1,22 @@
-import type { AdamWOptions, GenerationPrompt, ModelSource, Sampling, Tokenizer } from '@plumbline/core/base'
-import type { MomentType, PackedGroup, UntokenizedModel, Weights } from '@plumbline/transformer'
+import type { AdamWOptions, GenerationPrompt, LoraPlan, ModelSource, Sampling, Tokenizer } from '@plumbline/core/base'
+import type { Adapter, MomentType, PackedGroup, UntokenizedModel, Weights, WeightSource } from '@plumbline/transformer'
 import type { RunOptions } from '../decode/generator'
 
 export interface OpenModel extends Omit<UntokenizedModel, 'weights'> {
   readonly source: ModelSource
+  /** The weights of what an adapter is on, or of the model where it has none. */
+  openBase(): Promise<WeightSource>
+}
+
+/** What is trained, and how. */
+export interface EnginePlan {
+  /** Names of parameters that are not trained. */
+  readonly frozen: readonly string[]
+  /** Whether activations are kept for the backward pass. */
+  readonly keep: boolean
+  readonly moments?: MomentType
+  /** Factors are trained, and nothing else. */
+  readonly lora?: LoraPlan
 }
 
 /** A model with its optimizer state on one device. */
@@ -11,8 +24,8 @@ export interface HeldModel {
   logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array>
   forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array>
   backward(cotangents: Float32Array): Promise<void>
-  /** Freezes parameters and compiles what a training step runs. */
-  prepareTraining(frozen: readonly string[], keep: boolean, moments?: MomentType): Promise<void>
+  /** Freezes parameters, or makes the factors that are trained, and compiles what a training step runs. */
+  prepareTraining(plan: EnginePlan): Promise<void>
   drop(): void
   /** The accumulated gradients of all trained parameters, one after the other. */
   takeGradients(): Promise<Float32Array>
@@ -22,8 +35,10 @@ export interface HeldModel {
   generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void>
   snapshot(): number
   releaseSnapshot(snapshot: number): void
-  /** Today's weights in the host's memory; not to be kept. */
+  /** Today's weights in the host's memory; not to be kept. Without what an adapter adds that is trained. */
   weights(): Promise<Weights>
+  /** Today's factors, where they are trained; not to be kept. */
+  adapter(): Adapter | undefined
   saveState(folder: string): Promise<void>
   loadState(folder: string): Promise<void>
   release(): Promise<void>

@@ -168,7 +168,7 @@ describeOnDevice('the device', () => {
     const port = new ProcessPort({ PLUMBLINE_WEBGPU_LOG: 'verbose' })
     const engine = new EngineClient(port)
     await openModel(engine, { kind: 'folder', path: model.path }, 'webgpu')
-    await engine.call('prepareTraining', [], true)
+    await engine.call('prepareTraining', { frozen: [], keep: true })
     for (const keep of [true, false]) {
       const logProbs = await engine.call('forward', groups, keep)
       // A dead completion, so that kept rows are selected.

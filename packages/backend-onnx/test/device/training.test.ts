@@ -113,7 +113,7 @@ describeOnDevice('training', () => {
       const found: Float32Array[] = []
       for (const device of ['cpu', 'webgpu'] as const) {
         const one = await engineOn(device, source)
-        await one.call('prepareTraining', frozen, true)
+        await one.call('prepareTraining', { frozen, keep: true })
         found.push((await gradients(one, cotangents['of every completion'], true)).all)
         await one.close()
       }

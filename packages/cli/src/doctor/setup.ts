@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import type { Config as OclifConfig } from '@oclif/core'
 import {
   chooseBackend,
@@ -6,9 +5,9 @@ import {
   formatError,
   loadConfig,
   memoryReport,
+  modelSource,
   resolveConfig,
   type LoadedConfig,
-  type ModelSource,
   type PluginRegistry,
   type PluginKind,
   type ResolvedConfig,
@@ -79,14 +78,14 @@ async function configChecks(loaded: LoadedConfig, registry: PluginRegistry): Pro
   const checks: Check[] = []
   const resolved = await attempt('Config', checks, async () => resolveConfig(loaded, registry))
   if (resolved === undefined) return checks
-  checks.push(modelCheck(loaded), ...(await dataChecks(resolved)))
+  checks.push(await modelCheck(loaded), ...(await dataChecks(resolved)))
   const losses = resolved.variants.map(({ name }) => name).join(', ')
   checks.push({ status: 'ok', name: 'Config', detail: `${shownPath(loaded.source.file ?? '')} is valid; variants: ${losses}` })
   const chosen = await attempt('Backend', checks, () => chooseBackend(resolved.backend.candidates.map(({ made }) => made)))
   if (chosen !== undefined) {
     checks.push({ status: 'ok', name: 'Chosen', detail: chosen.notice })
     await attempt('Memory', checks, async () => {
-      const needs = await memoryReport(resolved.config, chosen.backend, modelSource(loaded))
+      const needs = await memoryReport(resolved.config, chosen.backend, await modelSource(loaded.config.model))
       const status = needs && ({ yes: 'ok', tight: 'warning', never: 'error' } as const)[needs.fits]
       if (needs && status) checks.push({ status, name: 'Memory', detail: needs.detail })
     })
@@ -95,18 +94,18 @@ async function configChecks(loaded: LoadedConfig, registry: PluginRegistry): Pro
   return checks
 }
 
-function modelSource({ config: { model } }: LoadedConfig): ModelSource {
-  return typeof model === 'string' ? { kind: 'folder', path: model } : { kind: 'scratch', ...model }
-}
-
-function modelCheck({ config: { model } }: LoadedConfig): Check {
-  const path = typeof model === 'string' ? model : model.tokenizer
-  const isThere = existsSync(path)
-  const what = typeof model === 'string' ? 'a folder' : 'random weights, with the tokenizer'
-  return {
-    status: isThere ? 'ok' : 'error',
-    name: 'Model',
-    detail: isThere ? `${what} ${shownPath(path)}` : `There is no ${shownPath(path)}.`,
+async function modelCheck({ config: { model } }: LoadedConfig): Promise<Check> {
+  const name = 'Model'
+  try {
+    const source = await modelSource(model)
+    if (source.kind === 'folder') return { status: 'ok', name, detail: `a folder ${shownPath(source.path)}` }
+    if (source.kind === 'scratch')
+      return { status: 'ok', name, detail: `random weights, with the tokenizer ${shownPath(source.tokenizer)}` }
+    const base = source.base.kind === 'folder' ? source.base.path : source.base.tokenizer
+    return { status: 'ok', name, detail: `the adapter ${shownPath(source.path)} on ${shownPath(base)}` }
+  } catch (error) {
+    if (!isPlumbError(error)) throw error
+    return { status: 'error', name, detail: formatError(error) }
   }
 }
 

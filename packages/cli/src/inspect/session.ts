@@ -1,14 +1,5 @@
 import type { Config as OclifConfig } from '@oclif/core'
-import {
-  drawsOf,
-  PlumbError,
-  shownPath,
-  withConfig,
-  type ChosenEngine,
-  type Config,
-  type ModelFacts,
-  type ModelSource,
-} from '@plumbline/core'
+import { drawsOf, modelSource, PlumbError, shownPath, withConfig, type ChosenEngine, type Config, type ModelFacts } from '@plumbline/core'
 import { loadAllPlugins } from '../run/plugins'
 import { inspectSource, type InspectedSource } from './sources'
 
@@ -76,7 +67,7 @@ function withDraws(sources: readonly InspectedSource[], strategy: Config['data']
 
 /** The tokenizer and the context of the run's model; the model itself is opened only by backends that know no other way. */
 async function withFacts({ model }: Config, { made, open }: ChosenEngine, use: (model: ModelFacts) => Promise<void>): Promise<void> {
-  const source: ModelSource = typeof model === 'string' ? { kind: 'folder', path: model } : { kind: 'scratch', ...model }
+  const source = await modelSource(model)
   const facts = await made.inspect?.(source)
   if (facts) return use(facts)
   const policy = await made.open(source, open)

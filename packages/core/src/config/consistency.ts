@@ -1,5 +1,5 @@
 import { references } from './environment'
-import type { Config, TrainingConfig } from './schema'
+import type { AlignVariant, Config, LoraConfig, TrainingConfig } from './schema'
 import type { KeyPath, Problem } from './source'
 import { checkSources } from './sources'
 
@@ -58,9 +58,14 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
       `expected betas with a second number of at most ${MOST_BETA2}, e.g. [0.9, 0.95].`
     report([...path, 'moments'], message)
   }
+  const oneWayToTrain = ({ freeze, lora }: TrainingConfig, path: KeyPath): void => {
+    if (lora === undefined || freeze === undefined || freeze.length === 0) return
+    report([...path, 'freeze'], `${shown(path)} has both freeze and lora; with lora every weight stays as it is, so leave freeze out.`)
+  }
   if (config.sft) {
     exactlyOneLength(config.sft, ['sft'])
     movingMoments(config.sft, ['sft'])
+    oneWayToTrain(config.sft, ['sft'])
   }
   for (const { path } of references(config)) {
     if (READS_ENVIRONMENT.some((pattern) => pattern.every((key, n) => key === '*' || key === String(path[n])))) continue
@@ -75,6 +80,15 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
     }
     exactlyOneLength(variant, path)
     movingMoments(variant, path)
+    oneWayToTrain(variant, path)
+    const differing = otherAdapter(config.sft, variant)
+    if (differing !== undefined) {
+      report(
+        [...path, 'lora', differing],
+        `${shown([...path, 'lora'])} goes on with the adapter of sft, so its ${differing} must be that of sft.lora; ` +
+          'change it there, or set startFrom: base.',
+      )
+    }
     const first = seen.get(variant.name)
     if (first !== undefined) {
       report(path, `${shown(path)} and ${shown(['align', first])} are both called "${variant.name}"; give one of them another name.`)
@@ -107,4 +121,11 @@ function checkPrompt({ prompt }: Partial<Config>, shown: Places['shown'], report
   if (Array.isArray(thinking) && (thinking[0].includes(thinking[1]) || thinking[1].includes(thinking[0]))) {
     report(['prompt', 'thinking'], `${shown(['prompt', 'thinking'])} needs two tags of which neither holds the other.`)
   }
+}
+
+/** The first key of a variant's `lora` in which it differs from the adapter of stage 1 that it starts from. */
+function otherAdapter(sft: TrainingConfig | undefined, { lora, startFrom }: AlignVariant): keyof LoraConfig | undefined {
+  if (lora === undefined || sft?.lora === undefined || sft.steps === 0 || startFrom !== 'sft') return undefined
+  const { lora: before } = sft
+  return (['rank', 'alpha', 'rslora', 'targetModules'] as const).find((key) => JSON.stringify(lora[key]) !== JSON.stringify(before[key]))
 }

@@ -53,7 +53,9 @@ function problemsOf(issue: Issue, schema: unknown, root: unknown, wording: Wordi
   if (issue.code === 'unrecognized_keys') return (issue.keys ?? []).map((key) => unknownKey(path, key, schema, wording))
   if (issue.code === 'invalid_union' && issue.errors !== undefined && issue.errors.length > 0) {
     const fitting = issue.errors.filter((branch) => !branch.some((inner) => inner.code === 'invalid_type' && inner.path.length === 0))
-    if (fitting.length === 1) {
+    // Of several sections the one that is meant is the one that the written keys come closest to.
+    fitting.sort((a, b) => misfits(a) - misfits(b))
+    if (fitting.length > 0) {
       const below = {
         ...wording,
         shown: (at: KeyPath) => wording.shown([...path, ...at]),
@@ -69,6 +71,8 @@ function problemsOf(issue: Issue, schema: unknown, root: unknown, wording: Wordi
   }
   return [invalid(path, root, requirement(issue), wording)]
 }
+
+const misfits = (branch: readonly Issue[]): number => branch.reduce((sum, { keys }) => sum + (keys?.length ?? 1), 0)
 
 function invalid(path: KeyPath, root: unknown, rule: string, { shown, where, written = root }: Wording): Problem {
   const value = valueAt(written, path)

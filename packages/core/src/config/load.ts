@@ -114,9 +114,14 @@ function absolutePaths(config: Config, folder: string, { shown, where }: ConfigP
   return {
     ...config,
     plugins: config.plugins.map((specifier, index) => filled(specifier, ['plugins', index])),
-    model:
-      typeof model === 'string' ? absolute(model, ['model']) : { ...model, tokenizer: absolute(model.tokenizer, ['model', 'tokenizer']) },
+    model: absoluteModel(model, absolute),
     run: absolute(run, ['run']),
     data: { ...data, ...Object.fromEntries(files) },
   }
+}
+
+function absoluteModel(model: Config['model'], absolute: (relative: string, keys: KeyPath) => string): Config['model'] {
+  if (typeof model === 'string') return absolute(model, ['model'])
+  if ('base' in model) return { base: absolute(model.base, ['model', 'base']), adapter: absolute(model.adapter, ['model', 'adapter']) }
+  return { ...model, tokenizer: absolute(model.tokenizer, ['model', 'tokenizer']) }
 }

@@ -2,7 +2,15 @@ import { z } from 'zod'
 import { createRegistry } from '../plugins/registry'
 import type { PluginKind } from '../plugins/kinds'
 import { KIND_TITLES } from '../plugins/kinds'
-import { alignVariantSchema, configSchema, dataSourceSchema, lossEntrySchema, sampleSectionSchema, trainingSchema } from './schema'
+import {
+  alignVariantSchema,
+  configSchema,
+  dataSourceSchema,
+  loraSchema,
+  lossEntrySchema,
+  sampleSectionSchema,
+  trainingSchema,
+} from './schema'
 import { dataSectionSchema, evaluateSchema, labelSchema, lengthsSchema, modelSchema, promptSchema } from './schema'
 
 /** The parts of a JSON Schema that the tables show. */
@@ -33,11 +41,13 @@ export function configReference(): string {
       'A string is the path of a Hugging Face model folder. Random weights are described by:',
       (modelSchema.options as readonly z.ZodType[])[1]!,
     ],
+    ['`model` with an adapter', 'A PEFT adapter whose base is named:', (modelSchema.options as readonly z.ZodType[])[2]!],
     ['`prompt`', '', promptSchema],
     ['`lengths`', '', lengthsSchema],
     ['`data`', '', dataSectionSchema],
     ['A data source', 'Each source of `data.train`, `data.questions`, `data.validation` and `data.test` has:', dataSourceSchema],
     ['Training: `sft` and each variant of `align`', '', trainingSchema],
+    ['`lora`', "Of a training section. Names and defaults are those of PEFT's LoraConfig, but for `targetModules`.", loraSchema],
     ['`align`', 'Beside the keys of training, a variant has:', alignVariantSchema, variant],
     ['An entry of `losses`', "Beside these, the loss's own options; see the README of its package.", lossEntrySchema],
     ['`sample`', '', sampleSectionSchema],

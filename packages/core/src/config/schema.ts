@@ -42,6 +42,22 @@ export const dataSourceSchema = z.looseObject({
   }),
 })
 
+/** The names of PEFT's LoraConfig without their prefixes, in camel case; its defaults but for `targetModules`. */
+export const loraSchema = z.strictObject({
+  rank: whole(1, 65_536)
+    .default(8)
+    .describe("Rank of the factors A and B (PEFT's `r`); at most the smaller side of every matrix it is of."),
+  alpha: z.number().positive().default(8).describe("B·A is scaled by alpha / rank (PEFT's `lora_alpha`)."),
+  rslora: z.boolean().default(false).describe("Scale by alpha / √rank (PEFT's `use_rslora`; arXiv:2312.03732)."),
+  dropout: z.number().min(0).lt(1).default(0).describe("Probability that an input of A is dropped in training (PEFT's `lora_dropout`)."),
+  targetModules: z
+    .union([z.literal('all-linear', { error: 'must be "all-linear" or a list of names' }), z.array(z.string().min(1)).min(1)])
+    .default('all-linear')
+    .describe(
+      'Which matrices get factors: every linear layer but the head, or a list of the last parts of their names, e.g. `[q_proj, v_proj]`.',
+    ),
+})
+
 /** What every training stage shares. Names follow the field (PyTorch, TRL) in camel case. */
 export const trainingSchema = z.strictObject({
   steps: whole(0, MOST_STEPS).optional().describe('Optimizer steps. Exactly one of `steps` and `epochs` must be given.'),
@@ -71,6 +87,11 @@ export const trainingSchema = z.strictObject({
     .optional()
     .describe(
       'How AdamW holds its moments between steps; `float32` when absent. `bfloat16` takes 4 bytes a parameter less and needs `betas[1]` of at most 0.992: a second moment that shrinks by less than its last bit would never shrink.',
+    ),
+  lora: loraSchema
+    .optional()
+    .describe(
+      "Train low-rank factors (LoRA, arXiv:2106.09685) and leave every weight as it is; the stage then hands on an adapter in PEFT's format. `{}` takes the defaults.",
     ),
   checkpointEvery: whole(1, MOST_STEPS)
     .default(50)
@@ -149,6 +170,10 @@ export const modelSchema = z.union([
       .describe("The fields of a Hugging Face `config.json`: `model_type`, `hidden_size`, … `vocab_size` is the tokenizer's when absent."),
     tokenizer: z.string().min(1).describe('A folder with `tokenizer.json`, or that file.'),
     seed: whole(0).default(0).describe('Seed of the initial weights.'),
+  }),
+  z.strictObject({
+    base: z.string().min(1).describe('The Hugging Face model folder that the adapter was trained on.'),
+    adapter: z.string().min(1).describe('A folder with `adapter_config.json` and `adapter_model.safetensors`, as PEFT writes it.'),
   }),
 ])
 
@@ -253,7 +278,9 @@ export const evaluateSchema = z.strictObject({
 })
 
 export const configSchema = z.strictObject({
-  model: modelSchema.describe('A Hugging Face model folder, or random weights: `{ architecture, tokenizer, seed }`.'),
+  model: modelSchema.describe(
+    'A Hugging Face model folder; a PEFT adapter, as its folder or as `{ base, adapter }`; or random weights: `{ architecture, tokenizer, seed }`.',
+  ),
   backend: z
     .union([z.string(), pluggedSchema('auto', 'A registered backend, or `auto`; its own options stand beside it.')])
     .default('auto')
@@ -283,6 +310,7 @@ export type Config = z.output<typeof configSchema>
 /** The config as it may be written: with `satisfies ConfigInput` a config in TypeScript is checked. */
 export type ConfigInput = z.input<typeof configSchema>
 export type DataSource = z.output<typeof dataSourceSchema>
+export type LoraConfig = z.output<typeof loraSchema>
 export type TrainingConfig = z.output<typeof trainingSchema>
 export type AlignVariant = z.output<typeof alignVariantSchema>
 export type LossEntry = z.output<typeof lossEntrySchema>

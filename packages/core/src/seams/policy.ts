@@ -17,6 +17,11 @@ export interface Backend {
   /** Loads or initialises a model. Rejects with a PlumbError when the model cannot be read or does not fit. */
   open(model: ModelSource, options?: OpenOptions): Promise<Policy>
   /**
+   * Says that it computes adapters: `open` takes a source of the kind `adapter`, and its policies train one where `TrainingPlan.lora` asks
+   * for it and write it with `saveAdapter`. Nobody asks a backend for either where this is absent: PLUMB_LORA_UNSUPPORTED is said for it.
+   */
+  readonly lora?: true
+  /**
    * What tokenising needs of a model, without its weights. Optional: where it is missing the model is opened for it. The tokenizer
    * and the length are those of the policy that `open` gives.
    */
@@ -59,6 +64,15 @@ export interface ModelFacts {
   readonly contextLength: number
   /** Names of the parameters that can be frozen; absent where none can. */
   readonly parameterNames?: readonly string[]
+  /** The linear modules that can carry an adapter, in the order of the computation; absent where none can. */
+  readonly linearModules?: readonly LinearModule[]
+}
+
+/** A linear layer y = x·Wᵀ by the name of its module, e.g. `model.layers.0.self_attn.q_proj`. */
+export interface LinearModule {
+  readonly name: string
+  readonly inFeatures: number
+  readonly outFeatures: number
 }
 
 /** How a policy is going to be trained. */
@@ -73,6 +87,35 @@ export interface TrainingPlan {
    * computes in float32, and rounds what it stores to the nearest, ties to even. `saveState` then writes them as BF16.
    */
   readonly moments?: 'float32' | 'bfloat16'
+  /** Trains low-rank factors beside the weights, which stay as they are, all of them; `freeze` is then absent. */
+  readonly lora?: LoraPlan
+}
+
+/**
+ * LoRA (Hu et al., arXiv:2106.09685): each targeted W [out, in] computes y = x·Wᵀ + s·drop(x)·Aᵀ·Bᵀ with A [rank, in] and B [out, rank]. Only A
+ * and B are trained; B starts at zero, so that the model starts as what it was. Names are PEFT's, without their prefix.
+ *
+ * A backend that takes it
+ * - gives W and every other parameter no gradient, no part in the gradient's norm, no optimizer state and no decay; A and B are matrices,
+ *   and decay;
+ * - draws A as PEFT does, uniformly between ±1/√in (Kaiming's with a = √5), in float32 and from `seed` and the module's name alone;
+ * - drops inputs of A in `forwardBackward` only, never in `logProbs`, `generate` or a snapshot. Which ones follows from `seed`, the number of
+ *   optimizer steps taken, the module's name, the group's id, and the token's place in it, and not from micro-batches or threads: a resumed
+ *   run ends with the same bits;
+ * - goes on with the factors of a model that was opened with an adapter, which must be of the same rank, scaling and modules
+ *   (PLUMB_ADAPTER_DIFFERS).
+ */
+export interface LoraPlan {
+  /** Columns of A·x; at most the smaller side of every targeted W. */
+  readonly rank: number
+  readonly alpha: number
+  /** s is alpha / √rank in the place of alpha / rank (rsLoRA, Kalajdzievski, arXiv:2312.03732). */
+  readonly rslora: boolean
+  /** Probability that an input of A is set to 0; the others are divided by 1 − dropout. 0 for none. */
+  readonly dropout: number
+  /** `all-linear`: every linear module but the head. Else the modules whose name is one of these, or ends with a dot and one of these. */
+  readonly targetModules: 'all-linear' | readonly string[]
+  readonly seed: number
 }
 
 export interface BackendProbe {
@@ -90,8 +133,18 @@ export interface BackendProbe {
   readonly accelerated?: boolean
 }
 
-/** Where a model comes from: a Hugging Face folder, or random weights of a given architecture. */
+/** Where a model comes from: a Hugging Face folder, random weights of a given architecture, or either with an adapter. */
 export type ModelSource =
+  | BaseSource
+  | {
+      readonly kind: 'adapter'
+      readonly base: BaseSource
+      /** A folder as PEFT writes it: `adapter_config.json` and `adapter_model.safetensors`. */
+      readonly path: string
+    }
+
+/** A model whose weights are all its own. */
+export type BaseSource =
   | { readonly kind: 'folder'; readonly path: string }
   | {
       readonly kind: 'scratch'
@@ -146,8 +199,9 @@ export interface Policy {
   /**
    * Says that training comes next, and how: a policy may get ready (compile, allocate) while its caller tokenises. Optional; called at
    * most once, before the first `forwardBackward` and before `loadState`.
+   * A model that was opened with an adapter and is trained without `lora` is what the two make together: its weights are W + s·B·A.
    * @throws PlumbError PLUMB_FREEZE_UNKNOWN, PLUMB_FREEZE_ALL, or PLUMB_FREEZE_UNSUPPORTED from a policy that cannot freeze;
-   *   PLUMB_MOMENTS_UNSUPPORTED.
+   *   PLUMB_MOMENTS_UNSUPPORTED; PLUMB_LORA_TARGET, PLUMB_LORA_RANK (see `loraModules`), PLUMB_ADAPTER_DIFFERS, or PLUMB_LORA_UNSUPPORTED.
    */
   prepareTraining?(plan: TrainingPlan): Promise<void>
 
@@ -165,9 +219,21 @@ export interface Policy {
   /** A frozen copy of today's weights that can only score; used for references that must be computed later. */
   snapshot(): Promise<FrozenPolicy>
 
-  /** Writes a Hugging Face model folder (config.json, model.safetensors, tokenizer files) that `transformers` loads. Whole or not at all. */
+  /**
+   * Writes a Hugging Face model folder (config.json, model.safetensors, tokenizer files) that `transformers` loads. Whole or not at all.
+   * Of a model with an adapter: W + s·B·A.
+   */
   saveWeights(folder: string): Promise<void>
-  /** Writes weights and optimizer state so that `loadState` continues bit for bit. Whole or not at all. */
+  /**
+   * Writes the adapter alone, as PEFT does (adapter_config.json, adapter_model.safetensors, float32), so that PEFT loads it onto the same
+   * base. Whole or not at all. There where the backend says `lora`; only of a policy that was readied with `TrainingPlan.lora`, or that was
+   * opened with an adapter and not readied.
+   */
+  saveAdapter?(folder: string): Promise<void>
+  /**
+   * Writes weights and optimizer state so that `loadState` continues bit for bit. Whole or not at all. Of a policy that trains an adapter:
+   * the adapter and its optimizer state; the base is what was opened.
+   */
   saveState(folder: string): Promise<void>
   loadState(folder: string): Promise<void>
   dispose(): Promise<void>

@@ -11,13 +11,13 @@ import { chainsFrom } from './align-groups'
 import { AlignSource } from './align-source'
 import type { Finished, Model, StageContext, StageDesk } from './context'
 import type { RunData } from './data'
-import { freezingOf } from './freezing'
 import type { LabelledQuestion } from './records'
 import { referenceLogProbs, type ReferenceLine } from './reference'
 import { NONE, ReferenceEncoding } from './sft'
 import { valueAt, type Sequence } from '../util/sequence'
 import { without } from '../util/without'
-import { noteOtherValidation, trainingSection, trainModel } from './train-model'
+import { leavesAdapter, noteOtherValidation, trainingSection, trainModel } from './train-model'
+import { planOf } from './training-plan'
 
 /** Stage 4 for one variant: L_VFT and alignment losses over the labelled groups. */
 export async function alignStage(
@@ -58,7 +58,8 @@ export async function alignStage(
           validation: data.validation ? await references.of(data.validation) : NONE,
         }
       }
-      return await context.withTrainee(start, freezingOf(variant, `align "${name}"`), encode, async (policy, { chains, validation }) => {
+      const training = planOf(variant, `align "${name}"`, context.config.seed)
+      return await context.withTrainee(start, training, encode, async (policy, { chains, validation }) => {
         const worthwhile = noteSignal(groups, desk, name)
         // a control without candidates takes as many steps as the variants it is compared with
         const size = groups.length || labelled.length
@@ -67,6 +68,7 @@ export async function alignStage(
         const furtherOrder = new EpochOrder(chains.length, context.config.seed, 'align further chains')
         const outcome = await trainModel(context, desk, {
           policy,
+          adapter: leavesAdapter(training, start),
           config: variant,
           totalSteps,
           step: (step) =>

@@ -1,26 +1,43 @@
-import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Config } from '../config/schema'
 import { PlumbError } from '../errors'
 import type { ContentHashes } from '../run/content'
 import { contentNames, hashJson, hashOfFiles } from '../run/hash'
-import type { Backend, ModelSource } from '../seams/policy'
-import { tokenizerFiles } from '../util/model-files'
-import type { Model } from './context'
+import type { Backend, BaseSource } from '../seams/policy'
+import { adapterFiles, tokenizerFiles } from '../util/model-files'
+import type { BaseModel, Model } from './context'
+import { baseOf, modelSource } from './model-source'
 
 /** The model the run starts with, and what identifies it by the content of the files that are read. */
 export async function baseModel({ model }: Config, backend: Backend, hashes: ContentHashes): Promise<Model> {
-  const source: ModelSource = typeof model === 'string' ? { kind: 'folder', path: model } : { kind: 'scratch', ...model }
-  if (source.kind === 'folder') mustExist(source.path, 'PLUMB_MODEL_MISSING', 'There is no model folder here.')
-  else mustExist(source.tokenizer, 'PLUMB_TOKENIZER_MISSING', 'There is no tokenizer here.')
-  const identify = async (): Promise<string> => {
-    const content = await contentOf(source, backend, hashes)
-    return source.kind === 'folder' ? content : hashJson({ architecture: source.architecture, seed: source.seed, tokenizer: content })
+  const source = await modelSource(model)
+  const own = baseOf(source)
+  const base = {
+    source: own,
+    ...(await identified(() => identityOf(own, backend, hashes), own.kind === 'folder' ? own.path : own.tokenizer)),
   }
-  const hash = await identify()
-  const place = source.kind === 'folder' ? source.path : source.tokenizer
+  if (source.kind !== 'adapter') return base
+  const adapter = await identified(async () => hashOf(await adapterFiles(source.path), hashes), source.path)
+  return adapted(base, source.path, adapter)
+}
+
+/** A base with an adapter, known by what both are known by: an adapter that a stage made and the same one given are the same model. */
+export function adapted(base: BaseModel, path: string, adapter: Pick<Model, 'hash' | 'verify'>): Model {
   return {
-    source,
+    source: { kind: 'adapter', base: base.source, path },
+    hash: hashJson({ base: base.hash, adapter: adapter.hash }),
+    base,
+    verify: async () => {
+      await base.verify?.()
+      await adapter.verify?.()
+    },
+  }
+}
+
+/** @param place of the model, for errors. */
+async function identified(identify: () => Promise<string>, place: string): Promise<Required<Pick<Model, 'hash' | 'verify'>>> {
+  const hash = await identify()
+  return {
     hash,
     verify: async () => {
       if ((await identify()) === hash) return
@@ -30,19 +47,19 @@ export async function baseModel({ model }: Config, backend: Backend, hashes: Con
   }
 }
 
-async function contentOf(source: ModelSource, backend: Backend, hashes: ContentHashes): Promise<string> {
-  const files = backend.modelFiles ? await backend.modelFiles(source) : await filesOf(source)
+async function identityOf(source: BaseSource, backend: Backend, hashes: ContentHashes): Promise<string> {
+  const content = await hashOf(backend.modelFiles ? await backend.modelFiles(source) : await filesOf(source), hashes)
+  return source.kind === 'folder' ? content : hashJson({ architecture: source.architecture, seed: source.seed, tokenizer: content })
+}
+
+async function hashOf(files: readonly string[], hashes: ContentHashes): Promise<string> {
   const content: Record<string, string> = {}
   for (const file of files) content[path.basename(file)] = await hashes.of(file)
   return hashOfFiles(content)
 }
 
 /** Where the backend does not say what it reads: everything in a model folder, the tokenizer's files of a model from scratch. */
-async function filesOf(source: ModelSource): Promise<readonly string[]> {
+async function filesOf(source: BaseSource): Promise<readonly string[]> {
   if (source.kind === 'scratch') return tokenizerFiles(source.tokenizer)
   return (await contentNames(source.path)).map((name) => path.join(source.path, name))
-}
-
-function mustExist(target: string, code: `PLUMB_${string}`, message: string): void {
-  if (!existsSync(target)) throw new PlumbError(code, message, target)
 }

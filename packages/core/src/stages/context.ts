@@ -5,12 +5,12 @@ import { renderPrompt } from '../prompt/render'
 import type { RunEvent, StageName, StageProgress } from '../run/events'
 import { Spools } from '../run/spool'
 import type { Manifest, RunStore, StageExample, StageFolder, StageNotice } from '../run/store'
-import type { BackendProbe, ModelFacts, ModelSource, Policy } from '../seams/policy'
+import type { BackendProbe, BaseSource, ModelFacts, ModelSource, Policy } from '../seams/policy'
 import { without } from '../util/without'
 import { CORE_VERSION } from '../version'
 import { Encoder, EncodingCache } from './encoding'
-import { prepareTraining, type Freezing } from './freezing'
 import { requireFitting, type MemoryReport } from './memory'
+import { prepareTraining, type SectionPlan } from './training-plan'
 
 /** A finished stage: where it lies and what it says of itself. */
 export interface Finished {
@@ -22,9 +22,14 @@ export interface Finished {
 export interface Model {
   readonly source: ModelSource
   readonly hash: string
+  /** Of a model with an adapter: the model that it is on. */
+  readonly base?: BaseModel
   /** Whether its files are still what was hashed. @throws PlumbError PLUMB_MODEL_CHANGED */
   verify?(): Promise<void>
 }
+
+/** A model whose weights are all its own. */
+export type BaseModel = Model & { readonly source: BaseSource }
 
 export interface StageSpec {
   readonly stage: StageName
@@ -144,9 +149,10 @@ export class StageContext {
   }
 
   /** Opens a model, lends it, and disposes it whatever happens. */
-  async withPolicy<T>(source: ModelSource, use: (policy: Policy) => Promise<T>): Promise<T> {
-    const policy = await this.backend.made.open(source, this.backend.open)
+  async withPolicy<T>(model: Model, use: (policy: Policy) => Promise<T>): Promise<T> {
+    const policy = await this.backend.made.open(model.source, this.backend.open)
     try {
+      await model.verify?.()
       return await use(policy)
     } finally {
       await policy.dispose()
@@ -154,9 +160,9 @@ export class StageContext {
   }
 
   /** Lends what tokenising needs of a model, which is opened only where the backend has no other way to know. */
-  async withFacts<T>(source: ModelSource, use: (model: ModelFacts) => Promise<T>): Promise<T> {
-    const facts = await this.backend.made.inspect?.(source)
-    return facts ? use(facts) : this.withPolicy(source, (policy) => use(factsOf(policy)))
+  async withFacts<T>(model: Model, use: (model: ModelFacts) => Promise<T>): Promise<T> {
+    const facts = await this.backend.made.inspect?.(model.source)
+    return facts ? use(facts) : this.withPolicy(model, (policy) => use(factsOf(policy)))
   }
 
   /**
@@ -165,7 +171,7 @@ export class StageContext {
    */
   async withTrainee<E, T>(
     model: Model,
-    freezing: Freezing | undefined,
+    plan: SectionPlan,
     encode: (model: ModelFacts, signal: AbortSignal | undefined) => Promise<E>,
     use: (policy: Policy, encoded: E) => Promise<T>,
   ): Promise<T> {
@@ -177,9 +183,9 @@ export class StageContext {
     // Its failure is looked at below.
     encoding?.catch(() => undefined)
     try {
-      return await this.withPolicy(model.source, async (policy) => {
-        await model.verify?.()
-        await prepareTraining(policy, freezing)
+      return await this.withPolicy(model, async (policy) => {
+        // An adapter that is not trained is handed on as it is, and not made one with its base.
+        if (!plan.isIdle || model.base === undefined) await prepareTraining(policy, plan)
         return use(policy, await (encoding ?? encode(factsOf(policy), this.signal)))
       })
     } catch (error) {

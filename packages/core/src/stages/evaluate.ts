@@ -77,7 +77,7 @@ async function evaluateStage(
     seed: config.seed,
   } as const
   const { folder, manifest } = await context.run(spec, (desk) =>
-    context.withPolicy(model.source, async (policy) => {
+    context.withPolicy(model, async (policy) => {
       // the labels of a data file judge no new answer, so without an expected one there is nothing to ask
       const asked = askedOf(resolved, test.records)
       const counts = { answers: 0, right: 0, unparsed: 0 }

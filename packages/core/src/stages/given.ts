@@ -17,7 +17,7 @@ export async function givenStage(context: StageContext, data: RunData, model: Mo
   // Which candidates the sampler takes is part of the records.
   const determinedBy = { model: model.hash, sample: { sampler: sampler.name }, ...promptIdentity(config, 'chains'), questions: hash }
   return context.run({ stage: 'sample', determinedBy, backend: false }, (desk) =>
-    context.withFacts(model.source, async (facts) => {
+    context.withFacts(model, async (facts) => {
       const counts = new GivenCounts()
       const lines = encodeGiven(context, desk, context.encoder(facts), data.questions, counts)
       const some = async function* (): AsyncGenerator<SampledQuestion> {

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema'
 import { PlumbError } from '../errors'
 import type { Backend, MemoryNeeds, ModelSource } from '../seams/policy'
+import { planOf } from './training-plan'
 
 const GIB = 2 ** 30
 
@@ -17,17 +18,20 @@ export interface MemoryReport {
  * @throws PlumbError as `Backend.inspect` does.
  */
 export async function memoryReport(
-  { sft, align, sample, evaluate }: Pick<Config, 'sft' | 'align' | 'sample' | 'evaluate'>,
+  { sft, align, sample, evaluate, seed }: Pick<Config, 'sft' | 'align' | 'sample' | 'evaluate' | 'seed'>,
   backend: Backend,
   model: ModelSource,
 ): Promise<MemoryReport | undefined> {
   const maxNewTokens = Math.max(sample.maxNewTokens, evaluate.maxNewTokens)
-  let worst: MemoryNeeds | undefined
-  for (const { freeze, moments } of [sft, ...align]) {
-    const needs = await backend.memory?.(model, { plan: { freeze, moments }, maxNewTokens })
-    if (needs !== undefined && (worst === undefined || training(needs) > training(worst))) worst = needs
+  const plans = [sft, ...align].map((section) => planOf(section, '', seed))
+  const trained = plans.filter(({ isIdle }) => !isIdle)
+  let worst: { readonly needs: MemoryNeeds; readonly usesLora: boolean } | undefined
+  for (const { freeze, lora, moments } of trained.length > 0 ? trained : plans) {
+    const needs = await backend.memory?.(model, { plan: { freeze, lora, moments }, maxNewTokens })
+    if (needs === undefined || (worst !== undefined && training(needs) <= training(worst.needs))) continue
+    worst = { needs, usesLora: lora !== undefined }
   }
-  return worst && reportOf(worst)
+  return worst && reportOf(worst.needs, worst.usesLora ? [] : backend.lora ? ['lora', 'freeze'] : ['freeze'])
 }
 
 /** @throws PlumbError PLUMB_OUT_OF_MEMORY for a model that this machine cannot train, whatever the data are. */
@@ -39,7 +43,11 @@ const fixed = ({ process, weights, gradients, moments }: MemoryNeeds) => process
 const training = (needs: MemoryNeeds) => fixed(needs) + needs.activations
 const sampling = ({ process, weights, sampling: cache }: MemoryNeeds) => process + weights + cache
 
-function reportOf(needs: MemoryNeeds): MemoryReport {
+/** Ways to train less than every parameter. */
+type Fewer = 'lora' | 'freeze'
+
+/** @param fewer what the backend can do and the section does not. */
+function reportOf(needs: MemoryNeeds, fewer: readonly Fewer[]): MemoryReport {
   const { weights, gradients, moments, activations, process, sampling: cache, snapshot, available } = needs
   const parts = [
     `weights ${gib(weights)}`,
@@ -54,17 +62,18 @@ function reportOf(needs: MemoryNeeds): MemoryReport {
     `sampling up to ${gib(sampling(needs))} (cache and logits ${gib(cache)}), a frozen copy of the weights ${gib(snapshot)} more.`
   if (most <= available) return { fits: 'yes', detail: figures }
   const fits = Math.max(fixed(needs), process + weights) > available ? 'never' : 'tight'
-  return { fits, detail: `${figures} ${fits === 'never' ? 'That cannot fit' : 'That may not fit'}. ${remedies(needs)}` }
+  return { fits, detail: `${figures} ${fits === 'never' ? 'That cannot fit' : 'That may not fit'}. ${remedies(needs, fewer)}` }
 }
 
 /** What would make it fit, with what each saves. */
-function remedies(needs: MemoryNeeds): string {
+function remedies(needs: MemoryNeeds, fewer: readonly Fewer[]): string {
   const { gradients, moments, activations, available, weights } = needs
   const isFull = moments === 2 * gradients
   const ways = [
     { what: 'moments: bfloat16', saves: isFull ? moments / 2 : 0 },
     { what: 'a smaller backend.microBatchTokens', saves: activations / 2 },
-    { what: 'freeze: for most parameters', saves: 0.9 * (gradients + moments) },
+    { what: 'lora: {}', saves: fewer.includes('lora') ? 0.95 * (gradients + moments) : 0 },
+    { what: 'freeze: for most parameters', saves: fewer.includes('freeze') ? 0.9 * (gradients + moments) : 0 },
     { what: 'a smaller model', saves: weights + gradients + moments },
   ].filter(({ saves }) => saves > 0)
   const listed = ways.map(

@@ -14,7 +14,6 @@ import { baseModel } from './base-model'
 import { StageContext, type ChosenEngine, type Finished, type Model } from './context'
 import { askedOf, leaked, readData, type RunData } from './data'
 import { evaluateModel, type Evaluation, type PreparedTest } from './evaluate'
-import { checkFreezing } from './freezing'
 import { labelStage } from './label'
 import { memoryReport } from './memory'
 import { sourceNotice } from './source-notice'
@@ -22,6 +21,8 @@ import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './repor
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
 import { testCandidates } from './test-candidates'
+import { trainedModel } from './train-model'
+import { checkPlans } from './training-plan'
 
 export interface StagesToRun {
   /** The last stage to run; the ones before it run too, or are reused. `evaluate` when absent. */
@@ -83,7 +84,7 @@ export async function read(
   spools: Spools,
 ): Promise<{ data: RunData; base: Model }> {
   const base = await baseModel(resolved.config, backend.made, store.hashes)
-  await checkFreezing(resolved.config, backend.made, base.source)
+  await checkPlans(resolved.config, backend.made, base.source)
   return { base, data: await readData(resolved, spools) }
 }
 
@@ -102,7 +103,7 @@ export async function runStages(
   let samples: Record<string, number> | undefined
   let unparsed: UnparsedAnswers | undefined
 
-  const sft = modelOf(await sftStage(context, data, base))
+  const sft = trainedModel(await sftStage(context, data, base), base)
   if (reaches('sample')) {
     const sampled = await sampleStage(context, data, sft)
     samples = { ...sampled.manifest.figures }
@@ -113,7 +114,9 @@ export async function runStages(
       const aligned: { name: string; model: Model }[] = []
       if (reaches('align')) {
         for (const chosen of variants) {
-          aligned.push({ name: chosen.name, model: modelOf(await alignStage(context, data, chosen, labels, { sft, base })) })
+          const models = { sft, base }
+          const finished = await alignStage(context, data, chosen, labels, models)
+          aligned.push({ name: chosen.name, model: trainedModel(finished, models[chosen.config.startFrom]) })
         }
       }
       if (reaches('evaluate')) {
@@ -181,12 +184,9 @@ function unparsedOf({ manifest: { figures, examples } }: Finished): UnparsedAnsw
   return unparsed > 0 ? { count: unparsed, of: labelled, examples: examples?.unparsed ?? [] } : undefined
 }
 
-function modelOf({ folder, manifest }: Finished): Model {
-  return { source: { kind: 'folder', path: folder.file('model') }, hash: manifest.artifacts.model ?? '' }
-}
-
 function modelTitle({ model }: Config): string {
   if (typeof model === 'string') return model
+  if ('base' in model) return `${model.base} with ${model.adapter}`
   const { model_type: type = 'model' } = model.architecture
   return `${String(type)} from scratch`
 }

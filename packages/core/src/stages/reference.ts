@@ -30,7 +30,7 @@ export async function referenceLogProbs(
 ): Promise<IndexedLines<ReferenceLine>> {
   const spec = { stage: 'align', variant: 'reference', determinedBy: { labels, model: model.hash }, backend: true } as const
   const { folder } = await context.run(spec, (desk) =>
-    context.withPolicy(model.source, async (policy) => {
+    context.withPolicy(model, async (policy) => {
       const work = desk.folder.work('logprobs.jsonl')
       const journal = await Journal.open<ReferenceLine>(work, {
         multipleOf: CHUNK,

@@ -34,7 +34,7 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
   const section = { ...without(config.sample, 'cutOff'), sampler: identity }
   const determinedBy = { model: model.hash, sample: section, ...promptIdentity(config, 'chains'), questions: data.questions.hash }
   return context.run({ stage: 'sample', determinedBy, code: [code], backend: true, seed: config.seed }, (desk) =>
-    context.withPolicy(model.source, async (policy) => {
+    context.withPolicy(model, async (policy) => {
       const encoder = context.encoder(policy)
       const sampling = { ...samplingOf(config.sample, config.seed), ...encoder.ending(records, config.sample.stop) }
       const encoded = desk.spools.create<EncodedQuestion>(title)

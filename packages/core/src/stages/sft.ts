@@ -9,11 +9,11 @@ import type { Finished, Model, StageContext, StageDesk } from './context'
 import type { DataSet, RunData } from './data'
 import type { Encoder } from './encoding'
 import { encodingNotices } from './encoding-notices'
-import { freezingOf } from './freezing'
 import { isShown } from './reading'
 import { eachInSlices } from './slices'
 import { valueAt, type Sequence } from '../util/sequence'
-import { noteOtherValidation, trainingSection, trainModel } from './train-model'
+import { leavesAdapter, noteOtherValidation, trainingSection, trainModel } from './train-model'
+import { planOf } from './training-plan'
 
 /** Stage 1, VFT: maximum likelihood on the reference chains of `data.train`. */
 export async function sftStage(context: StageContext, data: RunData, base: Model): Promise<Finished> {
@@ -42,11 +42,13 @@ export async function sftStage(context: StageContext, data: RunData, base: Model
         validation: data.validation ? await references.of(data.validation) : NONE,
       }
     }
-    return context.withTrainee(base, freezingOf(sft, 'sft'), encode, async (policy, { examples, validation }) => {
+    const plan = planOf(sft, 'sft', seed)
+    return context.withTrainee(base, plan, encode, async (policy, { examples, validation }) => {
       const losses = [{ name: 'sft', loss: new ReferenceLikelihood(), weight: 1 }]
       const order = new EpochOrder(examples.length, seed, 'sft')
       return trainModel(context, desk, {
         policy,
+        adapter: leavesAdapter(plan, base),
         config: sft,
         totalSteps: stepsOf(sft, examples.length, sft.batchSize),
         step: (step) =>

@@ -42,7 +42,7 @@ export async function testCandidates(context: StageContext, test: TestSet, model
     test: test.hash,
   }
   return context.run({ stage: 'evaluate', variant: ofSet('candidates', test), determinedBy, code: [labeler.code], backend: true }, (desk) =>
-    context.withPolicy(model.source, async (policy) => {
+    context.withPolicy(model, async (policy) => {
       const encoder = context.encoder(policy)
       const questions = await EncodedPrompts.of(test.records, encoder, desk, signal, test.title)
       const ending = encoder.ending(test.records, config.sample.stop)
@@ -114,7 +114,7 @@ async function givenTestCandidates(context: StageContext, test: TestSet, model: 
   return context.run(
     { stage: 'evaluate', variant: ofSet('candidates', test), determinedBy, code: [labeler.code], backend: false },
     (desk) =>
-      context.withFacts(model.source, async (facts) => {
+      context.withFacts(model, async (facts) => {
         const counts = new GivenCounts()
         const given = encodeGiven(context, desk, context.encoder(facts), test, counts)
         let q = -1

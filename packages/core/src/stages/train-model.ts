@@ -5,13 +5,17 @@ import { finiteSum } from '../objective/score'
 import type { Policy } from '../seams/policy'
 import { train, type StepMetrics } from '../train/loop'
 import type { Step, TrainingGroup } from '../train/step'
-import { Pace, type Finished, type StageContext, type StageDesk, type StageOutcome } from './context'
+import { adapted } from './base-model'
+import { Pace, type BaseModel, type Finished, type Model, type StageContext, type StageDesk, type StageOutcome } from './context'
 import { without } from '../util/without'
 import { slice, type Sequence } from '../util/sequence'
 import type { DataSet } from './data'
+import type { SectionPlan } from './training-plan'
 
 export interface ModelTraining {
   readonly policy: Policy
+  /** Whether an adapter is what comes of it, and not a model of its own. */
+  readonly adapter: boolean
   readonly config: TrainingConfig
   readonly totalSteps: number
   step(step: number): Step
@@ -29,11 +33,23 @@ export function trainingSection(section: Omit<TrainingConfig, 'checkpointEvery' 
   return { ...section, freeze, checkpointEvery: undefined, validateEvery: undefined }
 }
 
+/** Whether training leaves an adapter on the model's base: one that it trained, or, of a model with one that is not trained, that one. */
+export function leavesAdapter({ lora, isIdle }: SectionPlan, start: Model): boolean {
+  return lora !== undefined || (isIdle && start.base !== undefined)
+}
+
+/** What a training stage made of the model that it started from. */
+export function trainedModel({ folder, manifest: { artifacts } }: Finished, start: Model): Model {
+  const { model = '', adapter } = artifacts
+  if (adapter === undefined) return { source: { kind: 'folder', path: folder.file('model') }, hash: model }
+  return adapted(start.base ?? (start as BaseModel), folder.file('adapter'), { hash: adapter })
+}
+
 /** The figure of the validation chains, which stands apart from a step's own. */
 const VALIDATION = 'validation/sft'
 
 /**
- * Trains, with progress, and leaves `model/` and `metrics.jsonl` in the stage's folder, and `validation.jsonl` where there is something to
+ * Trains, with progress, and leaves `model/` or `adapter/` and `metrics.jsonl` in the stage's folder, and `validation.jsonl` where there is something to
  * watch. That one is no artifact: it does not follow from what determines the stage, and is not made again when the chains change.
  */
 export async function trainModel(context: StageContext, desk: StageDesk, training: ModelTraining): Promise<StageOutcome> {
@@ -55,9 +71,10 @@ export async function trainModel(context: StageContext, desk: StageDesk, trainin
       desk.progress({ done: step, total: totalSteps, unit: 'steps', metrics: figures, ...pace?.at(step, computedTokens) })
     },
   })
-  await policy.saveWeights(desk.folder.work('model'))
-  await rm(desk.folder.file('model'), { recursive: true, force: true })
-  await rename(desk.folder.work('model'), desk.folder.file('model'))
+  const result = training.adapter ? 'adapter' : 'model'
+  await save(policy, result, desk.folder.work(result))
+  await rm(desk.folder.file(result), { recursive: true, force: true })
+  await rename(desk.folder.work(result), desk.folder.file(result))
   await writeJsonLines(desk.folder.file('metrics.jsonl'), metrics.map(withoutValidation))
   const looks = metrics.flatMap(({ step, [VALIDATION]: value }) => (value === undefined ? [] : [{ step, [VALIDATION]: value }]))
   await rm(desk.folder.file('validation.jsonl'), { force: true })
@@ -69,11 +86,17 @@ export async function trainModel(context: StageContext, desk: StageDesk, trainin
   const loss = last === undefined ? '' : `, loss ${last.loss.toFixed(3)}`
   const watched = last?.[VALIDATION]
   return {
-    artifacts: ['model', 'metrics.jsonl'],
+    artifacts: [result, 'metrics.jsonl'],
     summary: `${steps}${loss}${watched === undefined ? '' : `, on validation ${watched.toFixed(3)}`}`,
     ...(training.validationHash === undefined ? {} : { watched: { validation: training.validationHash } }),
     figures: { steps: totalSteps, completionTokens, ...(last === undefined ? {} : { loss: last.loss }) },
   }
+}
+
+async function save(policy: Policy, result: 'adapter' | 'model', folder: string): Promise<void> {
+  if (result === 'model') return policy.saveWeights(folder)
+  if (policy.saveAdapter === undefined) throw new Error('a policy that trains adapters cannot save one')
+  return policy.saveAdapter(folder)
 }
 
 /**

@@ -48,7 +48,7 @@ function matcher(pattern: string): (name: string) => boolean {
 }
 
 /** Names that differ in a number alone as one, in the way a pattern says it: `model.layers.{0..29}.mlp.up_proj.weight`. */
-function inRanges(names: readonly string[]): string[] {
+export function inRanges(names: readonly string[]): string[] {
   const numbers = new Map<string, number[]>()
   for (const name of names) {
     const number = /(?<=\.)[0-9]+(?=\.)/.exec(name)

@@ -21,6 +21,10 @@ export const TOKENIZER_FILES = [
 export const WEIGHTS_FILE = 'model.safetensors'
 export const WEIGHTS_INDEX_FILE = 'model.safetensors.index.json'
 
+/** What PEFT writes of an adapter. */
+export const ADAPTER_CONFIG_FILE = 'adapter_config.json'
+export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors'
+
 /** An index larger than this is none. */
 const LARGEST_INDEX = 64 * 2 ** 20
 
@@ -55,6 +59,20 @@ export async function tokenizerFiles(folderOrFile: string): Promise<string[]> {
   const folder = isFile ? path.dirname(folderOrFile) : folderOrFile
   const found: string[] = []
   for (const name of TOKENIZER_FILES) if (await isReadableFile(path.join(folder, name))) found.push(path.join(folder, name))
+  return found
+}
+
+/**
+ * The files of an adapter's folder that determine what it adds to its base, by path. A tokenizer beside them is not among them: the base's
+ * is used.
+ *
+ * @throws PlumbError PLUMB_NOT_A_FILE for one that is no file.
+ */
+export async function adapterFiles(folder: string): Promise<string[]> {
+  const found: string[] = []
+  for (const name of [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE]) {
+    if (await isReadableFile(path.join(folder, name))) found.push(path.join(folder, name))
+  }
   return found
 }
 

@@ -48,6 +48,25 @@ describe('the memory that a run takes', () => {
     expect(asked.longest).toEqual([9, 9])
   })
 
+  it('is asked for with the factors of each section, and not for one that trains nothing', async () => {
+    const lora = { rank: 1, alpha: 2 }
+    const made = await world({ config: config({ steps: 0 }, { lora }) })
+    const asked = await telling(made, { available: 18 })
+    const [notice] = await noticesOf(made)
+    expect(asked.plans).toEqual([expect.objectContaining({ lora: expect.objectContaining(lora) as unknown })])
+    expect(notice).toContain('What helps: ')
+    for (const useless of ['lora: {}', 'freeze:']) expect(notice).not.toContain(useless)
+  })
+
+  it.each([true, undefined])('names lora among what helps where the backend can do it (%s)', async (can) => {
+    const made = await world({ config: config() })
+    Object.assign(made.backend, { lora: can })
+    await telling(made, { available: 18 })
+    const [notice] = await noticesOf(made)
+    expect(notice!.includes('lora: {} (saves about 11.4, which is enough)')).toBe(can === true)
+    expect(notice).toContain('freeze: for most parameters (saves about 10.8, which is enough)')
+  })
+
   it('warns where only the largest micro-batches do not fit', async () => {
     const made = await world({ config: config() })
     await telling(made, { available: 18 })

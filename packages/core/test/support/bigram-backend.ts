@@ -11,7 +11,7 @@ import {
   type Policy,
   type Tokenizer,
 } from '../../src'
-import { BigramPolicy, doubles, parameterNames } from './bigram-policy'
+import { BigramPolicy, doubles, linearModules, parameterNames, type BigramAdapter } from './bigram-policy'
 import { WordTokenizer } from './word-tokenizer'
 
 export interface BigramOptions {
@@ -34,6 +34,7 @@ const DEFAULT_CONTEXT = 64
 /** Opens {@link BigramPolicy}: from its own folders, or from scratch with `architecture: { words: […] }`. */
 export class BigramBackend implements Backend {
   readonly name = 'bigram'
+  readonly lora = true
   /** `precision` changes the numbers of an engine that had one; `quiet` changes nothing. */
   readonly schema = z.strictObject({
     precision: z.enum(['double', 'single']).default('double'),
@@ -55,19 +56,20 @@ export class BigramBackend implements Backend {
 
   /** Not there for `inspects: false`, as at backends that only know a model once it is open. */
   inspect? = async (model: ModelSource): Promise<ModelFacts> => {
-    const { words } = model.kind === 'folder' ? await read(model.path) : scratch(model)
+    const { words } = await load(model)
     const tokenizer = Object.assign(new WordTokenizer(words, this.options.onEncode), this.options.chat)
     const { contextLength = DEFAULT_CONTEXT } = this.options
-    return { tokenizer, contextLength, parameterNames: parameterNames(tokenizer.vocabularySize) }
+    const size = tokenizer.vocabularySize
+    return { tokenizer, contextLength, parameterNames: parameterNames(size), linearModules: linearModules(size) }
   }
 
   async open(model: ModelSource): Promise<Policy> {
-    const { words, weights } = model.kind === 'folder' ? await read(model.path) : scratch(model)
+    const { words, weights, adapter } = await load(model)
     this.open_++
     this.opened++
     const tokenizer = Object.assign(new WordTokenizer(words, this.options.onEncode), this.options.chat)
     const { microBatch = 3, contextLength = DEFAULT_CONTEXT } = this.options
-    const policy = new BigramPolicy(weights, tokenizer, words, { microBatch, contextLength })
+    const policy = new BigramPolicy(weights, tokenizer, words, { microBatch, contextLength }, adapter)
     policy.dispose = async () => {
       this.open_--
     }
@@ -103,6 +105,20 @@ function hook(policy: BigramPolicy, onCall: NonNullable<BigramOptions['onCall']>
       }
     },
   })
+}
+
+interface Loaded {
+  readonly words: string[]
+  readonly weights: Float64Array
+  readonly adapter?: BigramAdapter
+}
+
+async function load(model: ModelSource): Promise<Loaded> {
+  if (model.kind !== 'adapter') return model.kind === 'folder' ? read(model.path) : scratch(model)
+  const { rank, scale } = JSON.parse(await readFile(path.join(model.path, 'adapter_config.json'), 'utf8')) as BigramAdapter
+  const factors = doubles(await readFile(path.join(model.path, 'adapter_model.safetensors')))
+  const [A, B] = [factors.slice(0, factors.length / 2), factors.slice(factors.length / 2)]
+  return { ...(await load(model.base)), adapter: { rank, scale, A, B } }
 }
 
 async function read(folder: string): Promise<{ words: string[]; weights: Float64Array }> {

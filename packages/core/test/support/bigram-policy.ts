@@ -3,6 +3,7 @@ import path from 'node:path'
 import { setImmediate as tick } from 'node:timers/promises'
 import {
   frozenParameters,
+  loraModules,
   PlumbError,
   randomStreams,
   type AdamWOptions,
@@ -34,13 +35,20 @@ export class BigramPolicy implements Policy {
   private steps = 0
   /** Whether each row of the weights is trained. */
   private trained: readonly boolean[]
+  /** What is trained in the place of the weights; W is then `base` + s·B·A. */
+  private adapter: BigramAdapter | undefined
+  private readonly base: Float64Array
 
   constructor(
     private weights: Float64Array,
     readonly tokenizer: WordTokenizer,
     private readonly words: readonly string[],
     private readonly options: { readonly microBatch: number; readonly contextLength: number },
+    adapter?: BigramAdapter,
   ) {
+    this.base = weights
+    this.adapter = adapter
+    this.weights = merged(weights, adapter)
     const size = tokenizer.vocabularySize
     this.info = {
       engine: 'bigram',
@@ -90,7 +98,24 @@ export class BigramPolicy implements Policy {
     return { loss, metrics, completionTokens, computedTokens: completionTokens, microBatches }
   }
 
-  async prepareTraining({ freeze = [] }: TrainingPlan): Promise<void> {
+  async prepareTraining({ freeze = [], lora }: TrainingPlan): Promise<void> {
+    if (lora === undefined) this.adapter = undefined
+    else {
+      const size = this.info.vocabularySize
+      loraModules(lora, linearModules(size))
+      const { rank, alpha, rslora, seed } = lora
+      const scale = alpha / (rslora ? Math.sqrt(rank) : rank)
+      const given = this.adapter
+      if (given !== undefined && (given.rank !== rank || given.scale !== scale)) {
+        throw new PlumbError('PLUMB_ADAPTER_DIFFERS', 'The model has an adapter of another rank or scale.')
+      }
+      const uniform = randomStreams(seed)('A')
+      const A = Float64Array.from({ length: rank * size }, () => (2 * uniform() - 1) / Math.sqrt(size))
+      this.adapter = given ?? { rank, scale, A, B: new Float64Array(size * rank) }
+    }
+    this.weights = merged(this.base, this.adapter)
+    this.first = new Float64Array(this.parameters.length)
+    this.second = new Float64Array(this.parameters.length)
     const names = parameterNames(this.info.vocabularySize)
     const frozen = frozenParameters(freeze, names)
     this.trained = names.map((name) => !frozen.has(name))
@@ -102,7 +127,8 @@ export class BigramPolicy implements Policy {
     this.gradient.forEach((_, i) => {
       if (!this.trained[Math.floor(i / size)]) this.gradient[i] = 0
     })
-    const gradNorm = Math.sqrt(this.gradient.reduce((sum, g) => sum + g * g, 0))
+    const gradient = this.adapter ? factorGradients(this.adapter, this.gradient, size) : this.gradient
+    const gradNorm = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0))
     if (!Number.isFinite(gradNorm)) {
       this.gradient.fill(0)
       throw new PlumbError('PLUMB_NON_FINITE_GRADIENT', `The gradient's norm is ${gradNorm}.`)
@@ -110,14 +136,16 @@ export class BigramPolicy implements Policy {
     const scale = maxGradNorm === undefined ? 1 : Math.min(1, maxGradNorm / (gradNorm + 1e-6))
     this.steps++
     const [b1, b2] = betas
-    for (let i = 0; i < this.weights.length; i++) {
-      if (!this.trained[Math.floor(i / size)]) continue
-      const g = this.gradient[i]! * scale
+    const { parameters } = this
+    for (let i = 0; i < parameters.length; i++) {
+      if (!this.adapter && !this.trained[Math.floor(i / size)]) continue
+      const g = gradient[i]! * scale
       this.first[i] = b1 * this.first[i]! + (1 - b1) * g
       this.second[i] = b2 * this.second[i]! + (1 - b2) * g * g
       const step = this.first[i]! / (1 - b1 ** this.steps) / (Math.sqrt(this.second[i]! / (1 - b2 ** this.steps)) + epsilon)
-      this.weights[i]! -= learningRate * (step + weightDecay * this.weights[i]!)
+      parameters[i]! -= learningRate * (step + weightDecay * parameters[i]!)
     }
+    this.parameters = parameters
     this.gradient.fill(0)
     return { gradNorm }
   }
@@ -143,15 +171,37 @@ export class BigramPolicy implements Policy {
     })
   }
 
+  async saveAdapter(folder: string): Promise<void> {
+    if (this.adapter === undefined) throw new Error('there is no adapter')
+    const { rank, scale } = this.adapter
+    await writeFolder(folder, {
+      'adapter_config.json': JSON.stringify({ peft_type: 'LORA', rank, scale }),
+      'adapter_model.safetensors': bytes(this.parameters),
+    })
+  }
+
+  /** What is trained: the weights, or A and B behind each other. */
+  private get parameters(): Float64Array {
+    return this.adapter ? Float64Array.of(...this.adapter.A, ...this.adapter.B) : this.weights
+  }
+
+  private set parameters(values: Float64Array) {
+    if (this.adapter) {
+      const { A } = this.adapter
+      this.adapter = { ...this.adapter, A: values.slice(0, A.length), B: values.slice(A.length) }
+      this.weights = merged(this.base, this.adapter)
+    } else this.weights = values
+  }
+
   async saveState(folder: string): Promise<void> {
-    const state = [this.weights, this.first, this.second, Float64Array.of(this.steps)].map(bytes)
+    const state = [this.parameters, this.first, this.second, Float64Array.of(this.steps)].map(bytes)
     await writeFolder(folder, { 'state.bin': Buffer.concat(state) })
   }
 
   async loadState(folder: string): Promise<void> {
     const state = doubles(await readFile(path.join(folder, 'state.bin')))
-    const n = this.weights.length
-    this.weights = state.slice(0, n)
+    const n = this.parameters.length
+    this.parameters = state.slice(0, n)
     this.first = state.slice(n, 2 * n)
     this.second = state.slice(2 * n, 3 * n)
     this.steps = state[3 * n]!
@@ -217,6 +267,44 @@ export class BigramPolicy implements Policy {
     return { tokens, text: this.tokenizer.decode(tokens), finish: 'length' }
   }
 }
+
+/** Factors of a bigram model's table: A [rank, size], B [size, rank]. */
+export interface BigramAdapter {
+  readonly rank: number
+  readonly scale: number
+  readonly A: Float64Array
+  readonly B: Float64Array
+}
+
+/** W + s·B·A. */
+function merged(weights: Float64Array, adapter: BigramAdapter | undefined): Float64Array {
+  if (adapter === undefined) return weights.slice()
+  const { rank, scale, A, B } = adapter
+  const size = A.length / rank
+  return weights.map((w, i) => {
+    const [row, column] = [Math.floor(i / size), i % size]
+    let product = 0
+    for (let r = 0; r < rank; r++) product += B[row * rank + r]! * A[r * size + column]!
+    return w + scale * product
+  })
+}
+
+/** ∂/∂A = s·Bᵀ·G and ∂/∂B = s·G·Aᵀ, behind each other. */
+function factorGradients({ rank, scale, A, B }: BigramAdapter, G: Float64Array, size: number): Float64Array {
+  const gradient = new Float64Array(2 * rank * size)
+  for (let row = 0; row < size; row++) {
+    for (let column = 0; column < size; column++) {
+      const g = scale * G[row * size + column]!
+      for (let r = 0; r < rank; r++) {
+        gradient[r * size + column]! += B[row * rank + r]! * g
+        gradient[rank * size + row * rank + r]! += g * A[r * size + column]!
+      }
+    }
+  }
+  return gradient
+}
+
+export const linearModules = (size: number) => [{ name: 'model.table', inFeatures: size, outFeatures: size }]
 
 /** One parameter for each row: what follows a token. */
 export const parameterNames = (size: number) => Array.from({ length: size }, (_, token) => `rows.${token}.weight`)

@@ -55,6 +55,7 @@ function splitCompletions(group: SelectedGroup, budget: number): SelectedGroup[]
     rows += completion.length - 1
   }
   return runs.map((run) => ({
+    id: group.id,
     group: group.group,
     prompt: group.prompt,
     selected: run.map((i) => group.selected[i]!),

@@ -24,7 +24,7 @@ export function selectGroups(groups: readonly TokenGroup[], info: Pick<PolicyInf
       if (Number.isInteger(token) && token >= 0 && token < info.vocabularySize) continue
       throw new PlumbError('PLUMB_TOKEN_OUT_OF_RANGE', `Token ${token} is outside the vocabulary of ${info.vocabularySize}.`, where)
     }
-    selectedGroups.push({ group, selected, prompt, completions: selected.map((i) => completions[i]!) })
+    selectedGroups.push({ id, group, selected, prompt, completions: selected.map((i) => completions[i]!) })
   }
   return selectedGroups
 }

@@ -1,0 +1,11 @@
+import { testFamilyFactors } from '../../backend-onnx/test/support/lora-families'
+import { testAgainstPeft } from '../../backend-onnx/test/support/lora-peft'
+import { testAdapterPolicy } from '../../backend-onnx/test/support/lora-policy'
+import { GpuBackend } from '../src'
+
+// The other devices run the same operations; what differs between them is tested with one model.
+const backend = new GpuBackend({ device: 'javascript' })
+
+testAgainstPeft(backend)
+testAdapterPolicy(backend, [['small micro-batches', { microBatchTokens: 12 }]])
+testFamilyFactors(backend)
