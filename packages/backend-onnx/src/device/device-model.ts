@@ -10,16 +10,18 @@ import {
   type WeightTensor,
 } from '@plumbline/transformer'
 import type { RunOptions } from '../decode/generator'
+import { Trainer } from '../training/trainer'
 import type { EnginePlan, HeldModel, OpenModel } from '../worker/model'
 import { DeviceAdamW } from './adamw'
+import { DevicePlace } from './device-place'
 import { DeviceGenerator } from './generator'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import { DeviceParameters, type DeviceTensors } from './parameters'
-import { DeviceTrainer } from './trainer'
+import type { DeviceSession } from './session'
 
 /** A model in a GPU's memory, on the WebGPU provider. */
 export class DeviceModel implements HeldModel {
-  private readonly trainer: DeviceTrainer
+  private readonly trainer: Trainer<DeviceTensor, DeviceParameters, DeviceSession>
   private readonly optimizer: DeviceAdamW
   private readonly snapshots = new Map<number, DeviceTensors>()
   private nextSnapshot = 0
@@ -32,7 +34,7 @@ export class DeviceModel implements HeldModel {
     /** A tensor that was not finite when it was loaded. */
     private readonly nonFinite: string | undefined,
   ) {
-    this.trainer = new DeviceTrainer(model.config, memory, parameters)
+    this.trainer = new Trainer(model.config, parameters, new DevicePlace(model.config, memory))
     this.optimizer = new DeviceAdamW(memory, parameters)
   }
 
@@ -43,7 +45,7 @@ export class DeviceModel implements HeldModel {
   async logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {
     const weights = snapshot === undefined ? this.parameters.weights : this.snapshots.get(snapshot)
     if (!weights) throw new Error('The snapshot was disposed')
-    return this.trainer.logProbs(groups, weights)
+    return this.trainer.logProbs(groups, { weights, isAdapted: false })
   }
 
   forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
@@ -70,7 +72,9 @@ export class DeviceModel implements HeldModel {
       throw new PlumbError('PLUMB_NON_FINITE_WEIGHTS', message)
     }
     this.parameters.freeze(frozen)
-    return this.trainer.compile(keep)
+    // What was compiled before, to score, knows nothing of it.
+    await this.trainer.release()
+    await this.trainer.compile(keep)
   }
 
   drop(): void {
@@ -156,6 +160,7 @@ export class DeviceModel implements HeldModel {
   async release(): Promise<void> {
     for (const snapshot of [...this.snapshots.keys()]) this.releaseSnapshot(snapshot)
     await this.generator?.release()
+    this.trainer.drop()
     await this.trainer.release()
     await this.optimizer.release()
     this.parameters.release()

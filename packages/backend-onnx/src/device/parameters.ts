@@ -1,7 +1,13 @@
 import type { WeightTensor, Weights } from '@plumbline/transformer'
+import type { Tensor } from '../runtime/onnxruntime'
 import type { DeviceMemory, DeviceTensor } from './memory'
 
 export type DeviceTensors = ReadonlyMap<string, DeviceTensor>
+
+/** As sessions are fed. */
+export function nativeTensors(tensors: DeviceTensors): Record<string, Tensor> {
+  return Object.fromEntries([...tensors].map(([name, { native }]) => [name, native]))
+}
 
 /** First and second moment of a gradient (exp_avg, exp_avg_sq). */
 export interface Moments {
