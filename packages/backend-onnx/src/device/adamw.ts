@@ -17,21 +17,17 @@ export class DeviceAdamW {
   private readonly norms = new Map<number, Promise<DeviceSession>>()
   private readonly updates = new Map<number, Promise<DeviceSession>>()
 
-  constructor(
-    private readonly memory: DeviceMemory,
-    private readonly parameters: DeviceParameters,
-  ) {}
+  constructor(private readonly memory: DeviceMemory) {}
 
   /**
    * The same step as the CPU's `adamWStep`.
    * @throws PlumbError PLUMB_NON_FINITE_GRADIENT; weights and moments are then unchanged, the gradients cleared.
    */
-  async step(options: AdamWOptions): Promise<number> {
-    const { parameters } = this
-    const gradNorm = await this.norm()
+  async step(parameters: DeviceParameters, options: AdamWOptions): Promise<number> {
+    const gradNorm = await this.norm(parameters)
     parameters.step++
     const scalars = adamWScalars(options, gradNorm, parameters.step)
-    for (const names of batches(parameters.trained)) await this.update(names, scalars)
+    for (const names of batches(parameters.trained)) await this.update(parameters, names, scalars)
     parameters.clearGradients()
     return gradNorm
   }
@@ -40,23 +36,23 @@ export class DeviceAdamW {
     for (const session of [...this.norms.values(), ...this.updates.values()]) await (await session).release()
   }
 
-  private async norm(): Promise<number> {
-    const squares = await this.squares()
+  private async norm(parameters: DeviceParameters): Promise<number> {
+    const squares = await this.squares(parameters)
     try {
       return gradientNorm(squares)
     } catch (error) {
-      this.parameters.clearGradients()
+      parameters.clearGradients()
       throw error
     }
   }
 
   /** Σ g² of every parameter. */
-  private async squares(): Promise<Map<string, number>> {
+  private async squares(parameters: DeviceParameters): Promise<Map<string, number>> {
     const result = new Map<string, number>()
-    for (const names of batches(this.parameters.trained)) {
+    for (const names of batches(parameters.trained)) {
       const session = await cached(this.norms, names.length, () => DeviceSession.create(normGraph(names.length), []))
       const feeds: Record<string, Tensor> = {}
-      for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await this.parameters.gradient(name)).native
+      for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await parameters.gradient(name)).native
       const { host } = await session.run(feeds)
       const squares = tensorNamed(host, 'squares').data as Float32Array
       for (const [i, name] of names.entries()) result.set(name, squares[i]!)
@@ -64,8 +60,8 @@ export class DeviceAdamW {
     return result
   }
 
-  private async update(names: readonly string[], { decay, ...scalars }: AdamWScalars): Promise<void> {
-    const { parameters, memory } = this
+  private async update(parameters: DeviceParameters, names: readonly string[], { decay, ...scalars }: AdamWScalars): Promise<void> {
+    const { memory } = this
     const { weights } = parameters
     const feeds: Record<string, HostTensor | Tensor> = {}
     for (const [name, value] of Object.entries(scalars)) feeds[name] = scalar(value)

@@ -11,7 +11,7 @@ import { RopeTables } from '../runtime/rope-tables'
 import type { Feeds } from '../runtime/session'
 import { DeviceChooser, type Choice } from './chooser'
 import type { DeviceMemory, DeviceTensor } from './memory'
-import type { DeviceTensors } from './parameters'
+import { nativeTensors, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
 import { deviceStepGraph, relayoutGraph } from './step-graph'
 import { Wave, type WavePrompt } from './wave'
@@ -42,11 +42,11 @@ export class DeviceGenerator {
   }
 
   static async create(model: Omit<GeneratorModel, 'weights'>, memory: DeviceMemory): Promise<DeviceGenerator> {
-    const { config } = model
+    const { config, adapter } = model
     const prompt = new Graph('webgpu')
     const [prefill, step, relayout] = [
-      prefillGraph(prompt, config, fedWeights(prompt)),
-      deviceStepGraph(config),
+      prefillGraph(prompt, config, fedWeights(prompt), adapter),
+      deviceStepGraph(config, adapter),
       relayoutGraph(config.layers),
     ]
     const resident = (graph: typeof step) => DeviceSession.create(graph, graph.outputs)
@@ -61,7 +61,7 @@ export class DeviceGenerator {
     const rules = new CompletionRules(sampling, limits, tokenizer)
     const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
     const tables = await this.tables.upTo(padded(longest) + sampling.maxNewTokens)
-    const resident = { ...tables, ...Object.fromEntries([...weights].map(([name, { native }]) => [name, native])) }
+    const resident = { ...tables, ...nativeTensors(weights) }
     for (const wave of waves(requests, rowsFor(config, sampling.maxNewTokens))) await this.runWave(wave, rules, resident, options)
   }
 

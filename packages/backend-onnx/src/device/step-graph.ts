@@ -1,9 +1,11 @@
 import {
+  adaptedWeights,
   decoder,
   embedded,
   embeddingName,
   logitsOf,
   turned,
+  type AdapterShape,
   type AttentionShape,
   type LayerAttend,
   type ModelConfig,
@@ -26,10 +28,10 @@ import { OnnxOps } from '../graph/ops'
  * [N, T, headDim] with N = G · kvHeads · C.
  * Outputs: `logits` [G·C, vocabulary], `new_keys_l` and `new_values_l`.
  */
-export function deviceStepGraph(config: ModelConfig): Emitted {
+export function deviceStepGraph(config: ModelConfig, adapter?: AdapterShape): Emitted {
   const graph = new Graph('webgpu')
-  const ops = new OnnxOps(graph)
-  const weights = fedWeights(graph)
+  const { weights, lowRankOf } = adaptedWeights(fedWeights(graph), adapter)
+  const ops = new OnnxOps(graph, undefined, lowRankOf)
   const { headDim } = config
   const positions = graph.input('positions', 'int64')
   const outputs: Record<string, Value> = {}
