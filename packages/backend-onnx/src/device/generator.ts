@@ -5,6 +5,8 @@ import { checkPrompts, rowsFor, type GeneratorModel, type RunOptions } from '../
 import { prefillFeeds } from '../decode/prefill'
 import { prefillGraph } from '../decode/prefill-graph'
 import { padded } from '../decode/prompt-cache'
+import { stepGraph } from '../decode/step-graph'
+import { relayoutGraph } from '../decode/wave-cache'
 import { fedWeights } from '../decode/weights'
 import { Graph } from '../graph/graph'
 import { RopeTables } from '../runtime/rope-tables'
@@ -13,7 +15,6 @@ import { DeviceChooser, type Choice } from './chooser'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import { nativeTensors, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
-import { deviceStepGraph, relayoutGraph } from './step-graph'
 import { Wave, type WavePrompt } from './wave'
 import { tensorNamed } from '../runtime/tensor-named'
 
@@ -43,10 +44,10 @@ export class DeviceGenerator {
 
   static async create(model: Omit<GeneratorModel, 'weights'>, memory: DeviceMemory): Promise<DeviceGenerator> {
     const { config, adapter } = model
-    const prompt = new Graph('webgpu')
+    const [prompt, token] = [new Graph('webgpu'), new Graph('webgpu')]
     const [prefill, step, relayout] = [
       prefillGraph(prompt, config, fedWeights(prompt), adapter),
-      deviceStepGraph(config, adapter),
+      stepGraph(token, config, fedWeights(token), adapter),
       relayoutGraph(config.layers),
     ]
     const resident = (graph: typeof step) => DeviceSession.create(graph, graph.outputs)

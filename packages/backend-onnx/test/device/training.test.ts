@@ -80,23 +80,26 @@ describeOnDevice('training', () => {
       ['of every completion', true],
       ['of every completion', false],
     ] as const
-    it.each(isWhole ? every : every.slice(0, 1))('has the log-probs and gradients of the CPU: cotangents %s, activations kept: %s', async (which, keep) => {
-      const expected = await gradients(engine.cpu, cotangents[which], keep)
-      const found = await gradients(engine.webgpu, cotangents[which], keep)
-      await engine.cpu.call('drop')
-      await engine.webgpu.call('drop')
-      expect(difference(found.logProbs, expected.logProbs)).toBeLessThan(1e-5)
-      let offset = 0
-      for (const [name, shape] of shapes) {
-        const end = offset + elements(shape)
-        expect({ name, close: difference(found.all.subarray(offset, end), expected.all.subarray(offset, end)) < 1e-5 }).toEqual({
-          name,
-          close: true,
-        })
-        offset = end
-      }
-      expect(offset).toBe(found.all.length)
-    })
+    it.each(isWhole ? every : every.slice(0, 1))(
+      'has the log-probs and gradients of the CPU: cotangents %s, activations kept: %s',
+      async (which, keep) => {
+        const expected = await gradients(engine.cpu, cotangents[which], keep)
+        const found = await gradients(engine.webgpu, cotangents[which], keep)
+        await engine.cpu.call('drop')
+        await engine.webgpu.call('drop')
+        expect(difference(found.logProbs, expected.logProbs)).toBeLessThan(1e-5)
+        let offset = 0
+        for (const [name, shape] of shapes) {
+          const end = offset + elements(shape)
+          expect({ name, close: difference(found.all.subarray(offset, end), expected.all.subarray(offset, end)) < 1e-5 }).toEqual({
+            name,
+            close: true,
+          })
+          offset = end
+        }
+        expect(offset).toBe(found.all.length)
+      },
+    )
 
     itOnGpu('gives the same bits twenty times, with words that repeat', async () => {
       const first = await gradients(engine.webgpu, cotangents['of every completion'], true)
