@@ -65,13 +65,13 @@ export class DeviceModel implements HeldModel {
   }
 
   async prepareTraining({ frozen, keep, moments, lora }: EnginePlan): Promise<void> {
-    if (lora) await this.adapt(lora, moments)
+    this.parameters.plan({ frozen, moments })
     const { nonFinite } = this.parameters
     if (nonFinite !== undefined) {
       const message = `Tensor ${nonFinite} holds numbers that are not finite; training would spread them.`
       throw new PlumbError('PLUMB_NON_FINITE_WEIGHTS', message)
     }
-    this.parameters.plan({ frozen, moments })
+    if (lora) await this.adapt(lora, moments)
     // What was compiled before, to score, knows nothing of it.
     await this.trainer.release()
     await this.trainer.compile(keep)
