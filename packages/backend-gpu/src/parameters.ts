@@ -1,6 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { PlumbError, type AdamWOptions } from '@plumbline/core'
-import type { TrainingState, Weights, WeightTensor } from '@plumbline/transformer'
+import type { AdamWOptions } from '@plumbline/core'
+import {
+  adamWScalars,
+  gradientNorm,
+  nonFiniteWeights,
+  type AdamWScalars,
+  type TrainingState,
+  type Weights,
+  type WeightTensor,
+} from '@plumbline/transformer'
 import type { Engine } from './engine'
 import type { TensorMap } from './scoring'
 
@@ -78,8 +86,7 @@ export class Parameters {
   }
 
   /**
-   * Clips by the global norm and applies AdamW (arXiv:1711.05101, algorithm 2) as PyTorch does; the gradients are cleared. Decay
-   * reaches tensors of two and more dimensions only.
+   * Clips by the global norm and applies AdamW (see `adamWScalars`); the gradients are cleared.
    *
    * @returns the gradients' L2 norm before clipping.
    * @throws PlumbError PLUMB_NON_FINITE_GRADIENT; weights and moments are then unchanged. PLUMB_NON_FINITE_WEIGHTS when the step itself
@@ -89,25 +96,13 @@ export class Parameters {
     const names = [...this.gradients.keys()]
     const norms = () => tf.stack(names.map((name) => tf.sum(tf.square(this.gradients.get(name)!))))
     const squares = names.length > 0 ? [...(await this.engine.read(this.engine.run(norms)))] : []
-    const gradNorm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0))
-    if (!Number.isFinite(gradNorm)) {
-      const culprit = names[squares.findIndex((square) => !Number.isFinite(square))]
-      this.dropGradients()
-      throw new PlumbError('PLUMB_NON_FINITE_GRADIENT', `The gradient of ${culprit} is not finite; expected finite numbers.`)
-    }
-    // torch.nn.utils.clip_grad_norm_
-    const clip = options.maxGradNorm === undefined ? 1 : Math.min(1, options.maxGradNorm / (gradNorm + 1e-6))
+    const gradNorm = this.normOf(new Map(names.map((name, i) => [name, squares[i]!])))
     this.steps++
-    for (const name of this.trained) this.update(name, options, clip)
+    const scalars = adamWScalars(options, gradNorm, this.steps)
+    for (const name of this.trained) this.update(name, scalars)
     this.dropGradients()
     const broken = await this.nonFinite()
-    if (broken.length > 0) {
-      const others = broken.length > 1 ? ` and ${broken.length - 1} more tensors` : ''
-      const message =
-        `Optimizer step ${this.step} with the learning rate ${options.learningRate} made weights or moments of ${broken[0]}${others} ` +
-        'that are not finite; expected finite numbers. They are not saved.'
-      throw new PlumbError('PLUMB_NON_FINITE_WEIGHTS', message)
-    }
+    if (broken.length > 0) throw nonFiniteWeights(broken, options, this.steps)
     return gradNorm
   }
 
@@ -123,20 +118,26 @@ export class Parameters {
     return this.trained.filter((_, i) => found[i] !== 0)
   }
 
-  private update(name: string, { learningRate, betas: [beta1, beta2], epsilon, weightDecay }: AdamWOptions, clip: number): void {
+  private normOf(squares: ReadonlyMap<string, number>): number {
+    try {
+      return gradientNorm(squares)
+    } catch (error) {
+      this.dropGradients()
+      throw error
+    }
+  }
+
+  private update(name: string, { clip, keep1, beta2, keep2, stepSize, unbias, epsilon, decay }: AdamWScalars): void {
     const weight = this.weights.get(name)!
-    const decay = 1 - learningRate * (weight.rank > 1 ? weightDecay : 0)
-    const stepSize = learningRate / (1 - beta1 ** this.step)
-    const unbias = 1 / Math.sqrt(1 - beta2 ** this.step)
     const [newWeight, newMean, newVariance] = this.engine.run((): [tf.Tensor, tf.Tensor, tf.Tensor] => {
       const zeros = tf.zerosLike(weight)
       const mean = this.means.get(name) ?? zeros
       const variance = this.variances.get(name) ?? zeros
       const gradient = tf.mul(this.gradients.get(name) ?? zeros, clip)
-      const m = tf.add(mean, tf.mul(tf.sub(gradient, mean), 1 - beta1))
-      const v = tf.add(tf.mul(variance, beta2), tf.mul(tf.square(gradient), 1 - beta2))
+      const m = tf.add(mean, tf.mul(tf.sub(gradient, mean), keep1))
+      const v = tf.add(tf.mul(variance, beta2), tf.mul(tf.square(gradient), keep2))
       const move = tf.mul(tf.div(m, tf.add(tf.mul(tf.sqrt(v), unbias), epsilon)), stepSize)
-      return [tf.sub(tf.mul(weight, decay), move), m, v]
+      return [tf.sub(tf.mul(weight, decay(weight.rank)), move), m, v]
     })
     tf.dispose([weight, this.means.get(name), this.variances.get(name)].filter((tensor) => tensor !== undefined))
     this.weights.set(name, newWeight)

@@ -33,15 +33,11 @@ const SMALL_MODEL = 2_000_000
 export class OnnxBackend implements Backend {
   readonly name = 'onnx'
   readonly bfloat16Moments = true
+  readonly lora = true
   /** For `open`, which often follows: a tokenizer may take longer to load than its model. */
   private inspected: { readonly source: ModelSource; readonly facts: Promise<ModelFacts> } | undefined
 
   constructor(private readonly defaults: OnnxOptions = {}) {}
-
-  /** Adapters are trained on the CPU alone. */
-  get lora(): true | undefined {
-    return this.defaults.device?.startsWith('webgpu') ? undefined : true
-  }
 
   async probe(): Promise<BackendProbe> {
     const { device } = this.defaults

@@ -1,6 +1,7 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
 import { packGroups, parameterShapes } from '@plumbline/transformer'
 import { PLAIN } from '../src/graph/attention-layout'
+import { HostPlace } from '../src/training/host-place'
 import { ParameterStore } from '../src/training/parameters'
 import { Trainer } from '../src/training/trainer'
 import { traceTraining } from '../src/training/training-graph'
@@ -21,7 +22,7 @@ async function gradients(tied: boolean, isFrozen: (name: string) => boolean, kee
   const config = smallLlama(tied)
   const store = ParameterStore.from(randomWeights(config, new Lcg(3)))
   store.plan({ frozen: [...parameterShapes(config).keys()].filter(isFrozen) })
-  const trainer = new Trainer(config, store, { threads: 1 })
+  const trainer = new Trainer(config, store, new HostPlace(config, { threads: 1 }))
   await trainer.forward(groups, keep)
   await trainer.backward(cotangents)
   await trainer.release()

@@ -10,6 +10,7 @@ import {
   type PackedGroup,
   type SelectedGroup,
 } from '@plumbline/transformer'
+import { HostPlace } from '../src/training/host-place'
 import { ParameterStore } from '../src/training/parameters'
 import { Trainer } from '../src/training/trainer'
 import { Lcg, randomWeights, smallLlama } from './support/random-llama'
@@ -59,7 +60,7 @@ interface Computed {
 /** Log-probs and gradients of groups laid out as the given micro-batches, as a policy computes them. */
 async function compute(plan: readonly MicroBatch[], cotangents: Cotangents, keep: boolean): Promise<Computed> {
   const store = ParameterStore.from(weights)
-  const trainer = new Trainer(config, store, { threads: 2 })
+  const trainer = new Trainer(config, store, new HostPlace(config, { threads: 2 }))
   const logProbs: TokenLogProbs[][] = cotangents.map(() => [])
   for (const { parts } of plan) {
     for (const part of parts) splitLogProbs(part, await trainer.forward(part, keep), logProbs)

@@ -114,7 +114,7 @@ export class Generator {
       { cells, rows: maxRows, tokens: Math.min(sampling.maxNewTokens, config.maxPositions), prompts: maxPrompts },
       memory,
     )
-    const constants = this.tables.upTo(padded(queue[0]?.prompt.length ?? 0) + sampling.maxNewTokens)
+    const constants = await this.tables.upTo(padded(queue[0]?.prompt.length ?? 0) + sampling.maxNewTokens)
     const outputs = stepOutputs(config, Math.max(FEWEST_ROWS, maxRows))
     const ready: PrefilledPrompt[] = []
     const open: PrefilledPrompt[] = []

@@ -2,7 +2,6 @@ import {
   adaptedWeights,
   decoder,
   embedded,
-  embeddingName,
   logitsOf,
   turned,
   type AdapterShape,
@@ -15,6 +14,7 @@ import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
 import { OnnxOps } from '../graph/ops'
 import { weighted } from './masks'
+import { tokenRows } from './token-rows'
 
 /**
  * Prompts to keys, values and the logits of the first new token, as an ONNX model: B prompts, padded at their end to P tokens.
@@ -33,7 +33,7 @@ export function prefillGraph(graph: Graph, config: ModelConfig, base: WeightLook
   const last = graph.input('last', 'int64')
   const lastPositions = graph.input('last_positions', 'int64')
   const outputs: Record<string, Value> = {}
-  const rows = graph.device === 'cpu' ? graph.input('x') : ops.embedding(weights(embeddingName(config)), graph.input('ids', 'int32'))
+  const rows = tokenRows(graph, ops, config, weights)
   // Of the last layer's output only one row a prompt is read; the others need keys and values alone.
   const narrowLast = (all: Value) => graph.node('Gather', [all, last], { attributes: { axis: 0 } })
   const attendIn: LayerAttend<Value> = (layer, shape) => (q, k, v) => {

@@ -1,6 +1,6 @@
 import { causalMask, elements, embeddingName, hideUnseen, windowsOf, type ModelConfig } from '@plumbline/transformer'
 import type { Scratch } from '../runtime/scratch'
-import type { HostTensor, Session } from '../runtime/session'
+import type { Feeds, HostTensor, Session } from '../runtime/session'
 import { FEWEST_ROWS, type PrefilledPrompt } from './batch'
 import { maskInput } from './masks'
 import { padded } from './prompt-cache'
@@ -20,7 +20,7 @@ export async function prefill(
   session: Session,
   config: ModelConfig,
   weights: HostWeights,
-  constants: Readonly<Record<string, HostTensor>>,
+  constants: Feeds,
   requests: readonly PromptRequest[],
   memory: Scratch,
 ): Promise<PrefilledPrompt[]> {

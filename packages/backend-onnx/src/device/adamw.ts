@@ -1,4 +1,5 @@
-import { PlumbError, type AdamWOptions } from '@plumbline/core/base'
+import type { AdamWOptions } from '@plumbline/core/base'
+import { adamWScalars, gradientNorm, type AdamWScalars } from '@plumbline/transformer'
 import type { Tensor } from '../runtime/onnxruntime'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
@@ -16,28 +17,17 @@ export class DeviceAdamW {
   private readonly norms = new Map<number, Promise<DeviceSession>>()
   private readonly updates = new Map<number, Promise<DeviceSession>>()
 
-  constructor(
-    private readonly memory: DeviceMemory,
-    private readonly parameters: DeviceParameters,
-  ) {}
+  constructor(private readonly memory: DeviceMemory) {}
 
   /**
    * The same step as the CPU's `adamWStep`.
    * @throws PlumbError PLUMB_NON_FINITE_GRADIENT; weights and moments are then unchanged, the gradients cleared.
    */
-  async step(options: AdamWOptions): Promise<number> {
-    const { parameters } = this
-    const squares = await this.squares()
-    const gradNorm = Math.sqrt([...squares.values()].reduce((sum, square) => sum + square, 0))
-    if (!Number.isFinite(gradNorm)) {
-      const culprit = [...squares].find(([, square]) => !Number.isFinite(square))?.[0]
-      parameters.clearGradients()
-      throw new PlumbError('PLUMB_NON_FINITE_GRADIENT', `The gradient of ${culprit} is not finite; expected finite numbers.`)
-    }
-    // torch.nn.utils.clip_grad_norm_
-    const clip = options.maxGradNorm === undefined ? 1 : Math.min(1, options.maxGradNorm / (gradNorm + 1e-6))
+  async step(parameters: DeviceParameters, options: AdamWOptions): Promise<number> {
+    const gradNorm = await this.norm(parameters)
     parameters.step++
-    for (const names of batches(parameters.trained)) await this.update(names, options, clip)
+    const scalars = adamWScalars(options, gradNorm, parameters.step)
+    for (const names of batches(parameters.trained)) await this.update(parameters, names, scalars)
     parameters.clearGradients()
     return gradNorm
   }
@@ -46,13 +36,23 @@ export class DeviceAdamW {
     for (const session of [...this.norms.values(), ...this.updates.values()]) await (await session).release()
   }
 
+  private async norm(parameters: DeviceParameters): Promise<number> {
+    const squares = await this.squares(parameters)
+    try {
+      return gradientNorm(squares)
+    } catch (error) {
+      parameters.clearGradients()
+      throw error
+    }
+  }
+
   /** Σ g² of every parameter. */
-  private async squares(): Promise<Map<string, number>> {
+  private async squares(parameters: DeviceParameters): Promise<Map<string, number>> {
     const result = new Map<string, number>()
-    for (const names of batches(this.parameters.trained)) {
+    for (const names of batches(parameters.trained)) {
       const session = await cached(this.norms, names.length, () => DeviceSession.create(normGraph(names.length), []))
       const feeds: Record<string, Tensor> = {}
-      for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await this.parameters.gradient(name)).native
+      for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await parameters.gradient(name)).native
       const { host } = await session.run(feeds)
       const squares = tensorNamed(host, 'squares').data as Float32Array
       for (const [i, name] of names.entries()) result.set(name, squares[i]!)
@@ -60,23 +60,15 @@ export class DeviceAdamW {
     return result
   }
 
-  private async update(names: readonly string[], options: AdamWOptions, clip: number): Promise<void> {
-    const { parameters, memory } = this
-    const { weights, step } = parameters
-    const [beta1, beta2] = options.betas
-    const feeds: Record<string, HostTensor | Tensor> = {
-      clip: scalar(clip),
-      keep1: scalar(1 - beta1),
-      beta2: scalar(beta2),
-      keep2: scalar(1 - beta2),
-      step_size: scalar(options.learningRate / (1 - beta1 ** step)),
-      unbias: scalar(1 / Math.sqrt(1 - beta2 ** step)),
-      epsilon: scalar(options.epsilon),
-    }
+  private async update(parameters: DeviceParameters, names: readonly string[], { decay, ...scalars }: AdamWScalars): Promise<void> {
+    const { memory } = this
+    const { weights } = parameters
+    const feeds: Record<string, HostTensor | Tensor> = {}
+    for (const [name, value] of Object.entries(scalars)) feeds[name] = scalar(value)
     for (const [i, name] of names.entries()) {
       const weight = weights.get(name)!
       const { mean, variance } = await parameters.momentsOf(name)
-      feeds[`decay_${i}`] = scalar(1 - options.learningRate * (weight.dims.length > 1 ? options.weightDecay : 0))
+      feeds[`decay_${i}`] = scalar(decay(weight.dims.length))
       feeds[`weight_${i}`] = weight.native
       feeds[`gradient_${i}`] = (await parameters.gradient(name)).native
       feeds[`mean_${i}`] = mean.native
@@ -106,14 +98,14 @@ function normGraph(count: number): Emitted {
   return emit({ squares: graph.node('Concat', sums, { attributes: { axis: 0 } }) })
 }
 
-/** AdamW (arXiv:1711.05101, algorithm 2) as PyTorch's fused implementation does it; the same formula as `adamw-kernel.ts`. */
+/** AdamW with the inputs of `adamWScalars`; the same formula as `adamw-kernel.ts`. */
 function updateGraph(count: number): Emitted {
   const graph = new Graph('webgpu')
   const clip = graph.input('clip')
   const keep1 = graph.input('keep1')
   const beta2 = graph.input('beta2')
   const keep2 = graph.input('keep2')
-  const stepSize = graph.input('step_size')
+  const stepSize = graph.input('stepSize')
   const unbias = graph.input('unbias')
   const epsilon = graph.input('epsilon')
   const op = (name: string, ...inputs: Value[]) => graph.node(name, inputs)

@@ -1,49 +1,57 @@
-import { PlumbError, type AdamWOptions, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core/base'
+import { PlumbError, type AdamWOptions, type GenerationPrompt, type LoraPlan, type Sampling, type Tokenizer } from '@plumbline/core/base'
 import {
   elements,
-  nonFiniteTensor,
-  parameterShapes,
-  readTrainingState,
-  writeTrainingState,
+  factorTensors,
+  heldWeights,
+  plannedAdapter,
+  weightOf,
+  type Adapter,
+  type MomentType,
   type PackedGroup,
   type Weights,
-  type WeightTensor,
+  type WeightSource,
 } from '@plumbline/transformer'
 import type { RunOptions } from '../decode/generator'
+import { TrainedFactors } from '../training/trained-factors'
+import { Trainer, type FrozenWeights } from '../training/trainer'
 import type { EnginePlan, HeldModel, OpenModel } from '../worker/model'
 import { DeviceAdamW } from './adamw'
+import { DevicePlace } from './device-place'
 import { DeviceGenerator } from './generator'
 import type { DeviceMemory, DeviceTensor } from './memory'
-import { DeviceParameters, type DeviceTensors } from './parameters'
-import { DeviceTrainer } from './trainer'
+import { DeviceParameters } from './parameters'
+import type { DeviceSession } from './session'
 
-/** A model in a GPU's memory, on the WebGPU provider. */
+/** A model in a GPU's memory, on the WebGPU provider. With adapters it is what `HostModel` is on the CPU. */
 export class DeviceModel implements HeldModel {
-  private readonly trainer: DeviceTrainer
+  private readonly trainer: Trainer<DeviceTensor, DeviceParameters, DeviceSession>
   private readonly optimizer: DeviceAdamW
-  private readonly snapshots = new Map<number, DeviceTensors>()
+  private readonly snapshots = new Map<number, FrozenWeights<DeviceTensor>>()
   private nextSnapshot = 0
   private generator: DeviceGenerator | undefined
+  /** Factors that are trained; the model's own weights then stay as they are. */
+  private factors: TrainedFactors<DeviceParameters> | undefined
 
   private constructor(
     private readonly model: OpenModel,
     private readonly memory: DeviceMemory,
     private readonly parameters: DeviceParameters,
-    /** A tensor that was not finite when it was loaded. */
-    private readonly nonFinite: string | undefined,
   ) {
-    this.trainer = new DeviceTrainer(model.config, memory, parameters)
-    this.optimizer = new DeviceAdamW(memory, parameters)
+    this.trainer = new Trainer(model.config, parameters, new DevicePlace(model.config, memory))
+    this.optimizer = new DeviceAdamW(memory)
   }
 
-  static async create(model: OpenModel, weights: Weights, memory: DeviceMemory): Promise<DeviceModel> {
-    return new DeviceModel(model, memory, await DeviceParameters.upload(memory, weights), nonFiniteTensor(weights))
+  static async open(model: OpenModel, weights: WeightSource, memory: DeviceMemory): Promise<DeviceModel> {
+    return new DeviceModel(model, memory, await DeviceParameters.load(memory, weights))
   }
 
   async logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {
-    const weights = snapshot === undefined ? this.parameters.weights : this.snapshots.get(snapshot)
-    if (!weights) throw new Error('The snapshot was disposed')
-    return this.trainer.logProbs(groups, weights)
+    if (snapshot === undefined) return this.trainer.logProbs(groups)
+    const frozen = this.snapshots.get(snapshot)
+    if (!frozen) throw new Error('The snapshot was disposed')
+    // Beside trained factors the model's own weights are those of the day.
+    const weights = frozen.isAdapted ? new Map([...this.parameters.weights, ...frozen.weights]) : frozen.weights
+    return this.trainer.logProbs(groups, { ...frozen, weights })
   }
 
   forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
@@ -57,66 +65,51 @@ export class DeviceModel implements HeldModel {
   }
 
   async prepareTraining({ frozen, keep, moments, lora }: EnginePlan): Promise<void> {
-    if (lora) {
-      const message = 'On a GPU the onnx backend trains no adapters; leave lora out or take the device cpu.'
-      throw new PlumbError('PLUMB_LORA_UNSUPPORTED', message)
-    }
-    if (moments === 'bfloat16') {
-      const message = 'On a GPU the onnx backend holds moments in float32 only; leave moments out or take the device cpu.'
-      throw new PlumbError('PLUMB_MOMENTS_UNSUPPORTED', message)
-    }
-    if (this.nonFinite !== undefined) {
-      const message = `Tensor ${this.nonFinite} holds numbers that are not finite; training would spread them.`
+    this.parameters.plan({ frozen, moments })
+    const { nonFinite } = this.parameters
+    if (nonFinite !== undefined) {
+      const message = `Tensor ${nonFinite} holds numbers that are not finite; training would spread them.`
       throw new PlumbError('PLUMB_NON_FINITE_WEIGHTS', message)
     }
-    this.parameters.freeze(frozen)
-    return this.trainer.compile(keep)
+    if (lora) await this.adapt(lora, moments)
+    // What was compiled before, to score, knows nothing of it.
+    await this.trainer.release()
+    await this.trainer.compile(keep)
   }
 
   drop(): void {
     this.trainer.drop()
   }
 
-  async takeGradients(): Promise<Float32Array> {
-    const tensors: DeviceTensor[] = []
-    for (const name of this.parameters.trained) tensors.push(await this.parameters.gradient(name))
-    const all = new Float32Array(tensors.reduce((sum, { dims }) => sum + elements(dims), 0))
-    let offset = 0
-    for (const gradient of await this.downloadAll(tensors)) {
-      all.set(gradient, offset)
-      offset += gradient.length
-    }
-    return all
+  takeGradients(): Promise<Float32Array> {
+    return this.trained.copyGradients()
   }
 
-  async setGradients(gradients: Float32Array): Promise<void> {
-    let offset = 0
-    for (const name of this.parameters.trained) {
-      const { dims } = this.parameters.weights.get(name)!
-      const data = gradients.subarray(offset, (offset += elements(dims)))
-      this.parameters.setGradient(name, await this.memory.upload({ data, dims }))
-    }
+  setGradients(gradients: Float32Array): Promise<void> {
+    return this.trained.setGradients(gradients)
   }
 
   async optimStep(options: AdamWOptions): Promise<number> {
-    const gradNorm = await this.optimizer.step(options)
+    const gradNorm = await this.optimizer.step(this.trained, options)
     await this.memory.fence()
     return gradNorm
   }
 
   async generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void> {
     const { config, eosIds } = this.model
-    this.generator ??= await DeviceGenerator.create({ config, tokenizer, endTokens: eosIds }, this.memory)
-    await this.generator.run(prompts, sampling, this.parameters.weights, options)
+    const model = { config, tokenizer, endTokens: eosIds, adapter: this.factors?.shape }
+    this.generator ??= await DeviceGenerator.create(model, this.memory)
+    const weights = new Map([...this.parameters.weights, ...(this.factors?.store.weights ?? [])])
+    await this.generator.run(prompts, sampling, weights, options)
   }
 
   snapshot(): number {
-    this.snapshots.set(this.nextSnapshot, this.parameters.share())
+    this.snapshots.set(this.nextSnapshot, { weights: this.trained.share(), isAdapted: this.factors !== undefined })
     return this.nextSnapshot++
   }
 
   releaseSnapshot(snapshot: number): void {
-    for (const tensor of this.snapshots.get(snapshot)?.values() ?? []) tensor.release()
+    for (const tensor of this.snapshots.get(snapshot)?.weights.values() ?? []) tensor.release()
     this.snapshots.delete(snapshot)
   }
 
@@ -124,46 +117,60 @@ export class DeviceModel implements HeldModel {
     return this.parameters.download()
   }
 
-  adapter(): undefined {
-    return undefined
+  async adapter(): Promise<Adapter | undefined> {
+    return this.factors?.adapter(await this.factors.store.download())
   }
 
-  async saveState(folder: string): Promise<void> {
-    const { parameters, memory } = this
-    const moments = { mean: new Map<string, WeightTensor>(), variance: new Map<string, WeightTensor>() }
-    for (const name of parameters.trained) {
-      const found = await parameters.momentsOf(name)
-      for (const part of ['mean', 'variance'] as const) {
-        moments[part].set(name, { shape: found[part].dims, data: await memory.download(found[part]) })
-      }
-    }
-    await writeTrainingState(folder, { weight: await parameters.download(), ...moments, step: parameters.step })
+  saveState(folder: string): Promise<void> {
+    return this.trained.save(folder)
   }
 
   async loadState(folder: string): Promise<void> {
     this.drop()
-    const { parameters, memory } = this
-    const state = await readTrainingState(folder, { parameters: parameterShapes(this.model.config), frozen: parameters.frozen })
-    const upload = ({ shape, data }: WeightTensor) => memory.upload({ data, dims: shape })
-    for (const [name, weight] of state.weight) parameters.setWeight(name, await upload(weight))
-    for (const [name, mean] of state.mean) {
-      parameters.setMoments(name, { mean: await upload(mean), variance: await upload(state.variance.get(name)!) })
-    }
-    parameters.step = state.step
-    await memory.fence()
+    await this.trained.restore(folder)
+    await this.memory.fence()
   }
 
   async release(): Promise<void> {
     for (const snapshot of [...this.snapshots.keys()]) this.releaseSnapshot(snapshot)
-    await this.generator?.release()
+    await this.dropGenerator()
+    this.trainer.drop()
     await this.trainer.release()
     await this.optimizer.release()
+    this.factors?.store.release()
     this.parameters.release()
   }
 
-  private async downloadAll(tensors: readonly DeviceTensor[]): Promise<Float32Array[]> {
-    const arrays: Float32Array[] = []
-    for (const tensor of tensors) arrays.push(await this.memory.download(tensor))
-    return arrays
+  private get trained(): DeviceParameters {
+    return this.factors?.store ?? this.parameters
+  }
+
+  /** Puts the factors that shall be trained beside the base: those that the model was opened with, or new ones. */
+  private async adapt(lora: LoraPlan, moments: MomentType | undefined): Promise<void> {
+    const { source, config, openBase } = this.model
+    const planned = await plannedAdapter(lora, source, config)
+    if (source.kind === 'adapter') await this.separate(planned.adapter, await openBase())
+    await this.dropGenerator()
+    const store = await DeviceParameters.load(this.memory, heldWeights(factorTensors(planned.adapter)))
+    store.plan({ frozen: [], moments })
+    this.factors?.store.release()
+    this.factors = new TrainedFactors(planned, lora, store)
+    this.trainer.adapt(this.factors)
+  }
+
+  /** Takes what an adapter added out of the weights: they are read again, since a subtraction would not give the base back. */
+  private async separate({ factors }: Adapter, base: WeightSource): Promise<void> {
+    for (const module of factors.keys()) {
+      const name = weightOf(module)
+      const { dims } = this.parameters.weights.get(name)!
+      const data = new Float32Array(elements(dims))
+      await base.read(name, data)
+      this.parameters.setWeight(name, await this.memory.upload({ data, dims }))
+    }
+  }
+
+  private async dropGenerator(): Promise<void> {
+    await this.generator?.release()
+    this.generator = undefined
   }
 }

@@ -23,7 +23,14 @@ export function deviceFeeds(batch: PackedBatch, vocabSize: number, cotangents?: 
     throw new PlumbError('PLUMB_BATCH_TOO_LARGE', message)
   }
   const cells = batch.scoredRows.map((row, i) => row * vocabSize + batch.scoredIds[i]!)
-  return { scored_cells: int32(cells), ...(cotangents && { ...cotangentFeeds(batch, cells, cotangents), ...tableFeeds(batch.tokens) }) }
+  return {
+    scored_cells: int32(cells),
+    ...(cotangents && {
+      ...cotangentFeeds(batch, cells, cotangents),
+      ...tableFeeds('token', batch.tokens),
+      ...tableFeeds('position', batch.positions),
+    }),
+  }
 }
 
 function cotangentFeeds(batch: PackedBatch, cells: Int32Array, cotangents: Float32Array): Feeds {
@@ -40,16 +47,16 @@ function cotangentFeeds(batch: PackedBatch, cells: Int32Array, cotangents: Float
   }
 }
 
-function tableFeeds(tokens: Int32Array): Feeds {
+function tableFeeds(of: 'token' | 'position', ids: Int32Array): Feeds {
   const numbers = new Map<number, number>()
-  const ofRow = tokens.map((token) => {
-    const number = numbers.get(token) ?? numbers.size
-    numbers.set(token, number)
+  const ofRow = ids.map((id) => {
+    const number = numbers.get(id) ?? numbers.size
+    numbers.set(id, number)
     return number
   })
   return {
-    token_of_row: { data: ofRow, dims: [1, ofRow.length] },
-    token_numbers: { data: Int32Array.from({ length: numbers.size }, (_, number) => number), dims: [numbers.size, 1] },
-    distinct_tokens: int64([...numbers.keys()], [numbers.size, 1]),
+    [`${of}_of_row`]: { data: ofRow, dims: [1, ofRow.length] },
+    [`${of}_numbers`]: { data: Int32Array.from({ length: numbers.size }, (_, number) => number), dims: [numbers.size, 1] },
+    [`distinct_${of}s`]: int64([...numbers.keys()], [numbers.size, 1]),
   }
 }

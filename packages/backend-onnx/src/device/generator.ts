@@ -5,14 +5,16 @@ import { checkPrompts, rowsFor, type GeneratorModel, type RunOptions } from '../
 import { prefillFeeds } from '../decode/prefill'
 import { prefillGraph } from '../decode/prefill-graph'
 import { padded } from '../decode/prompt-cache'
+import { stepGraph } from '../decode/step-graph'
+import { relayoutGraph } from '../decode/wave-cache'
 import { fedWeights } from '../decode/weights'
 import { Graph } from '../graph/graph'
+import { RopeTables } from '../runtime/rope-tables'
+import type { Feeds } from '../runtime/session'
 import { DeviceChooser, type Choice } from './chooser'
 import type { DeviceMemory, DeviceTensor } from './memory'
-import type { DeviceTensors } from './parameters'
-import { DeviceRopeTables } from './rope-tables'
+import { nativeTensors, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
-import { deviceStepGraph, relayoutGraph } from './step-graph'
 import { Wave, type WavePrompt } from './wave'
 import { tensorNamed } from '../runtime/tensor-named'
 
@@ -35,22 +37,22 @@ export class DeviceGenerator {
     private readonly model: Omit<GeneratorModel, 'weights'>,
     private readonly memory: DeviceMemory,
     private readonly sessions: { readonly prefill: DeviceSession; readonly step: DeviceSession; readonly relayout: DeviceSession },
-    private readonly tables: DeviceRopeTables,
+    private readonly tables: RopeTables,
   ) {
     this.chooser = new DeviceChooser(model.config.vocabSize)
   }
 
   static async create(model: Omit<GeneratorModel, 'weights'>, memory: DeviceMemory): Promise<DeviceGenerator> {
-    const { config } = model
-    const prompt = new Graph('webgpu')
+    const { config, adapter } = model
+    const [prompt, token] = [new Graph('webgpu'), new Graph('webgpu')]
     const [prefill, step, relayout] = [
-      prefillGraph(prompt, config, fedWeights(prompt)),
-      deviceStepGraph(config),
+      prefillGraph(prompt, config, fedWeights(prompt), adapter),
+      stepGraph(token, config, fedWeights(token), adapter),
       relayoutGraph(config.layers),
     ]
     const resident = (graph: typeof step) => DeviceSession.create(graph, graph.outputs)
     const sessions = { prefill: await resident(prefill), step: await resident(step), relayout: await resident(relayout) }
-    return new DeviceGenerator(model, memory, sessions, new DeviceRopeTables(config, memory))
+    return new DeviceGenerator(model, memory, sessions, new RopeTables(config, (tables) => memory.uploadAll(tables)))
   }
 
   async run(requests: readonly GenerationPrompt[], sampling: Sampling, weights: DeviceTensors, options: DeviceRunOptions): Promise<void> {
@@ -60,7 +62,7 @@ export class DeviceGenerator {
     const rules = new CompletionRules(sampling, limits, tokenizer)
     const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
     const tables = await this.tables.upTo(padded(longest) + sampling.maxNewTokens)
-    const resident = Object.fromEntries([...tables, ...weights].map(([name, { native }]) => [name, native]))
+    const resident = { ...tables, ...nativeTensors(weights) }
     for (const wave of waves(requests, rowsFor(config, sampling.maxNewTokens))) await this.runWave(wave, rules, resident, options)
   }
 
@@ -73,7 +75,7 @@ export class DeviceGenerator {
   private async runWave(
     requests: readonly GenerationPrompt[],
     rules: CompletionRules,
-    resident: Readonly<Record<string, DeviceTensor['native']>>,
+    resident: Feeds,
     { onGeneration, checkAborted }: DeviceRunOptions,
   ): Promise<void> {
     const { config } = this.model

@@ -1,6 +1,7 @@
 import type { Tensor } from '../runtime/onnxruntime'
 import { emit } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
+import type { Held } from '../runtime/held'
 import type { HostTensor } from '../runtime/session'
 import { DeviceSession } from './session'
 import { int64 } from '../runtime/tensors'
@@ -58,6 +59,23 @@ export class DeviceMemory {
   async upload(tensor: HostTensor): Promise<DeviceTensor> {
     const { resident } = await (await this.uploading.get()).run({ x: tensor })
     return this.hold(tensorNamed(resident, 'y'))
+  }
+
+  /** Holds what sessions left on the device, by name. */
+  holdAll(tensors: Readonly<Record<string, Tensor>>): Held {
+    const held = Object.values(tensors).map((tensor) => this.hold(tensor))
+    return { feeds: tensors, release: () => held.forEach((tensor) => tensor.release()) }
+  }
+
+  async uploadAll(tensors: Readonly<Record<string, HostTensor>>): Promise<Held> {
+    const feeds: Record<string, Tensor> = {}
+    const held: DeviceTensor[] = []
+    for (const [name, tensor] of Object.entries(tensors)) {
+      const uploaded = await this.upload(tensor)
+      held.push(uploaded)
+      feeds[name] = uploaded.native
+    }
+    return { feeds, release: () => held.forEach((one) => one.release()) }
   }
 
   /** A copy of the tensor's numbers. */

@@ -1,7 +1,24 @@
-import type { WeightTensor, Weights } from '@plumbline/transformer'
+import { PlumbError } from '@plumbline/core/base'
+import {
+  elements,
+  nonFiniteTensor,
+  openTrainingState,
+  writeTrainingState,
+  type Weights,
+  type WeightSource,
+  type WeightTensor,
+} from '@plumbline/transformer'
+import type { Tensor } from '../runtime/onnxruntime'
+import type { PlacedStore } from '../training/place'
+import type { StorePlan } from '../training/parameters'
 import type { DeviceMemory, DeviceTensor } from './memory'
 
 export type DeviceTensors = ReadonlyMap<string, DeviceTensor>
+
+/** As sessions are fed. */
+export function nativeTensors(tensors: DeviceTensors): Record<string, Tensor> {
+  return Object.fromEntries([...tensors].map(([name, { native }]) => [name, native]))
+}
 
 /** First and second moment of a gradient (exp_avg, exp_avg_sq). */
 export interface Moments {
@@ -10,7 +27,7 @@ export interface Moments {
 }
 
 /** Weights on the device, and, once training begins, running gradients and AdamW's moments of those that are trained. */
-export class DeviceParameters {
+export class DeviceParameters implements PlacedStore<DeviceTensor> {
   /** AdamW steps taken. */
   step = 0
   /** Names of parameters that are not trained. */
@@ -21,21 +38,37 @@ export class DeviceParameters {
   private constructor(
     private readonly memory: DeviceMemory,
     private readonly held: Map<string, DeviceTensor>,
+    /** A tensor that was not finite when it was loaded. */
+    readonly nonFinite: string | undefined,
   ) {}
 
-  static async upload(memory: DeviceMemory, weights: Weights): Promise<DeviceParameters> {
+  /** Reads one tensor after the other: the host has one at a time. */
+  static async load(memory: DeviceMemory, { shapes, read }: WeightSource): Promise<DeviceParameters> {
     const held = new Map<string, DeviceTensor>()
-    for (const [name, { shape, data }] of weights) held.set(name, await memory.upload({ data, dims: shape }))
-    return new DeviceParameters(memory, held)
+    let nonFinite: string | undefined
+    for (const [name, shape] of shapes) {
+      const data = new Float32Array(elements(shape))
+      await read(name, data)
+      nonFinite ??= nonFiniteTensor(new Map([[name, { shape, data }]]))
+      held.set(name, await memory.upload({ data, dims: shape }))
+    }
+    return new DeviceParameters(memory, held, nonFinite)
   }
 
   get weights(): DeviceTensors {
     return this.held
   }
 
-  /** Before anything is trained. */
-  freeze(names: readonly string[]): void {
-    this.frozen = new Set(names)
+  /**
+   * Before anything is trained.
+   * @throws PlumbError PLUMB_MOMENTS_UNSUPPORTED
+   */
+  plan({ frozen, moments }: StorePlan): void {
+    if (moments === 'bfloat16') {
+      const message = 'On a GPU the onnx backend holds moments in float32 only; leave moments out or take the device cpu.'
+      throw new PlumbError('PLUMB_MOMENTS_UNSUPPORTED', message)
+    }
+    this.frozen = new Set(frozen)
   }
 
   /** Names of those that are trained. */
@@ -55,6 +88,29 @@ export class DeviceParameters {
   setGradient(name: string, sum: DeviceTensor): void {
     this.gradientSums.get(name)?.release()
     this.gradientSums.set(name, sum)
+  }
+
+  /** A copy of all gradients, in the parameters' order. */
+  async copyGradients(): Promise<Float32Array> {
+    const { trained } = this
+    const all = new Float32Array(trained.reduce((sum, name) => sum + elements(this.held.get(name)!.dims), 0))
+    let offset = 0
+    for (const name of trained) {
+      const gradient = await this.memory.download(await this.gradient(name))
+      all.set(gradient, offset)
+      offset += gradient.length
+    }
+    return all
+  }
+
+  /** Takes what `copyGradients` gives. */
+  async setGradients(all: Float32Array): Promise<void> {
+    let offset = 0
+    for (const name of this.trained) {
+      const { dims } = this.held.get(name)!
+      const data = all.subarray(offset, (offset += elements(dims)))
+      this.setGradient(name, await this.memory.upload({ data, dims }))
+    }
   }
 
   clearGradients(): void {
@@ -93,6 +149,35 @@ export class DeviceParameters {
     const weights = new Map<string, WeightTensor>()
     for (const [name, tensor] of this.held) weights.set(name, { shape: tensor.dims, data: await this.memory.download(tensor) })
     return weights
+  }
+
+  /** Writes weights, moments and the step count, whole or not at all. */
+  async save(folder: string): Promise<void> {
+    const moments = { mean: new Map<string, WeightTensor>(), variance: new Map<string, WeightTensor>() }
+    for (const name of this.trained) {
+      const found = await this.momentsOf(name)
+      for (const part of ['mean', 'variance'] as const) {
+        moments[part].set(name, { shape: found[part].dims, data: await this.memory.download(found[part]) })
+      }
+    }
+    await writeTrainingState(folder, { weight: await this.download(), ...moments, step: this.step })
+  }
+
+  /** Reads what `save` wrote, here or on the CPU, tensor by tensor; nothing is replaced before everything has been checked. */
+  async restore(folder: string): Promise<void> {
+    const shapes = new Map([...this.held].map(([name, { dims }]) => [name, dims]))
+    const { step, read } = await openTrainingState(folder, { parameters: shapes, frozen: this.frozen, moments: 'float32' })
+    const uploaded = async (part: 'weight' | 'mean' | 'variance', name: string) => {
+      const dims = shapes.get(name)!
+      const data = new Float32Array(elements(dims))
+      await read(part, name, data)
+      return this.memory.upload({ data, dims })
+    }
+    for (const name of shapes.keys()) this.setWeight(name, await uploaded('weight', name))
+    for (const name of this.trained) {
+      this.setMoments(name, { mean: await uploaded('mean', name), variance: await uploaded('variance', name) })
+    }
+    this.step = step
   }
 
   release(): void {

@@ -1,9 +1,6 @@
 import type { Emitted } from '../graph/emit'
-import { InferenceSession, Tensor, type SessionOptions } from '../runtime/onnxruntime'
-import type { HostTensor } from '../runtime/session'
-
-/** What a session is fed: arrays, which are copied to the device, or tensors that are there. */
-export type DeviceFeeds = Readonly<Record<string, HostTensor | Tensor>>
+import { InferenceSession, type SessionOptions, type Tensor } from '../runtime/onnxruntime'
+import { fedTensors, type Feeds, type HostTensor } from '../runtime/session'
 
 export interface DeviceResult {
   /** Outputs that stay on the device; whoever asked for them frees them. */
@@ -33,15 +30,9 @@ export class DeviceSession {
     )
   }
 
-  /** @param feeds inputs by name; entries the model does not read are ignored. */
-  async run(feeds: DeviceFeeds): Promise<DeviceResult> {
-    const fed: Record<string, Tensor> = {}
-    for (const name of this.inputs) {
-      const tensor = feeds[name]
-      if (tensor === undefined) throw new Error(`The graph's input ${name} was not fed`)
-      fed[name] = isResident(tensor) ? tensor : toNative(tensor)
-    }
-    const outputs = await this.native.run(fed)
+  /** @param feeds inputs by name, of which arrays are copied to the device; entries the model does not read are ignored. */
+  async run(feeds: Feeds): Promise<DeviceResult> {
+    const outputs = await this.native.run(fedTensors(this.inputs, feeds))
     const result: DeviceResult = { resident: {}, host: {} }
     for (const name of this.outputs) {
       const tensor = outputs[name] as Tensor
@@ -69,15 +60,4 @@ function sessionOptions(outputs: readonly string[], resident: readonly string[])
     logSeverityLevel: process.env[LOG_LEVEL_VARIABLE] === 'verbose' ? 0 : 3,
     extra: { session: { disable_cpu_ep_fallback: '1' } },
   }
-}
-
-function isResident(tensor: HostTensor | Tensor): tensor is Tensor {
-  return tensor instanceof Tensor
-}
-
-function toNative({ data, dims }: HostTensor): Tensor {
-  if (data instanceof Float32Array) return new Tensor('float32', data, dims)
-  if (data instanceof Int32Array) return new Tensor('int32', data, dims)
-  if (data instanceof BigInt64Array) return new Tensor('int64', data, dims)
-  return new Tensor('bool', data, dims)
 }

@@ -80,17 +80,13 @@ export class BatchInputs {
   get negativeRowCotangents(): Value {
     return this.input('negative_row_cotangents')
   }
-  /** Which distinct token each row holds. [1, rows] */
-  get tokenOfRow(): Value {
-    return this.input('token_of_row', 'int32')
-  }
-  /** 0 … u − 1. [u, 1] */
-  get tokenNumbers(): Value {
-    return this.input('token_numbers', 'int32')
-  }
-  /** The distinct tokens. [u, 1] */
-  get distinctTokens(): Value {
-    return this.input('distinct_tokens', 'int64')
+  /** Which rows of a table, by token or by position, the packed rows were made from. */
+  tableRows(of: 'token' | 'position'): TableRows {
+    return {
+      ofRow: this.input(`${of}_of_row`, 'int32'),
+      numbers: this.input(`${of}_numbers`, 'int32'),
+      distinct: this.input(`distinct_${of}s`, 'int64'),
+    }
   }
 
   get tailStart(): Value {
@@ -151,6 +147,15 @@ export class BatchInputs {
       matrixShape: this.input(`${name}_matrix_shape`, 'int64'),
     }
   }
+}
+
+export interface TableRows {
+  /** Which of the distinct ids each row holds. [1, rows] */
+  readonly ofRow: Value
+  /** 0 … u − 1. [u, 1] */
+  readonly numbers: Value
+  /** The distinct ids. [u, 1] */
+  readonly distinct: Value
 }
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i)

@@ -8,6 +8,9 @@ export interface HostTensor {
   readonly dims: readonly number[]
 }
 
+/** What a session is fed: arrays, or tensors that are where it computes. */
+export type Feeds = Readonly<Record<string, HostTensor | Tensor>>
+
 /**
  * `spin`: microseconds that a thread waits awake for the next operator before it sleeps; to be woken costs more than most gaps last. On
  * two idle cores a training step took 9 % less with 50 and 14 % less with 500 than without, a decoding step 7 % less with 50 and with
@@ -75,16 +78,8 @@ export class Session {
    * @param feeds inputs by name; entries the model does not read are ignored.
    * @param into tensors to write outputs to in place; those that have none come back as fresh arrays.
    */
-  async run(
-    feeds: Readonly<Record<string, HostTensor>>,
-    into: Readonly<Record<string, HostTensor>> = {},
-  ): Promise<Record<string, HostTensor>> {
-    const fed: Record<string, Tensor> = {}
-    for (const name of this.inputs) {
-      const tensor = feeds[name]
-      if (tensor === undefined) throw new Error(`The graph's input ${name} was not fed`)
-      fed[name] = toNative(tensor)
-    }
+  async run(feeds: Feeds, into: Readonly<Record<string, HostTensor>> = {}): Promise<Record<string, HostTensor>> {
+    const fed = fedTensors(this.inputs, feeds)
     const allInPlace = this.outputs.every((name) => into[name] !== undefined)
     const fetches: Record<string, Tensor | null> = allInPlace ? { [REFUSED_OUTPUT]: null } : {}
     for (const name of this.outputs) {
@@ -117,6 +112,21 @@ export class Session {
 /** What the binding says of the output it cannot return, and of nothing else; a test fails where a new version says it differently. */
 export function isRefusal(error: unknown): boolean {
   return (error as { readonly message?: unknown } | undefined)?.message === 'Non tensor type is temporarily not supported.'
+}
+
+/** A tensor for each input of a model, over the arrays themselves. */
+export function fedTensors(inputs: readonly string[], feeds: Feeds): Record<string, Tensor> {
+  const fed: Record<string, Tensor> = {}
+  for (const name of inputs) {
+    const tensor = feeds[name]
+    if (tensor === undefined) throw new Error(`The graph's input ${name} was not fed`)
+    fed[name] = isNative(tensor) ? tensor : toNative(tensor)
+  }
+  return fed
+}
+
+function isNative(tensor: HostTensor | Tensor): tensor is Tensor {
+  return tensor instanceof Tensor
 }
 
 function toNative({ data, dims }: HostTensor): Tensor {

@@ -1,5 +1,6 @@
 import type { AdamWOptions, GenerationPrompt, LoraPlan, Sampling, Tokenizer } from '@plumbline/core/base'
 import {
+  factorTensors,
   plannedAdapter,
   requireFiniteWeights,
   weightOf,
@@ -8,14 +9,16 @@ import {
   type PackedGroup,
   type Weights,
   type WeightSource,
+  type WeightTensor,
 } from '@plumbline/transformer'
 import { Generator, type RunOptions } from '../decode/generator'
-import type { SessionSettings } from '../runtime/session'
+import type { Session, SessionSettings } from '../runtime/session'
 import type { EnginePlan, HeldModel, OpenModel } from '../worker/model'
 import { adamWStep } from './adamw'
-import { HostAdapter } from './host-adapter'
+import { HostPlace } from './host-place'
 import { ParameterStore } from './parameters'
 import { readState, writeState } from './state'
+import { TrainedFactors } from './trained-factors'
 import { Trainer, type FrozenWeights } from './trainer'
 
 /**
@@ -23,11 +26,11 @@ import { Trainer, type FrozenWeights } from './trainer'
  * trained: then the base is read again, and the factors stand beside it.
  */
 export class HostModel implements HeldModel {
-  private readonly trainer: Trainer
+  private readonly trainer: Trainer<WeightTensor, ParameterStore, Session>
   private generator: Generator | undefined
-  private readonly snapshots = new Map<number, FrozenWeights>()
+  private readonly snapshots = new Map<number, FrozenWeights<WeightTensor>>()
   /** Factors that are trained; the model's own weights then stay as they are. */
-  private factors: HostAdapter | undefined
+  private factors: TrainedFactors<ParameterStore> | undefined
   private nextSnapshot = 0
 
   private constructor(
@@ -35,7 +38,7 @@ export class HostModel implements HeldModel {
     private readonly store: ParameterStore,
     private readonly settings: SessionSettings,
   ) {
-    this.trainer = new Trainer(model.config, store, settings)
+    this.trainer = new Trainer(model.config, store, new HostPlace(model.config, settings))
   }
 
   static async open(model: OpenModel, weights: WeightSource, settings: SessionSettings): Promise<HostModel> {
@@ -111,7 +114,7 @@ export class HostModel implements HeldModel {
   }
 
   adapter(): Adapter | undefined {
-    return this.factors?.adapter
+    return this.factors?.adapter(this.factors.store.weights)
   }
 
   async saveState(folder: string): Promise<void> {
@@ -146,7 +149,9 @@ export class HostModel implements HeldModel {
     const planned = await plannedAdapter(lora, source, config)
     if (source.kind === 'adapter') await this.separate(planned.adapter, await openBase())
     await this.dropGenerator()
-    this.factors = new HostAdapter(planned, lora, moments)
+    const store = ParameterStore.from(factorTensors(planned.adapter))
+    store.plan({ frozen: [], moments })
+    this.factors = new TrainedFactors(planned, lora, store)
     this.trainer.adapt(this.factors)
   }
 

@@ -1,26 +1,31 @@
 import type { ModelConfig } from '@plumbline/transformer'
 import type { AttentionLayout } from '../graph/attention-layout'
 import type { DroppedInput, Residual } from '../graph/scoring-ops'
-import { Session, type HostTensor, type SessionSettings } from '../runtime/session'
+import type { Emitted } from '../graph/emit'
+import type { Device } from '../graph/graph'
 import { traceTraining, type GraphAdapter, type TrainingGraph } from './training-graph'
-
-type Feeds = Record<string, HostTensor>
 
 export type Stage = 'forward' | 'forwardKeeping' | 'backwardFromKept' | 'backwardRecomputing'
 
+/** Makes sessions for graphs of one device. */
+interface Compiler<Run> {
+  readonly device: Device
+  compile(model: Emitted): Promise<Run>
+}
+
 /** The model's training graph for one attention layout, with the sessions made from it when they are first needed. */
-export class Program {
+export class Program<Run extends { release(): Promise<void> }> {
   private readonly graph: TrainingGraph
-  private readonly sessions = new Map<Stage, Promise<Session>>()
+  private readonly sessions = new Map<Stage, Promise<Run>>()
 
   constructor(
     config: ModelConfig,
     layout: AttentionLayout,
     frozen: ReadonlySet<string>,
-    private readonly settings: SessionSettings,
+    private readonly compiler: Compiler<Run>,
     adapter?: GraphAdapter,
   ) {
-    this.graph = traceTraining(config, layout, frozen, 'cpu', adapter)
+    this.graph = traceTraining(config, layout, frozen, compiler.device, adapter)
   }
 
   get residuals(): readonly Residual[] {
@@ -35,14 +40,10 @@ export class Program {
     return this.graph.dropped
   }
 
-  async run(stage: Stage, feeds: Feeds, into?: Feeds): Promise<Record<string, HostTensor>> {
-    return (await this.session(stage)).run(feeds, into)
-  }
-
   /** Compiled by the first who asks. */
-  session(stage: Stage): Promise<Session> {
+  session(stage: Stage): Promise<Run> {
     let session = this.sessions.get(stage)
-    if (!session) this.sessions.set(stage, (session = Session.create(this.graph[stage](), this.settings)))
+    if (!session) this.sessions.set(stage, (session = this.compiler.compile(this.graph[stage]())))
     return session
   }
 

@@ -1,72 +1,62 @@
-import {
-  architectureOf,
-  embeddingName,
-  headName,
-  packGroups,
-  rowKeys,
-  positionsOf,
-  type ModelConfig,
-  type PackedBatch,
-  type PackedGroup,
-  type Weights,
-} from '@plumbline/transformer'
+import { packGroups, rowKeys, positionsOf, type ModelConfig, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
 import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
-import { headPart, vocabularyChunks } from '../graph/head'
+import type { Held } from '../runtime/held'
 import { RopeTables } from '../runtime/rope-tables'
-import { Scratch } from '../runtime/scratch'
-import type { HostTensor, SessionSettings } from '../runtime/session'
-import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
+import type { Feeds } from '../runtime/session'
+import { planBlocks, type AttentionBlocks } from './attention-blocks'
 import { batchFeeds } from './batch-feeds'
-import { differentiateOldest, selectRows, type ForwardPass, type LiveBatch } from './live-rows'
-import type { HostAdapter } from './host-adapter'
-import type { ParameterStore } from './parameters'
+import { differentiateOldest, type ForwardPass, type LiveBatch } from './live-rows'
+import type { Place, PlacedStore, Shapes } from './place'
 import { Program } from './program'
-import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_FACTORS, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
-import { tensorNamed } from '../runtime/tensor-named'
-
-type Feeds = Record<string, HostTensor>
+import type { TrainedFactors } from './trained-factors'
+import { COTANGENT } from './training-graph'
 
 /** A forward pass that waits for its cotangents. */
-interface Pending extends ForwardPass {
+interface Pending<Run extends Releasable> extends ForwardPass {
   /** What describes the batch to the graph. */
   readonly described: Feeds
   /** What traced it: kept activations belong to its graph. */
-  readonly program: Program
+  readonly program: Program<Run>
   readonly layout: AttentionLayout
-  /** Kept activations, and how to give their memory back; absent when they are computed again. */
-  readonly kept?: { readonly feeds: Feeds; readonly give: () => void }
+  /** Kept activations; absent when they are computed again. */
+  readonly kept?: Held
   /** Of its rows, where inputs are dropped. */
   readonly keys?: Uint32Array
 }
 
+interface Releasable {
+  release(): Promise<void>
+}
+
 /** Weights as they were, and whether an adapter's factors are among them. */
-export interface FrozenWeights {
-  readonly weights: Weights
+export interface FrozenWeights<Tensor> {
+  readonly weights: ReadonlyMap<string, Tensor>
   readonly isAdapted: boolean
 }
 
 /** `plain`: the model alone; `adapted`: with factors beside it; `dropping`: their inputs dropped in part. */
 type Mode = 'plain' | 'adapted' | 'dropping'
 
-/** Scores and differentiates packed batches, and adds the gradients up in the parameter store. */
-export class Trainer {
-  private readonly programs = new Map<Mode, Map<AttentionLayout, Program>>()
-  private adapter: HostAdapter | undefined
+/**
+ * Scores and differentiates packed batches, and adds the gradients up in the parameter store. Token ids and cotangents go in, log-probs come
+ * out; weights, activations and gradients stay in their place.
+ */
+export class Trainer<Tensor, Store extends PlacedStore<Tensor>, Run extends Releasable> {
+  private readonly programs = new Map<Mode, Map<AttentionLayout, Program<Run>>>()
+  private adapter: TrainedFactors<Store> | undefined
   private readonly tables: RopeTables
-  private readonly keptMemory = new Scratch()
-  private readonly rowMemory = new Scratch()
-  private pending: Pending[] = []
+  private pending: Pending<Run>[] = []
 
   constructor(
     private readonly config: ModelConfig,
-    private readonly store: ParameterStore,
-    private readonly settings: SessionSettings,
+    private readonly store: Store,
+    private readonly place: Place<Tensor, Store, Run>,
   ) {
-    this.tables = new RopeTables(config)
+    this.tables = new RopeTables(config, place.hold)
   }
 
   /** From now on an adapter's factors are trained, and nothing else. */
-  adapt(adapter: HostAdapter): void {
+  adapt(adapter: TrainedFactors<Store>): void {
     this.adapter = adapter
   }
 
@@ -80,29 +70,29 @@ export class Trainer {
   }
 
   /** Log-probs of every token of every completion, in order. */
-  async logProbs(groups: readonly PackedGroup[], frozen?: FrozenWeights): Promise<Float32Array> {
+  async logProbs(groups: readonly PackedGroup[], frozen?: FrozenWeights<Tensor>): Promise<Float32Array> {
     const batch = packGroups(groups)
-    const blocks = attentionBlocks(batch, this.config.heads)
+    const blocks = this.place.blocks(batch)
     const weights = frozen?.weights ?? this.today
     const program = this.program(blocks.layout, (frozen?.isAdapted ?? this.adapter) ? 'adapted' : 'plain')
-    const out = await program.run('forward', this.feeds(this.describe(batch, blocks), weights), logProbsOf(batch))
-    return tensorNamed(out, LOG_PROBS).data as Float32Array
+    const feeds = this.feeds(await this.describe(batch, blocks), weights)
+    const { logProbs } = await this.place.score(await program.session('forward'), feeds, batch.scoredIds.length, {})
+    return logProbs
   }
 
   /** The same, remembered for a later `backward`; several may wait, first in, first out. */
   async forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
     const batch = packGroups(groups)
-    const blocks = attentionBlocks(batch, this.config.heads)
+    const blocks = this.place.blocks(batch)
     const { layout } = blocks
     const program = this.program(layout, this.trainingMode)
-    const described = this.describe(batch, blocks)
-    const kept = keep ? this.placesToKeep(program, batch) : undefined
-    const into = { ...logProbsOf(batch), ...kept?.feeds }
+    const described = await this.describe(batch, blocks)
     const keys = program.dropped.length > 0 ? rowKeys(groups, batch) : undefined
     const feeds = { ...this.feeds(described), ...this.masks(program, batch, keys) }
-    const out = await program.run(keep ? 'forwardKeeping' : 'forward', feeds, into)
-    this.pending.push({ groups, batch, described, program, layout, kept, keys })
-    return tensorNamed(out, LOG_PROBS).data as Float32Array
+    const session = await program.session(keep ? 'forwardKeeping' : 'forward')
+    const { logProbs, kept } = await this.place.score(session, feeds, batch.scoredIds.length, keep ? keptShapes(program, batch) : {})
+    this.pending.push({ groups, batch, described, program, layout, kept: keep ? kept : undefined, keys })
+    return logProbs
   }
 
   /** Adds the gradient of Σ cotangent · log-prob for the oldest waiting forward pass. */
@@ -111,49 +101,33 @@ export class Trainer {
       this.pending,
       cotangents,
       (pending, live) => this.addGradients(pending, live),
-      ({ kept }) => kept?.give(),
+      ({ kept }) => kept?.release(),
     )
   }
 
-  private async addGradients(pending: Pending, live: LiveBatch): Promise<void> {
-    // The first time this makes room for them, which moves the weights that are fed below.
-    const gradients = this.gradients()
-    const { batch } = live
+  private async addGradients(pending: Pending<Run>, live: LiveBatch): Promise<void> {
+    const { batch, cotangents } = live
     const { program } = pending
     const isWhole = batch === pending.batch
-    const feeds = this.feeds(isWhole ? pending.described : this.describe(batch, planBlocks(batch, pending.layout)))
-    feeds[COTANGENT] = { data: live.cotangents, dims: [live.cotangents.length] }
-    Object.assign(feeds, this.masks(program, batch, pending.keys && keysOf(pending.keys, live)))
-    if (pending.kept) Object.assign(feeds, isWhole ? pending.kept.feeds : selectKept(pending.kept.feeds, program, live))
-    const width = this.config.hiddenSize
-    const embedding = this.gradientOf(embeddingName(this.config))
-    const positions = this.gradientOf(architectureOf(this.config).names.positions)
-    const head = this.gradientOf(headName(this.config))
-    const hasRows = embedding !== undefined || positions !== undefined
-    const isBent = head !== undefined && this.config.logitsSoftcap !== undefined
-    const scored = batch.scoredIds.length
-    const { parts, give } = this.rowMemory.take([hasRows ? batch.rows * width : 0, head ? batch.tailRows * width : 0, isBent ? scored : 0])
-    const [embeddingRows, headRows, headFactors] = parts
-    const into: Feeds = {}
-    if (hasRows) into[EMBEDDING_ROWS] = { data: embeddingRows!, dims: [batch.rows, width] }
-    if (head) into[HEAD_ROWS] = { data: headRows!, dims: [batch.tailRows, width] }
-    if (isBent) into[HEAD_FACTORS] = { data: headFactors!, dims: [scored] }
-    const inGraph = new Set(program.inGraph)
-    for (const [name, { data, dims }] of gradients) {
-      if (!inGraph.has(name)) continue
-      // Read and written in the same buffer: the running sum never moves.
-      feeds[sumOf(name)] = into[gradientOf(name)] = { data, dims }
+    const selected = pending.kept && !isWhole ? await this.place.select(pending.kept, program.residuals, live) : undefined
+    try {
+      const session = await program.session(pending.kept ? 'backwardFromKept' : 'backwardRecomputing')
+      const feeds = async () => ({
+        ...this.feeds(isWhole ? pending.described : await this.describe(batch, planBlocks(batch, pending.layout))),
+        ...this.place.extraFeeds(batch, cotangents),
+        [COTANGENT]: { data: cotangents, dims: [cotangents.length] },
+        ...this.masks(program, batch, pending.keys && keysOf(pending.keys, live)),
+        ...(selected ?? pending.kept)?.feeds,
+      })
+      await this.place.differentiate(session, { store: this.trained, live, inGraph: program.inGraph, feeds })
+    } finally {
+      selected?.release()
     }
-    await program.run(pending.kept ? 'backwardFromKept' : 'backwardRecomputing', feeds, into)
-    if (embedding) addRows(embedding, width, batch.tokens, embeddingRows!)
-    if (positions) addRows(positions, width, batch.positions, embeddingRows!)
-    if (head) addRows(head, width, batch.scoredIds, headRows!, batch.scoredRows, isBent ? headFactors! : live.cotangents)
-    give()
   }
 
   /** Forgets waiting forward passes and accumulated gradients. */
   drop(): void {
-    for (const { kept } of this.pending) kept?.give()
+    for (const { kept } of this.pending) kept?.release()
     this.pending = []
     this.trained.clearGradients()
   }
@@ -161,15 +135,15 @@ export class Trainer {
   async release(): Promise<void> {
     for (const programs of this.programs.values()) for (const program of programs.values()) await program.release()
     this.programs.clear()
-    this.keptMemory.clear()
-    this.rowMemory.clear()
+    this.tables.release()
+    await this.place.release()
   }
 
-  private get trained(): ParameterStore {
+  private get trained(): Store {
     return this.adapter?.store ?? this.store
   }
 
-  private get today(): Weights {
+  private get today(): ReadonlyMap<string, Tensor> {
     return this.adapter ? new Map([...this.store.weights, ...this.adapter.store.weights]) : this.store.weights
   }
 
@@ -178,85 +152,36 @@ export class Trainer {
     return this.adapter.shape.dropout > 0 ? 'dropping' : 'adapted'
   }
 
-  private program(layout: AttentionLayout, mode: Mode): Program {
-    const programs = this.programs.get(mode) ?? new Map<AttentionLayout, Program>()
+  private program(layout: AttentionLayout, mode: Mode): Program<Run> {
+    const programs = this.programs.get(mode) ?? new Map<AttentionLayout, Program<Run>>()
     this.programs.set(mode, programs)
     const adapter = mode === 'plain' || this.adapter === undefined ? undefined : { ...this.adapter.shape, drops: mode === 'dropping' }
-    const program = programs.get(layout) ?? new Program(this.config, layout, this.store.frozen, this.settings, adapter)
+    const program = programs.get(layout) ?? new Program(this.config, layout, this.store.frozen, this.place, adapter)
     programs.set(layout, program)
     return program
   }
 
   /** Which inputs are dropped follows from the rows and the step, so that a backward pass draws what its forward pass drew. */
-  private masks({ dropped }: Program, batch: PackedBatch, keys: Uint32Array | undefined): Feeds {
+  private masks({ dropped }: Program<Run>, batch: PackedBatch, keys: Uint32Array | undefined): Feeds {
     return keys && this.adapter ? this.adapter.masks(dropped, batch, keys) : {}
   }
 
-  private describe(batch: PackedBatch, blocks: AttentionBlocks): Feeds {
-    return { ...batchFeeds(batch, blocks, this.config), ...this.tables.upTo(positionsOf(batch)) }
+  private async describe(batch: PackedBatch, blocks: AttentionBlocks): Promise<Feeds> {
+    return { ...batchFeeds(batch, blocks, this.config), ...this.place.extraFeeds(batch), ...(await this.tables.upTo(positionsOf(batch))) }
   }
 
-  private feeds(described: Feeds, weights: Weights = this.today): Feeds {
-    const feeds: Feeds = { ...described }
-    for (const [name, { shape, data }] of weights) feeds[name] = { data, dims: shape }
-    Object.assign(feeds, Object.fromEntries(headParts(this.config, tensorNamed(feeds, headName(this.config)))))
-    return feeds
-  }
-
-  /** Where a pass writes what it keeps. */
-  private placesToKeep(program: Program, batch: PackedBatch) {
-    const shapes = program.residuals.map(({ width, split, tail }) => [(tail ? batch.tailRows : batch.rows) * split, width / split])
-    const { parts, give } = this.keptMemory.take(shapes.map(([rows, width]) => rows! * width!))
-    const feeds: Feeds = {}
-    for (const [i, { value }] of program.residuals.entries()) feeds[value.name] = { data: parts[i]!, dims: shapes[i]! }
-    return { feeds, give }
-  }
-
-  /** Running gradients by name, with those of the head's parts as views. */
-  private gradients(): [string, HostTensor][] {
-    const all = this.trained.parameters.map(({ name, shape, gradient }): [string, HostTensor] => [name, { data: gradient, dims: shape }])
-    const head = all.find(([name]) => name === headName(this.config))
-    return head ? [...all, ...headParts(this.config, head[1])] : all
-  }
-
-  /** Undefined where it is frozen, or where there is none. */
-  private gradientOf(parameter: string | undefined): Float32Array | undefined {
-    return this.trained.parameters.find(({ name }) => name === parameter)?.gradient
+  private feeds(described: Feeds, weights: ReadonlyMap<string, Tensor> = this.today): Feeds {
+    return { ...described, ...this.place.feeds(weights) }
   }
 }
 
-/** Views of the head's rows, one per chunk of the vocabulary. */
-function headParts(config: ModelConfig, { data }: HostTensor): [string, HostTensor][] {
-  const width = config.hiddenSize
-  return vocabularyChunks(config.vocabSize).map(({ from, to }, c) => [
-    headPart(headName(config), c),
-    { data: data.subarray(from * width, to * width), dims: [to - from, width] },
+/** Of what a pass keeps. */
+function keptShapes({ residuals }: Program<Releasable>, batch: PackedBatch): Shapes {
+  const shapes = residuals.map(({ value, width, split, tail }): [string, readonly number[]] => [
+    value.name,
+    [(tail ? batch.tailRows : batch.rows) * split, width / split],
   ])
-}
-
-/**
- * Adds to row ids[i] of a table the row `rowOf[i]` times `factors[i]`, or row i as it is. One after the other, so the sum has the same
- * bits whatever the threads do.
- */
-function addRows(
-  table: Float32Array,
-  width: number,
-  ids: Int32Array,
-  rows: Float32Array,
-  rowOf?: Int32Array,
-  factors?: Float32Array,
-): void {
-  for (const [i, id] of ids.entries()) {
-    const target = id * width
-    const source = (rowOf ? rowOf[i]! : i) * width
-    const factor = factors ? factors[i]! : 1
-    for (let j = 0; j < width; j++) table[target + j]! += factor * rows[source + j]!
-  }
-}
-
-function logProbsOf(batch: PackedBatch): Feeds {
-  const count = batch.scoredIds.length
-  return { [LOG_PROBS]: { data: new Float32Array(count), dims: [count] } }
+  return Object.fromEntries(shapes)
 }
 
 /** Keys of the rows that are still alive. */
@@ -264,15 +189,4 @@ function keysOf(keys: Uint32Array, { sourceRows }: LiveBatch): Uint32Array {
   const live = new Uint32Array(2 * sourceRows.length)
   for (const [row, source] of sourceRows.entries()) live.set(keys.subarray(2 * source, 2 * source + 2), 2 * row)
   return live
-}
-
-/** Of what the forward pass kept, the rows that are still alive. */
-function selectKept(kept: Feeds, program: Program, { sourceRows, sourceTailRows }: LiveBatch): Feeds {
-  const feeds: Feeds = {}
-  for (const { value, width, split, tail } of program.residuals) {
-    const sources = tail ? sourceTailRows : sourceRows
-    const data = selectRows(tensorNamed(kept, value.name).data as Float32Array, width, sources)
-    feeds[value.name] = { data, dims: [sources.length * split, width / split] }
-  }
-  return feeds
 }

@@ -1,4 +1,3 @@
-import { PlumbError } from '@plumbline/core/base'
 import {
   adaptedWeights,
   architectureOf,
@@ -78,10 +77,6 @@ export function traceTraining(
   const logProbs = scorePacked(ops, config, weights, inputs)
   const embedded = ops.embedded!
   const [embedding, head, { positions }] = [embeddingName(config), headName(config), architectureOf(config).names]
-  if (positions !== undefined && device === 'webgpu') {
-    const message = `${config.modelType} has learned positions, whose gradient is not computed on a GPU yet; expected backend.device "cpu".`
-    throw new PlumbError('PLUMB_DEVICE_UNSUPPORTED', message)
-  }
   const wholeOrParts = device === 'cpu' ? vocabularyChunks(config.vocabSize).map((_, c) => headPart(head, c)) : [head]
   const parts = frozen.has(head) ? [] : wholeOrParts
   const outside = new Set([embedding, head, positions])
@@ -102,9 +97,12 @@ export function traceTraining(
     if (ops.scoredSlope) outputs[HEAD_FACTORS] = graph.node('Mul', [inputs.cotangent, ops.scoredSlope])
   }
   for (const value of parameters) outputs[gradientOf(value.name)] = gradients.get(value)!
-  if (device === 'webgpu' && !frozen.has(embedding)) {
-    const sum = outputs[gradientOf(embedding)] ?? graph.input(sumOf(embedding))
-    outputs[gradientOf(embedding)] = tableGradient(graph, inputs, gradients.get(embedded)!, sum)
+  if (device === 'webgpu') {
+    for (const [of, table] of Object.entries({ token: embedding, position: positions })) {
+      if (table === undefined || frozen.has(table)) continue
+      const sum = outputs[gradientOf(table)] ?? graph.input(sumOf(table))
+      outputs[gradientOf(table)] = tableGradient(graph, inputs.tableRows(of as 'token' | 'position'), gradients.get(embedded)!, sum)
+    }
   }
 
   const keepable = ops.residuals.map(({ value }) => value)

@@ -7,7 +7,6 @@ import {
   openUntokenizedModel,
   parameterCount,
   readAdapter,
-  readWeights,
   tokenizerPath,
   writeAdapter,
   writeModel,
@@ -82,10 +81,7 @@ export class Engine implements EngineMethods {
     const openBase = async () => (await openUntokenizedModel(base, tokenizer)).weights
     const model = { ...loaded, source, openBase }
     this.demand = { threads, parameters: parameterCount(loaded.config) }
-    const held =
-      device === 'cpu'
-        ? await HostModel.open(model, weights, { threads })
-        : await DeviceModel.create(model, await readWeights(weights), this.memory)
+    const held = device === 'cpu' ? await HostModel.open(model, weights, { threads }) : await DeviceModel.open(model, weights, this.memory)
     this.opened = { model, held }
     const { config } = model
     return {
@@ -152,7 +148,7 @@ export class Engine implements EngineMethods {
   async saveWeights(folder: string): Promise<void> {
     const { model, held } = this.model()
     const weights = await held.weights()
-    const adapter = held.adapter()
+    const adapter = await held.adapter()
     if (adapter === undefined) return writeModelFolder(folder, { ...model, weights })
     await writeModel(folder, { ...model, weights: mergedWeights(heldWeights(weights), adapter) }, { dtype: 'float32' })
   }
@@ -161,7 +157,7 @@ export class Engine implements EngineMethods {
     const { model, held } = this.model()
     const { source, config } = model
     const given = source.kind === 'adapter' && !this.isReadied ? await readAdapter(source.path, config) : undefined
-    const adapter = held.adapter() ?? given
+    const adapter = (await held.adapter()) ?? given
     if (adapter === undefined) throw new Error('The model has no adapter of its own: none is trained')
     await writeAdapter(folder, adapter, { isTransposed: hasTransposedModules(config) })
   }

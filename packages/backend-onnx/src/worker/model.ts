@@ -38,7 +38,7 @@ export interface HeldModel {
   /** Today's weights in the host's memory; not to be kept. Without what an adapter adds that is trained. */
   weights(): Promise<Weights>
   /** Today's factors, where they are trained; not to be kept. */
-  adapter(): Adapter | undefined
+  adapter(): Adapter | undefined | Promise<Adapter | undefined>
   saveState(folder: string): Promise<void>
   loadState(folder: string): Promise<void>
   release(): Promise<void>

@@ -5,7 +5,7 @@ import { openDevice } from '../../src/device/open'
 import { ProcessPort } from '../../src/device/process-port'
 import { EngineClient } from '../../src/worker/client'
 import { parity, peerObjective } from '../support/aft'
-import { adapter, describeOnDevice, device, isSoftwareAdapter, openModel, runNode } from '../support/device'
+import { adapter, describeOnDevice, describeOnGpu, device, isSoftwareAdapter, itOnGpu, openModel, runNode } from '../support/device'
 import { TinyModel, tinyGroups, tokenGroups } from '../support/tiny'
 
 jest.setTimeout(120_000)
@@ -15,7 +15,7 @@ const groups = tokenGroups(tinyGroups.slice(0, 4))
 const likelihood: Objective = (batch) => ({ loss: 0, cotangents: batch.map(({ tokenLogProbs }) => tokenLogProbs.map(() => -1)) })
 const dist = (file: string) => JSON.stringify(join(__dirname, '../../dist', file))
 
-describeOnDevice('OnnxPolicy', () => {
+describeOnGpu('OnnxPolicy', () => {
   const model = new TinyModel()
   let policy: Policy
   beforeAll(async () => (policy = await model.open({ device })))
@@ -161,10 +161,11 @@ describeOnDevice('OnnxPolicy', () => {
 describeOnDevice('the device', () => {
   // A GPU may have room for anything.
   const onSoftware = isSoftwareAdapter ? it : it.skip
+  const onSoftwareAsked = isSoftwareAdapter ? itOnGpu : it.skip
   const model = new TinyModel()
   afterAll(() => model.dispose())
 
-  it('runs every node of every graph, and copies nothing in between, by the provider’s own report', async () => {
+  itOnGpu('runs every node of every graph, and copies nothing in between, by the provider’s own report', async () => {
     const port = new ProcessPort({ PLUMBLINE_WEBGPU_LOG: 'verbose' })
     const engine = new EngineClient(port)
     await openModel(engine, { kind: 'folder', path: model.path }, 'webgpu')
@@ -200,7 +201,7 @@ describeOnDevice('the device', () => {
     expect(runNode(script).stdout).toMatch(/CPU EP/)
   })
 
-  onSoftware('says that it is out of memory and how much it held, and takes no more calls', async () => {
+  onSoftwareAsked('says that it is out of memory and how much it held, and takes no more calls', async () => {
     const engine = new EngineClient(new ProcessPort())
     // A million words: the logits of 2,400 rows take 9.6 GB.
     const architecture = { model_type: 'llama', vocab_size: 1_000_000, hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 1, max_position_embeddings: 512 } // prettier-ignore

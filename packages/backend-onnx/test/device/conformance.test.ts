@@ -1,12 +1,12 @@
 import { testBackend } from '@plumbline/conformance'
 import { OnnxBackend } from '../../src'
-import { describeOnDevice, device } from '../support/device'
+import { describeOnGpu, device } from '../support/device'
 import { TinyModel } from '../support/tiny'
 
 // Every engine compiles its shaders anew, which takes a software adapter seconds.
 jest.setTimeout(300_000)
 
-describeOnDevice('the backend suite', () => {
+describeOnGpu('the backend suite', () => {
   const model = new TinyModel()
   afterAll(() => model.dispose())
 

@@ -37,10 +37,22 @@ export const isSoftwareAdapter = SOFTWARE_NAMES.some((name) => adapter?.toLowerC
 /** The `device` option that takes it. */
 export const device = `webgpu:${adapter}`
 
-/** A suite that needs an adapter; where there is none it is skipped, and its name says what is missing. */
+/** A software adapter compiles shaders for minutes: it runs the whole suite only where PLUMBLINE_DEVICE_TESTS=software asks for it. */
+export const isWhole = !isSoftwareAdapter || process.env.PLUMBLINE_DEVICE_TESTS === 'software'
+
+/** A test that a software adapter runs only where it is asked for the whole suite; else it is skipped. */
+export const itOnGpu = isWhole ? it : it.skip
+
+/** A suite that needs an adapter, a short one; where there is none it is skipped, and its name says what is missing. */
 export function describeOnDevice(name: string, suite: () => void): void {
   if (adapter === undefined) describe.skip(`${name} (no WebGPU adapter: see "Tests on a GPU" in CONTRIBUTING.md)`, suite)
   else describe(`${name} on ${adapter}`, suite)
+}
+
+/** The same for long ones: a software adapter runs them only where it is asked for the whole suite. */
+export function describeOnGpu(name: string, suite: () => void): void {
+  if (isWhole) describeOnDevice(name, suite)
+  else describe.skip(`${name} (${adapter} computes on the CPU: PLUMBLINE_DEVICE_TESTS=software runs it all the same)`, suite)
 }
 
 export async function openModel(engine: EngineClient, source: ModelSource, on: 'cpu' | 'webgpu'): Promise<void> {

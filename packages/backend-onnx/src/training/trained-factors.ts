@@ -1,39 +1,39 @@
 import type { LinearModule, LoraPlan } from '@plumbline/core/base'
 import {
   Dropout,
-  factorTensors,
   withFactors,
   type Adapter,
   type AdapterShape,
-  type MomentType,
   type PackedBatch,
   type PlannedAdapter,
+  type Weights,
 } from '@plumbline/transformer'
 import type { DroppedInput } from '../graph/scoring-ops'
 import type { HostTensor } from '../runtime/session'
-import { ParameterStore } from './parameters'
 import { keptInputOf } from './training-graph'
 
 /** The factors that are trained beside a base, with their optimizer state. */
-export class HostAdapter {
-  readonly store: ParameterStore
+export class TrainedFactors<Store extends { readonly step: number }> {
   readonly shape: AdapterShape
   private readonly initial: Adapter
   private readonly modules: ReadonlyMap<string, LinearModule>
   private readonly dropout: Dropout
 
-  constructor({ adapter, modules, shape }: PlannedAdapter, { dropout, seed }: LoraPlan, moments?: MomentType) {
+  constructor(
+    { adapter, modules, shape }: PlannedAdapter,
+    { dropout, seed }: LoraPlan,
+    /** Holds `factorTensors(adapter)`. */
+    readonly store: Store,
+  ) {
     this.initial = adapter
     this.modules = new Map(modules.map((module) => [module.name, module]))
     this.shape = shape
     this.dropout = new Dropout(seed, dropout)
-    this.store = ParameterStore.from(factorTensors(adapter))
-    this.store.plan({ frozen: [], moments })
   }
 
-  /** Today's factors; views that the next step changes. */
-  get adapter(): Adapter {
-    return withFactors(this.initial, this.store.weights)
+  /** The adapter with these factors. */
+  adapter(factors: Weights): Adapter {
+    return withFactors(this.initial, factors)
   }
 
   /**
