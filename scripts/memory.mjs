@@ -36,6 +36,7 @@ const SHAPES = {
   '28m': shape(8192, 512, 1408, 8, 8, 8, 64),
   '135m': shape(49_152, 576, 1536, 30, 9, 3, 64),
   '0.5b': shape(151_936, 896, 4864, 24, 14, 2, 64),
+  '1.5b': shape(151_936, 1536, 8960, 28, 12, 2, 128),
 }
 
 const { values: args } = parseArgs({
@@ -150,7 +151,7 @@ async function measure(folder) {
     console.error(`${args.phase} ${name}: peak ${Math.round(peak / MIB)} MiB, afterwards ${Math.round(after / MIB)} MiB`)
     return value
   }
-  const options = args['micro-batch-tokens'] ? { microBatchTokens: Number(args['micro-batch-tokens']) } : {}
+  const options = { frozenBase: lora !== undefined, ...(args['micro-batch-tokens'] ? { microBatchTokens: Number(args['micro-batch-tokens']) } : {}) }
   const policy = await phase('load', () => new OnnxBackend().open({ kind: 'folder', path: join(folder, 'model') }, options))
   const adamW = { learningRate: 1e-5, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 }
   await policy.prepareTraining(plan)

@@ -100,7 +100,7 @@ export class OnnxBackend implements Backend {
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
     const threads = threadCount(settings)
     const count = engineCount(config, settings)
-    const engineSettings = { device: 'cpu', threads: Math.floor(threads / count) } as const
+    const engineSettings = { device: 'cpu', threads: Math.floor(threads / count), frozenBase: settings.frozenBase } as const
     requireMemory(count, config)
     return { engines: startEngines(count, engineSettings), engineSettings, name: cpuName(threads) }
   }

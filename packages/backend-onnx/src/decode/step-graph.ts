@@ -2,7 +2,6 @@ import {
   adaptedWeights,
   decoder,
   embedded,
-  logitsOf,
   turned,
   type AdapterShape,
   type AttentionShape,
@@ -13,6 +12,7 @@ import {
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
 import { OnnxOps } from '../graph/ops'
+import { decodedLogits } from './logits'
 import { weighted } from './masks'
 
 /**
@@ -41,7 +41,7 @@ export function stepGraph(graph: Graph, config: ModelConfig, base: WeightLookup<
     return cachedAttention(graph, layer, shape, turned(ops, config, shape, q, positions, shape.heads), key, v)
   }
   const hidden = decoder(ops, config, weights, embedded(ops, config, weights, graph.input('x'), positions), attendIn)
-  const logits = logitsOf(ops, config, weights, hidden)
+  const logits = decodedLogits(graph, ops, config, weights, hidden)
   return emit({ logits, entries: graph.node('Concat', entries, { attributes: { axis: 1 } }) })
 }
 

@@ -2,9 +2,12 @@ import type { LinearModule, LoraPlan } from '@plumbline/core/base'
 import {
   Dropout,
   factorTensors,
+  linearModules,
+  scalingOf,
   withFactors,
   type Adapter,
   type AdapterShape,
+  type ModelConfig,
   type MomentType,
   type PackedBatch,
   type PlannedAdapter,
@@ -14,7 +17,7 @@ import type { HostTensor } from '../runtime/session'
 import { ParameterStore } from './parameters'
 import { keptInputOf } from './training-graph'
 
-/** The factors that are trained beside a base, with their optimizer state. */
+/** The factors beside a base, with their optimizer state where they are trained. */
 export class HostAdapter {
   readonly store: ParameterStore
   readonly shape: AdapterShape
@@ -22,13 +25,26 @@ export class HostAdapter {
   private readonly modules: ReadonlyMap<string, LinearModule>
   private readonly dropout: Dropout
 
-  constructor({ adapter, modules, shape }: PlannedAdapter, { dropout, seed }: LoraPlan, moments?: MomentType) {
+  private constructor({ adapter, modules, shape }: PlannedAdapter, { dropout, seed }: Pick<LoraPlan, 'dropout' | 'seed'>) {
     this.initial = adapter
     this.modules = new Map(modules.map((module) => [module.name, module]))
     this.shape = shape
     this.dropout = new Dropout(seed, dropout)
     this.store = ParameterStore.from(factorTensors(adapter))
-    this.store.plan({ frozen: [], moments })
+  }
+
+  /** Factors that a model was opened with, which drop nothing. */
+  static asOpened(adapter: Adapter, config: ModelConfig): HostAdapter {
+    const shape = { modules: new Set(adapter.factors.keys()), scaling: scalingOf(adapter.config), dropout: 0 }
+    const modules = linearModules(config).filter(({ name }) => shape.modules.has(name))
+    return new HostAdapter({ adapter, modules, shape }, { dropout: 0, seed: 0 })
+  }
+
+  /** Factors that are going to be trained. */
+  static asPlanned(planned: PlannedAdapter, plan: LoraPlan, moments?: MomentType): HostAdapter {
+    const adapter = new HostAdapter(planned, plan)
+    adapter.store.plan({ frozen: [], moments })
+    return adapter
   }
 
   /** Today's factors; views that the next step changes. */

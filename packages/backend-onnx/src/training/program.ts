@@ -1,5 +1,6 @@
 import type { ModelConfig } from '@plumbline/transformer'
 import type { AttentionLayout } from '../graph/attention-layout'
+import type { DType } from '../graph/element-types'
 import type { DroppedInput, Residual } from '../graph/scoring-ops'
 import { Session, type HostTensor, type SessionSettings } from '../runtime/session'
 import { traceTraining, type GraphAdapter, type TrainingGraph } from './training-graph'
@@ -8,19 +9,26 @@ type Feeds = Record<string, HostTensor>
 
 export type Stage = 'forward' | 'forwardKeeping' | 'backwardFromKept' | 'backwardRecomputing'
 
+export interface Traced {
+  readonly config: ModelConfig
+  readonly layout: AttentionLayout
+  /** Parameters that are not trained. */
+  readonly frozen: ReadonlySet<string>
+  readonly adapter?: GraphAdapter
+  /** What a weight is held as. */
+  readonly typeOf: (parameter: string) => DType
+}
+
 /** The model's training graph for one attention layout, with the sessions made from it when they are first needed. */
 export class Program {
   private readonly graph: TrainingGraph
   private readonly sessions = new Map<Stage, Promise<Session>>()
 
   constructor(
-    config: ModelConfig,
-    layout: AttentionLayout,
-    frozen: ReadonlySet<string>,
+    { config, layout, frozen, adapter, typeOf }: Traced,
     private readonly settings: SessionSettings,
-    adapter?: GraphAdapter,
   ) {
-    this.graph = traceTraining(config, layout, frozen, 'cpu', adapter)
+    this.graph = traceTraining(config, layout, frozen, 'cpu', adapter, typeOf)
   }
 
   get residuals(): readonly Residual[] {

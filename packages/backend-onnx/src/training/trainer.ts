@@ -5,21 +5,22 @@ import {
   packGroups,
   rowKeys,
   positionsOf,
+  type AdapterShape,
   type ModelConfig,
   type PackedBatch,
   type PackedGroup,
-  type Weights,
 } from '@plumbline/transformer'
 import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
-import { headPart, vocabularyChunks } from '../graph/head'
+import { headParts } from './head-feeds'
 import { RopeTables } from '../runtime/rope-tables'
+import type { HeldWeights } from '../runtime/held-tensor'
 import { Scratch } from '../runtime/scratch'
 import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
 import { batchFeeds } from './batch-feeds'
 import { differentiateOldest, selectRows, type ForwardPass, type LiveBatch } from './live-rows'
 import type { HostAdapter } from './host-adapter'
-import type { ParameterStore } from './parameters'
+import { ParameterStore } from './parameters'
 import { Program } from './program'
 import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_FACTORS, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
 import { tensorNamed } from '../runtime/tensor-named'
@@ -39,19 +40,21 @@ interface Pending extends ForwardPass {
   readonly keys?: Uint32Array
 }
 
-/** Weights as they were, and whether an adapter's factors are among them. */
+/** Weights as they were, and the adapter whose factors are among them. */
 export interface FrozenWeights {
-  readonly weights: Weights
-  readonly isAdapted: boolean
+  readonly weights: HeldWeights
+  readonly adapter?: AdapterShape
 }
+
+/** A model's own weights: those that may be trained, or those that are not. */
+type OwnWeights = ParameterStore | { readonly weights: HeldWeights }
 
 /** `plain`: the model alone; `adapted`: with factors beside it; `dropping`: their inputs dropped in part. */
 type Mode = 'plain' | 'adapted' | 'dropping'
 
 /** Scores and differentiates packed batches, and adds the gradients up in the parameter store. */
 export class Trainer {
-  private readonly programs = new Map<Mode, Map<AttentionLayout, Program>>()
-  private adapter: HostAdapter | undefined
+  private readonly programs = new Map<string, Map<AttentionLayout, Program>>()
   private readonly tables: RopeTables
   private readonly keptMemory = new Scratch()
   private readonly rowMemory = new Scratch()
@@ -59,8 +62,10 @@ export class Trainer {
 
   constructor(
     private readonly config: ModelConfig,
-    private readonly store: ParameterStore,
+    private readonly own: OwnWeights,
     private readonly settings: SessionSettings,
+    /** Whose factors stand beside the weights. */
+    private adapter?: HostAdapter,
   ) {
     this.tables = new RopeTables(config)
   }
@@ -83,8 +88,8 @@ export class Trainer {
   async logProbs(groups: readonly PackedGroup[], frozen?: FrozenWeights): Promise<Float32Array> {
     const batch = packGroups(groups)
     const blocks = attentionBlocks(batch, this.config.heads)
-    const weights = frozen?.weights ?? this.today
-    const program = this.program(blocks.layout, (frozen?.isAdapted ?? this.adapter) ? 'adapted' : 'plain')
+    const { weights, adapter } = frozen ?? { weights: this.today, adapter: this.adapter?.shape }
+    const program = this.program(blocks.layout, adapter ? 'adapted' : 'plain', weights, adapter)
     const out = await program.run('forward', this.feeds(this.describe(batch, blocks), weights), logProbsOf(batch))
     return tensorNamed(out, LOG_PROBS).data as Float32Array
   }
@@ -166,11 +171,13 @@ export class Trainer {
   }
 
   private get trained(): ParameterStore {
-    return this.adapter?.store ?? this.store
+    if (this.adapter) return this.adapter.store
+    if (this.own instanceof ParameterStore) return this.own
+    throw new Error('These weights are not trained')
   }
 
-  private get today(): Weights {
-    return this.adapter ? new Map([...this.store.weights, ...this.adapter.store.weights]) : this.store.weights
+  private get today(): HeldWeights {
+    return this.adapter ? new Map([...this.own.weights, ...this.adapter.store.weights]) : this.own.weights
   }
 
   private get trainingMode(): Mode {
@@ -178,11 +185,15 @@ export class Trainer {
     return this.adapter.shape.dropout > 0 ? 'dropping' : 'adapted'
   }
 
-  private program(layout: AttentionLayout, mode: Mode): Program {
-    const programs = this.programs.get(mode) ?? new Map<AttentionLayout, Program>()
-    this.programs.set(mode, programs)
-    const adapter = mode === 'plain' || this.adapter === undefined ? undefined : { ...this.adapter.shape, drops: mode === 'dropping' }
-    const program = programs.get(layout) ?? new Program(this.config, layout, this.store.frozen, this.settings, adapter)
+  private program(layout: AttentionLayout, mode: Mode, weights = this.today, shape = this.adapter?.shape): Program {
+    const typeOf = (name: string) => weights.get(name)?.half ?? 'float32'
+    // Weights that were frozen as they are stored may have become float32 since.
+    const key = `${mode}:${[...weights.values()].some(({ half }) => half !== undefined)}`
+    const programs = this.programs.get(key) ?? new Map<AttentionLayout, Program>()
+    this.programs.set(key, programs)
+    const adapter = mode === 'plain' || shape === undefined ? undefined : { ...shape, drops: mode === 'dropping' }
+    const frozen = this.own instanceof ParameterStore ? this.own.frozen : new Set<string>()
+    const program = programs.get(layout) ?? new Program({ config: this.config, layout, frozen, adapter, typeOf }, this.settings)
     programs.set(layout, program)
     return program
   }
@@ -196,7 +207,7 @@ export class Trainer {
     return { ...batchFeeds(batch, blocks, this.config), ...this.tables.upTo(positionsOf(batch)) }
   }
 
-  private feeds(described: Feeds, weights: Weights = this.today): Feeds {
+  private feeds(described: Feeds, weights: HeldWeights = this.today): Feeds {
     const feeds: Feeds = { ...described }
     for (const [name, { shape, data }] of weights) feeds[name] = { data, dims: shape }
     Object.assign(feeds, Object.fromEntries(headParts(this.config, tensorNamed(feeds, headName(this.config)))))
@@ -223,15 +234,6 @@ export class Trainer {
   private gradientOf(parameter: string | undefined): Float32Array | undefined {
     return this.trained.parameters.find(({ name }) => name === parameter)?.gradient
   }
-}
-
-/** Views of the head's rows, one per chunk of the vocabulary. */
-function headParts(config: ModelConfig, { data }: HostTensor): [string, HostTensor][] {
-  const width = config.hiddenSize
-  return vocabularyChunks(config.vocabSize).map(({ from, to }, c) => [
-    headPart(headName(config), c),
-    { data: data.subarray(from * width, to * width), dims: [to - from, width] },
-  ])
 }
 
 /**

@@ -232,8 +232,7 @@ withStories('stories260K (needs PLUMBLINE_SHARED)', () => {
   it('gives the 200 greedy tokens of the float64 reference', async () => {
     const { config, weights, tokenizer: words } = await loadModel({ kind: 'folder', path: join(stories, 'hf') })
     const { greedyIds } = JSON.parse(readFileSync(join(stories, 'golden.json'), 'utf8')) as { greedyIds: number[] }
-    const tensors = new Map([...weights].map(([name, { data, shape }]) => [name, { data, dims: shape }]))
-    const generator = await Generator.create({ config, weights: tensors, tokenizer: words, endTokens: [] }, { threads: 1 })
+    const generator = await Generator.create({ config, weights, tokenizer: words, endTokens: [] }, { threads: 1 })
     opened.push(generator)
     const { found } = await run(generator, [{ id: 'story', prompt: [1], candidates: [0] }], { temperature: 0, maxNewTokens: 199 })
     expect([1, ...found[0]!.tokens]).toEqual(greedyIds)

@@ -1,0 +1,2 @@
+import { HostModel } from '../src/training/host-model'
+it('loads', () => expect(HostModel).toBeDefined())
