@@ -13,7 +13,7 @@ import {
 import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
 import { headParts } from './head-feeds'
 import { RopeTables } from '../runtime/rope-tables'
-import type { HeldWeights } from '../runtime/held-tensor'
+import type { HeldTensor, HeldWeights } from '../runtime/held-tensor'
 import { Scratch } from '../runtime/scratch'
 import type { HostTensor, SessionSettings } from '../runtime/session'
 import { attentionBlocks, planBlocks, type AttentionBlocks } from './attention-blocks'
@@ -177,7 +177,7 @@ export class Trainer {
   }
 
   private get today(): HeldWeights {
-    return this.adapter ? new Map([...this.own.weights, ...this.adapter.store.weights]) : this.own.weights
+    return this.adapter ? new Map<string, HeldTensor>([...this.own.weights, ...this.adapter.store.weights]) : this.own.weights
   }
 
   private get trainingMode(): Mode {
