@@ -178,14 +178,16 @@ async function measure(folder) {
 }
 
 /** What the backend says of the same step: with as many rows as its largest micro-batch has. */
-function predicted(config) {
+async function predicted(config, model) {
   const { memoryNeeds, rowLimits } = require('../packages/backend-onnx/dist/memory-plan')
   const { keptRowBytes } = require('../packages/backend-onnx/dist/training/training-graph')
   const asked = args['micro-batch-tokens'] && Number(args['micro-batch-tokens'])
   const limits = rowLimits(transformer.parameterCount(config), keptRowBytes(config), asked)
   const group = Number(args.prompt) + Number(args.candidates) * (Number(args.completion) - 1)
   const rows = group > limits.microBatch ? group : group * Math.min(Number(args.questions), Math.floor(limits.microBatch / group))
-  const needs = memoryNeeds(config, { rows, plan })
+  const { baseBytes } = require('../packages/backend-onnx/dist/training/base-weights')
+  const frozenBytes = lora && baseBytes((await transformer.openModelFolder(model)).weights)
+  const needs = memoryNeeds(config, { rows, plan, frozenBytes })
   const { process: base, weights, gradients, moments, activations } = needs
   return { rows, needs, trainingMiB: Math.round((base + weights + gradients + moments + activations) / MIB) }
 }
@@ -215,7 +217,7 @@ if (args.phase) {
       parameters,
       moments: args.moments ?? 'float32',
       ...(lora ? { rank } : {}),
-      predicted: predicted(transformer.parseModelConfig(architecture, folder)),
+      predicted: await predicted(transformer.parseModelConfig(architecture, folder), join(folder, 'model')),
       sameBytes,
       first,
       resumed,

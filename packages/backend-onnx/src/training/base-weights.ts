@@ -2,6 +2,15 @@ import { PlumbError } from '@plumbline/core/base'
 import { allFinite, allHalvesFinite, elements, widen, type WeightSource } from '@plumbline/transformer'
 import type { HeldTensor, HeldWeights } from '../runtime/held-tensor'
 
+/** Vectors (norms, biases) are few numbers, and are read by more than products. */
+const halfOf = (name: string, shape: readonly number[], halves: WeightSource['halves']) =>
+  shape.length > 1 ? halves?.types.get(name) : undefined
+
+/** What `BaseWeights` of a source take. */
+export function baseBytes({ shapes, halves }: WeightSource): number {
+  return [...shapes].reduce((sum, [name, shape]) => sum + (halfOf(name, shape, halves) ? 2 : 4) * elements(shape), 0)
+}
+
 /** A model's weights that nothing trains, each held once: matrices whose files have 16 bits a number as these bits, everything else as float32. */
 export class BaseWeights {
   private constructor(readonly weights: HeldWeights) {}
@@ -13,8 +22,7 @@ export class BaseWeights {
   static async load({ shapes, read, halves }: WeightSource): Promise<BaseWeights> {
     const weights = new Map<string, HeldTensor>()
     for (const [name, shape] of shapes) {
-      // Vectors (norms, biases) are few numbers, and are read by more than products.
-      const half = shape.length > 1 ? halves?.types.get(name) : undefined
+      const half = halfOf(name, shape, halves)
       if (half === undefined) {
         const data = new Float32Array(elements(shape))
         await read(name, data)

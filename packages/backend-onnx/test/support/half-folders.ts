@@ -1,5 +1,6 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { HeldTensor, HeldWeights } from '../../src/runtime/held-tensor'
 import { readSafetensors, toBFloat16, widen, writeSafetensors, type HalfType } from '@plumbline/transformer'
 
 /**
@@ -14,7 +15,7 @@ export async function storedTwice(path: string, type: HalfType, into: string): P
   let offset = 0
   const widened = new Map<string, { shape: readonly number[]; data: Float32Array }>()
   for (const [name, { shape, data }] of weights) {
-    const bits = type === 'bfloat16' ? toBFloat16(data) : toFloat16(data)
+    const bits = rounded(data, type)
     header[name] = { dtype: type === 'bfloat16' ? 'BF16' : 'F16', shape, data_offsets: [offset, (offset += bits.byteLength)] }
     parts.push(Buffer.from(bits.buffer, bits.byteOffset, bits.byteLength))
     const numbers = new Float32Array(data.length)
@@ -29,6 +30,21 @@ export async function storedTwice(path: string, type: HalfType, into: string): P
   await writeSafetensors(join(float32, 'model.safetensors'), widened)
   return { half, float32 }
 }
+
+/** The same weights as bits and as float32; vectors are float32 in both, as an engine holds them. */
+export function roundedWeights(weights: HeldWeights, type: HalfType): [HeldWeights, HeldWeights] {
+  const [halves, floats] = [new Map<string, HeldTensor>(), new Map<string, HeldTensor>()]
+  for (const [name, { shape, data }] of weights) {
+    const bits = rounded(data as Float32Array, type)
+    const numbers = new Float32Array(data.length)
+    widen(bits, type, numbers)
+    floats.set(name, { shape, data: numbers })
+    halves.set(name, shape.length > 1 ? { shape, data: bits, half: type } : { shape, data: numbers })
+  }
+  return [halves, floats]
+}
+
+const rounded = (data: Float32Array, type: HalfType) => (type === 'bfloat16' ? toBFloat16(data) : toFloat16(data))
 
 /** By truncation, which is as good as rounding where both folders are made from the result. */
 function toFloat16(numbers: Float32Array): Uint16Array {
