@@ -32,58 +32,58 @@ describe.each<[string, HalfType, 'keep' | 'recompute']>([
   ['qwen2', 'float16', 'keep'],
   ['gemma2', 'bfloat16', 'recompute'],
   ['gpt2', 'bfloat16', 'keep'],
-])('%s stored as %s, activations %s: an adapter run has the same bits as on the same numbers stored as float32', (family, type, activationMemory) => {
-  const expected = expectedCase(family)
-  const groups = expected.groups.map(onlyTokens)
-  const objective: Objective = (batch) => ({
-    loss: 0,
-    cotangents: batch.map(({ index }) => expected.groups[index]!.cotangents.map((weights) => Float32Array.from(weights))),
-  })
+])(
+  '%s stored as %s, activations %s: an adapter run has the same bits as on the same numbers stored as float32',
+  (family, type, activationMemory) => {
+    const expected = expectedCase(family)
+    const groups = expected.groups.map(onlyTokens)
+    const objective: Objective = (batch) => ({
+      loss: 0,
+      cotangents: batch.map(({ index }) => expected.groups[index]!.cotangents.map((weights) => Float32Array.from(weights))),
+    })
 
-  async function run(path: string, name: string) {
-    const out = (what: string) => join(scratch, `${family}-${type}-${name}-${what}`)
-    const base = { kind: 'folder', path } as const
-    const policy = await backend.open(base, { frozenBase: true, activationMemory })
-    const before = await policy.snapshot()
-    await policy.prepareTraining!({ lora })
-    const trajectory: unknown[] = []
-    for (let step = 0; step < 3; step++) {
-      await policy.forwardBackward(groups, objective)
-      trajectory.push(await policy.optimStep(adamW), await policy.logProbs(groups))
+    async function run(path: string, name: string) {
+      const out = (what: string) => join(scratch, `${family}-${type}-${name}-${what}`)
+      const base = { kind: 'folder', path } as const
+      const policy = await backend.open(base, { frozenBase: true, activationMemory })
+      const before = await policy.snapshot()
+      await policy.prepareTraining!({ lora })
+      const trajectory: unknown[] = []
+      for (let step = 0; step < 3; step++) {
+        await policy.forwardBackward(groups, objective)
+        trajectory.push(await policy.optimStep(adamW), await policy.logProbs(groups))
+      }
+      const prompts = groups.map(({ prompt }) => prompt)
+      const texts = [await completions(policy, prompts, greedily), await completions(policy, prompts, { ...greedily, temperature: 1 })]
+      const frozen = await before.logProbs(groups)
+      await policy.saveAdapter!(out('adapter'))
+      await policy.saveWeights(out('merged'))
+      await policy.saveState(out('state'))
+      await policy.dispose()
+      const source: ModelSource = { kind: 'adapter', base, path: out('adapter') }
+      const opened = await backend.open(source)
+      const handedOn = [await opened.logProbs(groups), await completions(opened, prompts, greedily)]
+      await opened.dispose()
+      const files = [
+        fileOf(out('adapter'), 'adapter_model.safetensors'),
+        fileOf(out('merged'), 'model.safetensors'),
+        fileOf(out('state'), 'training-state.safetensors'),
+      ]
+      return { trajectory, texts, frozen, handedOn, files }
     }
-    const prompts = groups.map(({ prompt }) => prompt)
-    const texts = [
-      await completions(policy, prompts, greedily),
-      await completions(policy, prompts, { ...greedily, temperature: 1 }),
-    ]
-    const frozen = await before.logProbs(groups)
-    await policy.saveAdapter!(out('adapter'))
-    await policy.saveWeights(out('merged'))
-    await policy.saveState(out('state'))
-    await policy.dispose()
-    const source: ModelSource = { kind: 'adapter', base, path: out('adapter') }
-    const opened = await backend.open(source)
-    const handedOn = [await opened.logProbs(groups), await completions(opened, prompts, greedily)]
-    await opened.dispose()
-    const files = [
-      fileOf(out('adapter'), 'adapter_model.safetensors'),
-      fileOf(out('merged'), 'model.safetensors'),
-      fileOf(out('state'), 'training-state.safetensors'),
-    ]
-    return { trajectory, texts, frozen, handedOn, files }
-  }
 
-  it('scores, samples, trajectory, adapter, merged weights and state', async () => {
-    const { half, float32 } = await storedTwice(folders.copy(family), type, join(scratch, family))
-    const [halves, floats] = [await run(half, 'half'), await run(float32, 'float32')]
-    expect(halves.trajectory).toEqual(floats.trajectory)
-    expect(halves.texts).toEqual(floats.texts)
-    expect(halves.frozen).toEqual(floats.frozen)
-    expect(halves.handedOn).toEqual(floats.handedOn)
-    for (const [i, file] of halves.files.entries()) expect(file.equals(floats.files[i]!)).toBe(true)
-    // What is handed on is what was trained; the snapshot is the base, which is something else.
-    expect(halves.handedOn[0]).toEqual(halves.trajectory.at(-1))
-    expect(halves.handedOn[1]).toEqual(halves.texts[0])
-    expect(halves.frozen).not.toEqual(halves.handedOn[0])
-  }, 120_000)
-})
+    it('scores, samples, trajectory, adapter, merged weights and state', async () => {
+      const { half, float32 } = await storedTwice(folders.copy(family), type, join(scratch, family))
+      const [halves, floats] = [await run(half, 'half'), await run(float32, 'float32')]
+      expect(halves.trajectory).toEqual(floats.trajectory)
+      expect(halves.texts).toEqual(floats.texts)
+      expect(halves.frozen).toEqual(floats.frozen)
+      expect(halves.handedOn).toEqual(floats.handedOn)
+      for (const [i, file] of halves.files.entries()) expect(file.equals(floats.files[i]!)).toBe(true)
+      // What is handed on is what was trained; the snapshot is the base, which is something else.
+      expect(halves.handedOn[0]).toEqual(halves.trajectory.at(-1))
+      expect(halves.handedOn[1]).toEqual(halves.texts[0])
+      expect(halves.frozen).not.toEqual(halves.handedOn[0])
+    }, 120_000)
+  },
+)

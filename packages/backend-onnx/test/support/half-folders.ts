@@ -7,7 +7,11 @@ import { readSafetensors, toBFloat16, widen, writeSafetensors, type HalfType } f
  * A model folder twice, with the same numbers: stored with 16 bits a number, and stored as float32.
  * @param path the model whose numbers are rounded; it is left alone.
  */
-export async function storedTwice(path: string, type: HalfType, into: string): Promise<{ readonly half: string; readonly float32: string }> {
+export async function storedTwice(
+  path: string,
+  type: HalfType,
+  into: string,
+): Promise<{ readonly half: string; readonly float32: string }> {
   const [half, float32] = [join(into, `${type}-half`), join(into, `${type}-float32`)]
   const weights = await readSafetensors(join(path, 'model.safetensors'))
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
