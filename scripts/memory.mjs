@@ -151,7 +151,10 @@ async function measure(folder) {
     console.error(`${args.phase} ${name}: peak ${Math.round(peak / MIB)} MiB, afterwards ${Math.round(after / MIB)} MiB`)
     return value
   }
-  const options = { frozenBase: lora !== undefined, ...(args['micro-batch-tokens'] ? { microBatchTokens: Number(args['micro-batch-tokens']) } : {}) }
+  const options = {
+    frozenBase: lora !== undefined,
+    ...(args['micro-batch-tokens'] ? { microBatchTokens: Number(args['micro-batch-tokens']) } : {}),
+  }
   const policy = await phase('load', () => new OnnxBackend().open({ kind: 'folder', path: join(folder, 'model') }, options))
   const adamW = { learningRate: 1e-5, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 }
   await policy.prepareTraining(plan)

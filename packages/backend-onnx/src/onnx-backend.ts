@@ -10,7 +10,15 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core/base'
-import { inspectModel, loadModelConfig, openModelFolder, parameterCount, parameterShapes, sourceFiles, type ModelConfig } from '@plumbline/transformer'
+import {
+  inspectModel,
+  loadModelConfig,
+  openModelFolder,
+  parameterCount,
+  parameterShapes,
+  sourceFiles,
+  type ModelConfig,
+} from '@plumbline/transformer'
 import { isSoftware } from './device/adapter'
 import { openDevice, requestedAdapter } from './device/open'
 import { machineBytes, memoryNeeds, rowLimits } from './memory-plan'

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { AdamWOptions, Generation, LoraPlan, ModelSource, Objective, Policy, Sampling } from '@plumbline/core'
-import type { HalfType } from '@plumbline/transformer'
+import type { AdamWOptions, Generation, LoraPlan, ModelSource, Objective, OpenOptions, Policy, Sampling } from '@plumbline/core'
+import { openModelFolder, readWeights, type HalfType } from '@plumbline/transformer'
 import { expectedCase, ModelFolders } from '../../transformer/test/families/fixtures'
 import { OnnxBackend } from '../src'
+import { BaseWeights, baseBytes } from '../src/training/base-weights'
 import { onlyTokens } from './support/family-checks'
 import { fileOf, storedTwice } from './support/half-folders'
 
@@ -26,6 +27,85 @@ async function completions(policy: Policy, prompts: readonly (readonly number[])
   for await (const generation of policy.generate(asked, sampling)) found.push(generation)
   return found.sort((a, b) => a.id.localeCompare(b.id) || a.candidate - b.candidate).map(({ tokens }) => tokens)
 }
+
+const { groups: cases } = expectedCase('qwen2')
+const groups = cases.map(onlyTokens)
+const objective: Objective = (batch) => ({
+  loss: 0,
+  cotangents: batch.map(({ index }) => cases[index]!.cotangents.map((weights) => Float32Array.from(weights))),
+})
+
+describe('a base of 16-bit numbers', () => {
+  let stored: Awaited<ReturnType<typeof storedTwice>>
+  beforeAll(async () => {
+    stored = await storedTwice(folders.copy('qwen2'), 'bfloat16', join(scratch, 'again'))
+  })
+
+  it('is held once, as it is stored: two bytes a number of its matrices', async () => {
+    const source = (await openModelFolder(stored.half)).weights
+    const { weights } = await BaseWeights.load(source)
+    let bytes = 0
+    for (const { shape, data, half } of weights.values()) {
+      expect([data.BYTES_PER_ELEMENT, half]).toEqual(shape.length > 1 ? [2, 'bfloat16'] : [4, undefined])
+      bytes += data.byteLength
+    }
+    expect(baseBytes(source)).toBe(bytes)
+    const floats = await readWeights((await openModelFolder(stored.float32)).weights)
+    expect(await readWeights((await BaseWeights.load(source)).source())).toEqual(floats)
+  })
+
+  it('that holds a number which is not finite is refused before factors are trained on it', async () => {
+    const path = join(scratch, 'broken')
+    cpSync(stored.half, path, { recursive: true })
+    const file = join(path, 'model.safetensors')
+    const bytes = readFileSync(file)
+    // The last number of the last tensor: the infinity of bfloat16.
+    bytes.writeUInt16LE(0x7f80, bytes.length - 2)
+    writeFileSync(file, bytes)
+    const policy = await backend.open({ kind: 'folder', path }, { frozenBase: true })
+    await expect(policy.prepareTraining!({ lora })).rejects.toMatchObject({ code: 'PLUMB_NON_FINITE_WEIGHTS' })
+    await policy.dispose()
+  })
+
+  it('is read again as float32 where its weights are trained after all, with what an adapter adds', async () => {
+    const path = join(scratch, 'made')
+    const maker = await backend.open({ kind: 'folder', path: stored.half }, { frozenBase: true })
+    await maker.prepareTraining!({ lora })
+    await maker.forwardBackward(groups, objective)
+    await maker.optimStep(adamW)
+    await maker.saveAdapter!(path)
+    await maker.saveWeights(join(scratch, 'whole'))
+    await maker.dispose()
+
+    const trained = async (source: ModelSource, options: OpenOptions, isReadied: boolean) => {
+      const policy = await backend.open(source, options)
+      const before = await policy.snapshot()
+      const frozen = await before.logProbs(groups)
+      if (isReadied) await policy.prepareTraining!({})
+      await policy.forwardBackward(groups, objective)
+      await policy.optimStep(adamW)
+      const after = await policy.logProbs(groups)
+      // What was frozen is what it was.
+      expect(await before.logProbs(groups)).toEqual(frozen)
+      expect(after).not.toEqual(frozen)
+      const out = mkdtempSync(join(scratch, 'trained-'))
+      rmSync(out, { recursive: true })
+      await policy.saveWeights(out)
+      await policy.dispose()
+      return { after, bytes: fileOf(out, 'model.safetensors') }
+    }
+    const adapted = { kind: 'adapter', base: { kind: 'folder', path: stored.half }, path } as const
+    const pairs: [ModelSource, ModelSource, boolean][] = [
+      [adapted, { kind: 'folder', path: join(scratch, 'whole') }, true],
+      [{ kind: 'folder', path: stored.half }, { kind: 'folder', path: stored.float32 }, false],
+    ]
+    for (const [frozen, whole, isReadied] of pairs) {
+      const [actual, expected] = [await trained(frozen, { frozenBase: true }, isReadied), await trained(whole, {}, isReadied)]
+      expect(actual.after).toEqual(expected.after)
+      expect(actual.bytes.equals(expected.bytes)).toBe(true)
+    }
+  }, 120_000)
+})
 
 describe.each<[string, HalfType, 'keep' | 'recompute']>([
   ['qwen2', 'bfloat16', 'keep'],
