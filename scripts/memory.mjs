@@ -36,6 +36,7 @@ const SHAPES = {
   '28m': shape(8192, 512, 1408, 8, 8, 8, 64),
   '135m': shape(49_152, 576, 1536, 30, 9, 3, 64),
   '0.5b': shape(151_936, 896, 4864, 24, 14, 2, 64),
+  '1.5b': shape(151_936, 1536, 8960, 28, 12, 2, 128),
 }
 
 const { values: args } = parseArgs({
@@ -150,7 +151,10 @@ async function measure(folder) {
     console.error(`${args.phase} ${name}: peak ${Math.round(peak / MIB)} MiB, afterwards ${Math.round(after / MIB)} MiB`)
     return value
   }
-  const options = args['micro-batch-tokens'] ? { microBatchTokens: Number(args['micro-batch-tokens']) } : {}
+  const options = {
+    frozenBase: lora !== undefined,
+    ...(args['micro-batch-tokens'] ? { microBatchTokens: Number(args['micro-batch-tokens']) } : {}),
+  }
   const policy = await phase('load', () => new OnnxBackend().open({ kind: 'folder', path: join(folder, 'model') }, options))
   const adamW = { learningRate: 1e-5, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 }
   await policy.prepareTraining(plan)
@@ -177,14 +181,16 @@ async function measure(folder) {
 }
 
 /** What the backend says of the same step: with as many rows as its largest micro-batch has. */
-function predicted(config) {
+async function predicted(config, model) {
   const { memoryNeeds, rowLimits } = require('../packages/backend-onnx/dist/memory-plan')
   const { keptRowBytes } = require('../packages/backend-onnx/dist/training/training-graph')
   const asked = args['micro-batch-tokens'] && Number(args['micro-batch-tokens'])
   const limits = rowLimits(transformer.parameterCount(config), keptRowBytes(config), asked)
   const group = Number(args.prompt) + Number(args.candidates) * (Number(args.completion) - 1)
   const rows = group > limits.microBatch ? group : group * Math.min(Number(args.questions), Math.floor(limits.microBatch / group))
-  const needs = memoryNeeds(config, { rows, plan })
+  const { baseBytes } = require('../packages/backend-onnx/dist/training/base-weights')
+  const frozenBytes = lora && baseBytes((await transformer.openModelFolder(model)).weights)
+  const needs = memoryNeeds(config, { rows, plan, frozenBytes })
   const { process: base, weights, gradients, moments, activations } = needs
   return { rows, needs, trainingMiB: Math.round((base + weights + gradients + moments + activations) / MIB) }
 }
@@ -214,7 +220,7 @@ if (args.phase) {
       parameters,
       moments: args.moments ?? 'float32',
       ...(lora ? { rank } : {}),
-      predicted: predicted(transformer.parseModelConfig(architecture, folder)),
+      predicted: await predicted(transformer.parseModelConfig(architecture, folder), join(folder, 'model')),
       sameBytes,
       first,
       resumed,

@@ -2,6 +2,7 @@ import { totalmem } from 'node:os'
 import { frozenParameters, loraModules } from '@plumbline/core/base'
 import type { LoraPlan, MemoryNeeds, TrainingPlan } from '@plumbline/core/base'
 import { elements, linearModules, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
+import { HEAD_WORDS } from './decode/logits'
 import { rowsFor } from './decode/rows'
 import { vocabularyChunks } from './graph/head'
 import { keptRowBytes } from './training/training-graph'
@@ -48,6 +49,8 @@ export interface MemoryQuestion {
   /** Rows of the largest micro-batch; as many as one may have when absent. */
   readonly rows?: number
   readonly maxNewTokens?: number
+  /** What the model's own weights take where they are not trained and are held as stored; as float32 when absent. */
+  readonly frozenBytes?: number
 }
 
 /** Node with an engine's thread and the runtime's library, measured. */
@@ -57,6 +60,9 @@ const SESSION_LAYER_BYTES = 1.1 * MIB
 const LIKELY_NEW_TOKENS = 512
 /** Number of tensors of the widest part of a layer that are alive at once in the backward pass, measured. */
 const ALIVE = 24
+
+/** Of a number of 16 bits while a product reads it: as float32, and the bits that are widened. */
+const WIDENED_BYTES = 4 + 2
 
 /** What the CPU path takes, by part, in bytes: from the dimensions alone. `test/memory-plan.test.ts` holds it against the system's count. */
 export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}): MemoryNeeds {
@@ -71,15 +77,19 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
   const alive = 4 * rows * (ALIVE * widest + 3 * words)
   const samplingRows = rowsFor(config, maxNewTokens)
   const { layers, kvHeads, headDim, vocabSize } = config
+  const isHalf = plan.lora !== undefined && question.frozenBytes !== undefined && question.frozenBytes < 4 * all
+  const base = plan.lora ? (question.frozenBytes ?? 4 * all) : 4 * all
+  const widened = isHalf ? WIDENED_BYTES * largestMatrix(config) : 0
+  const widenedHead = isHalf ? WIDENED_BYTES * vocabularyChunks(vocabSize, HEAD_WORDS)[0]!.to * config.hiddenSize : 0
   const cache = 4 * samplingRows * maxNewTokens * layers * 2 * kvHeads * headDim
   return {
     process: PROCESS_BYTES + engines * 2 * layers * SESSION_LAYER_BYTES,
-    weights: engines * 4 * (all + adapter),
+    weights: engines * (base + 4 * adapter),
     gradients: engines * 4 * trained,
     moments: engines * (plan.moments === 'bfloat16' ? 4 : 8) * trained,
     // Computed again, they are alive all the same, within one run.
-    activations: engines * (rows * (rowBytes + (plan.lora ? factorRowBytes(config, plan.lora) : 0)) + alive),
-    sampling: engines * (cache + 4 * samplingRows * vocabSize),
+    activations: engines * (rows * (rowBytes + (plan.lora ? factorRowBytes(config, plan.lora) : 0)) + alive + widened),
+    sampling: engines * (cache + 4 * samplingRows * vocabSize + Math.max(widened, widenedHead)),
     // Beside factors that are trained the weights stay as they are.
     snapshot: engines * 4 * (plan.lora ? adapter : all),
     available: machineBytes(),
@@ -91,6 +101,11 @@ function trainedCount(config: ModelConfig, freeze: readonly string[] = []): numb
   const shapes = parameterShapes(config)
   const frozen = frozenParameters(freeze, [...shapes.keys()])
   return [...shapes].reduce((sum, [name, shape]) => sum + (frozen.has(name) ? 0 : elements(shape)), 0)
+}
+
+/** Numbers of the largest matrix within the layers. */
+function largestMatrix(config: ModelConfig): number {
+  return Math.max(...linearModules(config).map(({ inFeatures, outFeatures }) => inFeatures * outFeatures))
 }
 
 /** Numbers of all factors A and B of a plan. */

@@ -10,12 +10,21 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core/base'
-import { inspectModel, loadModelConfig, parameterCount, parameterShapes, sourceFiles, type ModelConfig } from '@plumbline/transformer'
+import {
+  inspectModel,
+  loadModelConfig,
+  openModelFolder,
+  parameterCount,
+  parameterShapes,
+  sourceFiles,
+  type ModelConfig,
+} from '@plumbline/transformer'
 import { isSoftware } from './device/adapter'
 import { openDevice, requestedAdapter } from './device/open'
 import { machineBytes, memoryNeeds, rowLimits } from './memory-plan'
 import { OnnxPolicy } from './onnx-policy'
 import { loadRuntime } from './runtime/load-runtime'
+import { baseBytes } from './training/base-weights'
 import { EngineClient } from './worker/client'
 import { explainedError } from './worker/errors'
 import type { EngineSettings } from './worker/engine'
@@ -82,7 +91,8 @@ export class OnnxBackend implements Backend {
     const { tokenizer } = await inspectModel(source)
     const config = await loadModelConfig(source, tokenizer)
     const { microBatchTokens } = this.defaults
-    return memoryNeeds(config, { plan, engines: engineCount(config, this.defaults), microBatchTokens, maxNewTokens })
+    const frozenBytes = plan.lora && (await bytesOfBase(source))
+    return memoryNeeds(config, { plan, engines: engineCount(config, this.defaults), microBatchTokens, maxNewTokens, frozenBytes })
   }
 
   private probeCpu(): BackendProbe {
@@ -96,10 +106,16 @@ export class OnnxBackend implements Backend {
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
     const threads = threadCount(settings)
     const count = engineCount(config, settings)
-    const engineSettings = { device: 'cpu', threads: Math.floor(threads / count) } as const
+    const engineSettings = { device: 'cpu', threads: Math.floor(threads / count), frozenBase: settings.frozenBase } as const
     requireMemory(count, config)
     return { engines: startEngines(count, engineSettings), engineSettings, name: cpuName(threads) }
   }
+}
+
+/** What a folder's weights take as they are stored; undefined for weights that no file holds, which are float32. */
+async function bytesOfBase(source: ModelSource): Promise<number | undefined> {
+  const base = source.kind === 'adapter' ? source.base : source
+  return base.kind === 'folder' ? baseBytes((await openModelFolder(base.path)).weights) : undefined
 }
 
 function engineCount(config: ModelConfig, settings: OnnxOptions): number {

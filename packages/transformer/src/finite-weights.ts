@@ -1,4 +1,5 @@
 import { PlumbError } from '@plumbline/core/base'
+import { allHalvesFinite } from './half'
 import type { WritableTensors } from './safetensors'
 
 /** The name of the first tensor that holds NaN or an infinity; undefined where all numbers are finite. */
@@ -7,12 +8,9 @@ export function nonFiniteTensor(weights: WritableTensors): string | undefined {
   return undefined
 }
 
-/** In bfloat16 a number is not finite where all bits of its exponent are set. */
-const BFLOAT16_EXPONENT = 0x7f80
-
 /** @param data float32, or the bits of bfloat16. */
 export function allFinite(data: Float32Array | Uint16Array): boolean {
-  if (data instanceof Uint16Array) return data.every((bits) => (bits & BFLOAT16_EXPONENT) !== BFLOAT16_EXPONENT)
+  if (data instanceof Uint16Array) return allHalvesFinite(data, 'bfloat16')
   // 0 · x is 0 for every finite x, else NaN, which stays: one sum answers for all.
   let sum = 0
   for (let i = 0; i < data.length; i++) sum += 0 * data[i]!

@@ -16,6 +16,7 @@ import { parseModelConfig } from './config'
 import { architectureOf } from './families'
 import { requireFiniteWeights } from './finite-weights'
 import type { ConfigJson } from './config-json'
+import { HALF_TYPES, type HalfType } from './half'
 import type { ModelConfig } from './model-config'
 import { parameterList, parameterShapes } from './parameters'
 import { asStored, storedShape, transposed } from './stored-layout'
@@ -65,12 +66,18 @@ export async function readModelFolder(path: string): Promise<ModelFolder> {
 export async function openModelFolder(path: string): Promise<OpenModelFolder> {
   const { config, configJson, tensors } = await readStored(path)
   const specs = new Map(Array.from(parameterList(config), (spec) => [spec.name, spec]))
-  const read = async (name: string, into: Float32Array) => {
+  const read = async (name: string, into: Float32Array | Uint16Array) => {
     const tensor = tensors.get(name)!
     await readStoredTensor(tensor.file, tensor, into)
     if (specs.get(name)!.isTransposed) into.set(transposed(into, tensor.shape))
   }
-  return { config, configJson, weights: { shapes: parameterShapes(config), read }, files: await readCompanions(path) }
+  const types = new Map<string, HalfType>()
+  for (const name of specs.keys()) {
+    const type = HALF_TYPES[tensors.get(name)!.dtype]
+    if (type) types.set(name, type)
+  }
+  const weights = { shapes: parameterShapes(config), read, ...(types.size > 0 ? { halves: { types, read } } : {}) }
+  return { config, configJson, weights, files: await readCompanions(path) }
 }
 
 /**

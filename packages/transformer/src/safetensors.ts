@@ -1,6 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { fileStats, PlumbError } from '@plumbline/core/base'
+import { HALF_TYPES, widen } from './half'
 import { elements } from './parameters'
 import { MOST_HEADER_BYTES, parseHeader } from './safetensors-header'
 
@@ -127,12 +128,11 @@ export async function readNumbers(
     return
   }
   if (!(into instanceof Float32Array)) throw new TypeError(`${name} is stored as ${dtype}, which has no 16 bits a number`)
-  const widen = dtype === 'BF16' ? widenBFloat16 : widenFloat16
   const chunk = new Uint16Array(Math.min(CHUNK_BYTES / 2, into.length))
   for (let done = 0; done < into.length; done += chunk.length) {
     const part = chunk.subarray(0, Math.min(chunk.length, into.length - done))
     await readExactly(file, new Uint8Array(part.buffer, 0, part.byteLength), begin + 2 * (first + done), path)
-    widen(part, into.subarray(done, done + part.length))
+    widen(part, HALF_TYPES[dtype]!, into.subarray(done, done + part.length))
   }
 }
 
@@ -141,23 +141,6 @@ export async function readExactly(file: FileHandle, target: Uint8Array, position
     const { bytesRead } = await file.read(target, done, Math.min(CHUNK_BYTES, target.length - done), position + done)
     if (bytesRead === 0) throw new PlumbError('PLUMB_SAFETENSORS', `The file ends at byte ${position + done}; it is truncated.`, path)
     done += bytesRead
-  }
-}
-
-/** bfloat16 is the upper half of a float32. */
-function widenBFloat16(from: Uint16Array, to: Float32Array): void {
-  const bits = new Uint32Array(to.buffer, to.byteOffset, to.length)
-  for (let i = 0; i < from.length; i++) bits[i] = from[i]! << 16
-}
-
-/** IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits; exact in float32. */
-function widenFloat16(from: Uint16Array, to: Float32Array): void {
-  for (let i = 0; i < from.length; i++) {
-    const exponent = (from[i]! >> 10) & 31
-    const fraction = from[i]! & 1023
-    const magnitude =
-      exponent === 0 ? fraction * 2 ** -24 : exponent === 31 ? (fraction ? NaN : Infinity) : (1024 + fraction) * 2 ** (exponent - 25)
-    to[i] = from[i]! & 0x8000 ? -magnitude : magnitude
   }
 }
 

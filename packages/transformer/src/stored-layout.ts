@@ -11,9 +11,9 @@ export function asStored(spec: ParameterSpec | undefined, tensor: WeightTensor):
   return spec?.isTransposed ? { shape: [...tensor.shape].reverse(), data: transposed(tensor.data, tensor.shape) } : tensor
 }
 
-export function transposed(data: Float32Array, shape: readonly number[]): Float32Array {
+export function transposed<T extends Float32Array | Uint16Array>(data: T, shape: readonly number[]): T {
   const [rows, columns] = shape as [number, number]
-  const result = new Float32Array(data.length)
+  const result = data.slice() as T
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++) result[column * rows + row] = data[row * columns + column]!
   return result

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { PlumbError } from '@plumbline/core/base'
 import { allFinite } from './finite-weights'
+import { allHalvesFinite, HALF_TYPES, type HalfType } from './half'
 import { elements } from './parameters'
 import {
   CHUNK_BYTES,
@@ -21,6 +22,16 @@ export interface WeightSource {
   readonly shapes: ReadonlyMap<string, readonly number[]>
   /** Fills `into`, which has as many numbers as the tensor. @throws PlumbError as `readSafetensors` does. */
   read(name: string, into: Float32Array): Promise<void>
+  /** The tensors whose numbers have 16 bits where they are stored; absent where none have. */
+  readonly halves?: HalfTensors
+}
+
+/** Tensors that can be had as they are stored. */
+export interface HalfTensors {
+  /** By name. */
+  readonly types: ReadonlyMap<string, HalfType>
+  /** Fills `into` with the numbers' bits. @throws PlumbError as `readSafetensors` does. */
+  read(name: string, into: Uint16Array): Promise<void>
 }
 
 /** Every tensor of a source in memory. */
@@ -116,11 +127,7 @@ export async function scanSafetensors(path: string): Promise<SafetensorsScan> {
   })
 }
 
-/** Bits of the exponent; all of them are set in infinities and NaN alone. */
-const EXPONENTS: Readonly<Record<string, number>> = { BF16: 0x7f80, F16: 0x7c00 }
-
 function finiteBytes({ buffer, length }: Uint8Array, dtype: string): boolean {
   if (dtype === 'F32') return allFinite(new Float32Array(buffer, 0, length / 4))
-  const exponent = EXPONENTS[dtype]!
-  return new Uint16Array(buffer, 0, length / 2).every((bits) => (bits & exponent) !== exponent)
+  return allHalvesFinite(new Uint16Array(buffer, 0, length / 2), HALF_TYPES[dtype]!)
 }

@@ -28,10 +28,14 @@ export async function writeModel(
   { dtype, extra = new Map<string, string>() }: WriteModelOptions,
 ): Promise<void> {
   const specs = new Map(Array.from(parameterList(parseModelConfig(configJson, folder)), (spec) => [spec.name, spec]))
+  // One place for all tensors, one after the other: arrays that are dropped stay in memory until they are collected.
+  let place = new Float32Array(0)
   const pending = [...weights.shapes].map(([name, shape]): [string, PendingTensor] => {
     const spec = specs.get(name)
     const data = async (): Promise<Float32Array | Uint16Array> => {
-      const read = new Float32Array(elements(shape))
+      const count = elements(shape)
+      if (count > place.length) place = new Float32Array(count)
+      const read = place.subarray(0, count)
       await weights.read(name, read)
       const numbers = asStored(spec, { shape, data: read }).data
       const stored = dtype === 'bfloat16' ? toBFloat16(numbers) : numbers

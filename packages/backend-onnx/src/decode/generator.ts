@@ -2,6 +2,7 @@ import { PlumbError, type Generation, type GenerationPrompt, type Sampling, type
 import { Completion, CompletionRules, type AdapterShape, type ModelConfig } from '@plumbline/transformer'
 import { Graph } from '../graph/graph'
 import { RopeTables } from '../runtime/rope-tables'
+import type { HeldWeights } from '../runtime/held-tensor'
 import { Scratch } from '../runtime/scratch'
 import { Session, type HostTensor } from '../runtime/session'
 import { DecodingBatch, FEWEST_ROWS, type CacheMemory, type PrefilledPrompt, type Row } from './batch'
@@ -10,7 +11,7 @@ import { prefillGraph } from './prefill-graph'
 import { padded, PromptCache } from './prompt-cache'
 import { rowsFor } from './rows'
 import { stepGraph } from './step-graph'
-import { fedWeights, storable, storedWeights, type HostWeights } from './weights'
+import { fedWeights, graphFor, storable, storedWeights, weightFeeds } from './weights'
 
 export { rowsFor } from './rows'
 
@@ -18,7 +19,7 @@ export { rowsFor } from './rows'
 export interface GeneratorModel {
   readonly config: ModelConfig
   /** The arrays being trained; read at every prefill, and when the sessions are made. */
-  readonly weights: HostWeights
+  readonly weights: HeldWeights
   /** Whose factors are among the weights. */
   readonly adapter?: AdapterShape
   readonly tokenizer: Pick<Tokenizer, 'decode'>
@@ -75,19 +76,19 @@ export class Generator {
   static async create(model: GeneratorModel, options: GeneratorOptions): Promise<Generator> {
     const { config, weights, adapter } = model
     const stored = options.storeWeights ?? storable(weights)
-    const step = new Graph()
-    const stepModel = stepGraph(step, config, stored ? storedWeights(step, weights) : fedWeights(step), adapter)
+    const step = stored ? new Graph() : graphFor(weights)
+    const stepModel = stepGraph(step, config, stored ? storedWeights(step, weights) : fedWeights(step, weights), adapter)
     const settings = { threads: options.threads, use: 'decoding' } as const
     const stepSession = await Session.create(stepModel, settings)
-    const prompt = new Graph()
-    const prefillSession = await Session.create(prefillGraph(prompt, config, fedWeights(prompt), adapter), settings)
+    const prompt = graphFor(weights)
+    const prefillSession = await Session.create(prefillGraph(prompt, config, fedWeights(prompt, weights), adapter), settings)
     return new Generator(
       model,
       prefillSession,
       stepSession,
       options.rows,
       new RopeTables(config),
-      stored ? {} : Object.fromEntries(weights),
+      stored ? {} : weightFeeds(config, weights),
     )
   }
 

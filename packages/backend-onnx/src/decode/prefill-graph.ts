@@ -2,7 +2,6 @@ import {
   adaptedWeights,
   decoder,
   embedded,
-  logitsOf,
   turned,
   type AdapterShape,
   type AttentionShape,
@@ -13,6 +12,7 @@ import {
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
 import { OnnxOps } from '../graph/ops'
+import { decodedLogits } from './logits'
 import { weighted } from './masks'
 import { tokenRows } from './token-rows'
 
@@ -47,7 +47,7 @@ export function prefillGraph(graph: Graph, config: ModelConfig, base: WeightLook
     return (final ? lastAttention : causalAttention)(graph, shape, scaled, keys, values)
   }
   const hidden = decoder(ops, config, weights, embedded(ops, config, weights, rows, positions), attendIn, { narrowLast })
-  return emit({ logits: logitsOf(ops, config, weights, hidden), ...outputs })
+  return emit({ logits: decodedLogits(graph, ops, config, weights, hidden), ...outputs })
 }
 
 function headed(graph: Graph, x: Value, shape: string, order: readonly number[]): Value {

@@ -1,10 +1,11 @@
-import { causalMask, elements, embeddingName, hideUnseen, windowsOf, type ModelConfig } from '@plumbline/transformer'
+import { causalMask, elements, embeddingName, hideUnseen, widen, windowsOf, type ModelConfig } from '@plumbline/transformer'
+import type { HeldWeights } from '../runtime/held-tensor'
 import type { Scratch } from '../runtime/scratch'
 import type { Feeds, HostTensor, Session } from '../runtime/session'
 import { FEWEST_ROWS, type PrefilledPrompt } from './batch'
 import { maskInput } from './masks'
 import { padded } from './prompt-cache'
-import type { HostWeights } from './weights'
+import { weightFeeds } from './weights'
 import { int64 } from '../runtime/tensors'
 import { tensorNamed } from '../runtime/tensor-named'
 
@@ -19,7 +20,7 @@ export interface PromptRequest {
 export async function prefill(
   session: Session,
   config: ModelConfig,
-  weights: HostWeights,
+  weights: HeldWeights,
   constants: Feeds,
   requests: readonly PromptRequest[],
   memory: Scratch,
@@ -35,7 +36,7 @@ export async function prefill(
   }
   const { parts, give } = memory.take(Object.values(dims).map(elements))
   const outputs = Object.fromEntries(Object.entries(dims).map(([name, one], i) => [name, { data: parts[i]!, dims: one }]))
-  await session.run({ ...Object.fromEntries(weights), ...constants, ...feeds, x: embed(config, weights, ids) }, outputs)
+  await session.run({ ...weightFeeds(config, weights), ...constants, ...feeds, x: embed(config, weights, ids) }, outputs)
   const part = (name: string, index: number) => {
     const { data } = tensorNamed(outputs, name)
     const length = data.length / size
@@ -94,11 +95,14 @@ export function prefillFeeds(
 }
 
 /** Rows of the embedding table. [ids, d] */
-export function embed(config: ModelConfig, weights: HostWeights, ids: Int32Array): HostTensor {
-  const { data, dims } = weights.get(embeddingName(config))!
-  const table = data as Float32Array
-  const width = dims[1]!
+export function embed(config: ModelConfig, weights: HeldWeights, ids: Int32Array): HostTensor {
+  const { data, shape, half } = weights.get(embeddingName(config))!
+  const width = shape[1]!
   const rows = new Float32Array(ids.length * width)
-  for (const [row, id] of ids.entries()) rows.set(table.subarray(id * width, (id + 1) * width), row * width)
+  for (const [row, id] of ids.entries()) {
+    const [from, to] = [id * width, (id + 1) * width]
+    if (data instanceof Float32Array) rows.set(data.subarray(from, to), row * width)
+    else widen(data.subarray(from, to), half!, rows.subarray(row * width, (row + 1) * width))
+  }
   return { data: rows, dims: [ids.length, width] }
 }

@@ -2,7 +2,6 @@ import {
   adaptedWeights,
   decoder,
   embedded,
-  logitsOf,
   turned,
   type AdapterShape,
   type LayerAttend,
@@ -12,6 +11,7 @@ import {
 import { emit, type Emitted } from '../graph/emit'
 import type { Graph, Value } from '../graph/graph'
 import { OnnxOps } from '../graph/ops'
+import { decodedLogits } from './logits'
 import { RowCache } from './row-cache'
 import { tokenRows } from './token-rows'
 import { WaveCache } from './wave-cache'
@@ -36,5 +36,5 @@ export function stepGraph(graph: Graph, config: ModelConfig, base: WeightLookup<
   }
   const rows = tokenRows(graph, ops, config, weights)
   const hidden = decoder(ops, config, weights, embedded(ops, config, weights, rows, positions), attendIn)
-  return emit({ logits: logitsOf(ops, config, weights, hidden), ...cache.outputs() })
+  return emit({ logits: decodedLogits(graph, ops, config, weights, hidden), ...cache.outputs() })
 }

@@ -1,9 +1,9 @@
-import type { Graph, Value } from '../graph/graph'
+import { elements, headName, widen, type ModelConfig, type WeightLookup } from '@plumbline/transformer'
+import { Graph, type Value } from '../graph/graph'
+import type { HeldTensor, HeldWeights } from '../runtime/held-tensor'
 import type { HostTensor } from '../runtime/session'
-import type { WeightLookup } from '@plumbline/transformer'
-
-/** The weights of a model by their Hugging Face names, as the engine holds them. */
-export type HostWeights = ReadonlyMap<string, HostTensor>
+import { headParts } from '../training/head-feeds'
+import { HEAD_WORDS } from './logits'
 
 /**
  * Up to here the decoding graph holds the weights: the runtime packs them for its matrix products once instead of in every step. That is
@@ -11,27 +11,51 @@ export type HostWeights = ReadonlyMap<string, HostTensor>
  */
 const LARGEST_STORED = 32 * 2 ** 20
 
-/** Decided by the model alone: packed or not, products differ in their last bits, and a completion must not depend on what else is asked for. */
-export function storable(weights: HostWeights): boolean {
+/**
+ * Decided by the model alone: packed or not, products differ in their last bits, and a completion must not depend on what else is asked for,
+ * nor on how the weights are held.
+ */
+export function storable(weights: HeldWeights): boolean {
   let bytes = 0
-  for (const { data } of weights.values()) bytes += data.byteLength
+  for (const { data } of weights.values()) bytes += Float32Array.BYTES_PER_ELEMENT * data.length
   return bytes <= LARGEST_STORED
 }
 
-/** Weights as constants of the model. */
-export function storedWeights(graph: Graph, weights: HostWeights): WeightLookup<Value> {
+/** A graph that can be fed these weights. */
+export function graphFor(weights: HeldWeights): Graph {
+  return new Graph('cpu', [...weights.values()].some(({ half }) => half !== undefined) ? 26 : 17)
+}
+
+/** Weights as constants of the model, float32. */
+export function storedWeights(graph: Graph, weights: HeldWeights): WeightLookup<Value> {
   const values = new Map<string, Value>()
   return (name) => {
     const known = values.get(name)
     if (known) return known
-    const { data, dims } = weights.get(name)!
-    const value = graph.constant(data as Float32Array, dims)
+    const tensor = weights.get(name)!
+    const value = graph.constant(numbersOf(tensor), tensor.shape)
     values.set(name, value)
     return value
   }
 }
 
-/** Weights fed in every run, from the arrays that the engine trains: no copy. */
-export function fedWeights(graph: Graph): WeightLookup<Value> {
-  return (name) => graph.input(name)
+function numbersOf({ shape, data, half }: HeldTensor): Float32Array {
+  if (data instanceof Float32Array) return data
+  const numbers = new Float32Array(elements(shape))
+  widen(data, half!, numbers)
+  return numbers
+}
+
+/** Weights fed in every run, from the arrays that the engine holds: no copy. @param weights those that are not float32 */
+export function fedWeights(graph: Graph, weights: HeldWeights = new Map()): WeightLookup<Value> {
+  return (name) => graph.input(name, weights.get(name)?.half ?? 'float32')
+}
+
+/** What a graph with `fedWeights` is fed. */
+export function weightFeeds(config: ModelConfig, weights: HeldWeights): Record<string, HostTensor> {
+  const feeds: Record<string, HostTensor> = {}
+  for (const [name, { shape, data }] of weights) feeds[name] = { data, dims: shape }
+  const head = weights.get(headName(config))!
+  if (head.half) Object.assign(feeds, Object.fromEntries(headParts(config, { data: head.data, dims: head.shape }, HEAD_WORDS)))
+  return feeds
 }

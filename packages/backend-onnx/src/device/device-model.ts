@@ -3,6 +3,7 @@ import {
   elements,
   factorTensors,
   heldWeights,
+  mergedWeights,
   plannedAdapter,
   weightOf,
   type Adapter,
@@ -12,7 +13,7 @@ import {
   type WeightSource,
 } from '@plumbline/transformer'
 import type { RunOptions } from '../decode/generator'
-import { TrainedFactors } from '../training/trained-factors'
+import { AdapterFactors } from '../training/adapter-factors'
 import { Trainer, type FrozenWeights } from '../training/trainer'
 import type { EnginePlan, HeldModel, OpenModel } from '../worker/model'
 import { DeviceAdamW } from './adamw'
@@ -30,7 +31,7 @@ export class DeviceModel implements HeldModel {
   private nextSnapshot = 0
   private generator: DeviceGenerator | undefined
   /** Factors that are trained; the model's own weights then stay as they are. */
-  private factors: TrainedFactors<DeviceParameters> | undefined
+  private factors: AdapterFactors<DeviceParameters> | undefined
 
   private constructor(
     private readonly model: OpenModel,
@@ -50,7 +51,7 @@ export class DeviceModel implements HeldModel {
     const frozen = this.snapshots.get(snapshot)
     if (!frozen) throw new Error('The snapshot was disposed')
     // Beside trained factors the model's own weights are those of the day.
-    const weights = frozen.isAdapted ? new Map([...this.parameters.weights, ...frozen.weights]) : frozen.weights
+    const weights = frozen.adapter ? new Map([...this.parameters.weights, ...frozen.weights]) : frozen.weights
     return this.trainer.logProbs(groups, { ...frozen, weights })
   }
 
@@ -104,7 +105,7 @@ export class DeviceModel implements HeldModel {
   }
 
   snapshot(): number {
-    this.snapshots.set(this.nextSnapshot, { weights: this.trained.share(), isAdapted: this.factors !== undefined })
+    this.snapshots.set(this.nextSnapshot, { weights: this.trained.share(), adapter: this.factors?.shape })
     return this.nextSnapshot++
   }
 
@@ -115,6 +116,11 @@ export class DeviceModel implements HeldModel {
 
   weights(): Promise<Weights> {
     return this.parameters.download()
+  }
+
+  async pendingWeights(): Promise<WeightSource | undefined> {
+    const adapter = await this.adapter()
+    return adapter && mergedWeights(heldWeights(await this.weights()), adapter)
   }
 
   async adapter(): Promise<Adapter | undefined> {
@@ -154,7 +160,7 @@ export class DeviceModel implements HeldModel {
     const store = await DeviceParameters.load(this.memory, heldWeights(factorTensors(planned.adapter)))
     store.plan({ frozen: [], moments })
     this.factors?.store.release()
-    this.factors = new TrainedFactors(planned, lora, store)
+    this.factors = new AdapterFactors(planned, lora, store)
     this.trainer.adapt(this.factors)
   }
 

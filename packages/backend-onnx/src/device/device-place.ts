@@ -1,6 +1,7 @@
 import { planBlocks, type AttentionBlocks } from '../training/attention-blocks'
 import type { ModelConfig, PackedBatch } from '@plumbline/transformer'
 import { PLAIN } from '../graph/attention-layout'
+import type { DType } from '../graph/element-types'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
 import type { Residual } from '../graph/scoring-ops'
@@ -28,6 +29,10 @@ export class DevicePlace implements Place<DeviceTensor, DeviceParameters, Device
   ) {}
 
   readonly hold = (tensors: Readonly<Record<string, HostTensor>>): Promise<Held> => this.memory.uploadAll(tensors)
+
+  typeOf(): DType {
+    return 'float32'
+  }
 
   feeds(weights: DeviceTensors): Record<string, Tensor> {
     return nativeTensors(weights)

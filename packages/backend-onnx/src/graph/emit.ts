@@ -1,4 +1,5 @@
-import type { Attribute, DType, Node, Value } from './graph'
+import { ELEMENT_TYPE, fedType, type DType } from './element-types'
+import type { Attribute, Node, Value } from './graph'
 import { ProtobufWriter } from './protobuf'
 
 /** A serialised ONNX model: what it is fed and what it returns, by name. */
@@ -8,6 +9,8 @@ export interface Emitted {
   readonly outputs: readonly string[]
   /** Large constants, which stand beside the model: the runtime reads them where they are, and they may exceed a model's 2 GiB. */
   readonly external: readonly ExternalData[]
+  /** Whether it is fed weights of 16 bits, which it widens one after the other. */
+  readonly widens: boolean
 }
 
 export interface ExternalData {
@@ -63,9 +66,10 @@ export function emit(outputs: Readonly<Record<string, Value>>, available: Iterab
   // other way round every gradient of the network was alive until the chain behind them all had run, 1,350 instead of 920 MiB on
   // a model of 28M parameters.
   const ordered = [...nodes].sort(byId).reverse()
+  const opset = Object.values(outputs)[0]?.graph.opset ?? 17
   const refusing = Object.values(outputs).every(({ graph }) => graph.device === 'cpu')
   const model = new ProtobufWriter()
-    .int(1, 8) // ir_version
+    .int(1, opset === 17 ? 8 : 13) // ir_version
     .string(2, 'plumbline')
     .message(7, (graph) => {
       if (refusing) graph.message(1, writeRefusedNode)
@@ -80,11 +84,12 @@ export function emit(outputs: Readonly<Record<string, Value>>, available: Iterab
       if (refusing) graph.message(12, writeRefusedOutput)
       for (const [name, value] of Object.entries(outputs)) graph.message(12, (w) => writeValueInfo(w, name, value.dtype))
     })
-    .message(8, (opset) => opset.string(1, '').int(2, 17))
-    .message(8, (opset) => opset.string(1, 'com.microsoft').int(2, 1))
+    .message(8, (domain) => domain.string(1, '').int(2, opset))
+    .message(8, (domain) => domain.string(1, 'com.microsoft').int(2, 1))
     .finish()
   const external = [...constants].filter(isLarge).map((value) => ({ path: value.name, data: bytesOf(value) }))
-  return { model, inputs: inputs.map(({ name, dtype }) => ({ name, dtype })), outputs: Object.keys(outputs), external }
+  const widens = inputs.some(({ dtype }) => dtype === 'bfloat16' || dtype === 'float16')
+  return { model, inputs: inputs.map(({ name, dtype }) => ({ name, dtype })), outputs: Object.keys(outputs), external, widens }
 }
 
 const REFUSED_ELEMENT = 'refused_element'
@@ -102,9 +107,6 @@ function writeRefusedOutput(w: ProtobufWriter): void {
 }
 
 const byId = (a: { readonly id: number }, b: { readonly id: number }) => a.id - b.id
-
-/** TensorProto.DataType */
-const ELEMENT_TYPE: Readonly<Record<DType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 }
 
 /** Operators none of whose several outputs may be left out. */
 const NONE_OPTIONAL: ReadonlySet<string> = new Set(['TopK'])
@@ -156,5 +158,5 @@ function writeValueInfo(w: ProtobufWriter, name: string, dtype: DType): void {
 
 /** A TypeProto: a tensor of any shape. */
 function tensorType(dtype: DType): (w: ProtobufWriter) => unknown {
-  return (type) => type.message(1, (tensor) => tensor.int(1, ELEMENT_TYPE[dtype]))
+  return (type) => type.message(1, (tensor) => tensor.int(1, fedType(dtype)))
 }

@@ -41,7 +41,7 @@ export function rmsNorm(graph: Graph, x: Value, weight: Value, epsilon: number):
   return {
     y: y!,
     inverse: () => {
-      const square = graph.node('ReduceMean', [graph.node('Mul', [x, x])], { attributes: { axes: [-1], keepdims: 1 } })
+      const square = rowMean(graph, graph.node('Mul', [x, x]))
       return graph.node('Reciprocal', [graph.node('Sqrt', [graph.node('Add', [square, graph.scalar(epsilon)])])])
     },
   }
@@ -63,12 +63,17 @@ export function layerNorm(
   return {
     y,
     statistics: () => {
-      const average = (value: Value) => graph.node('ReduceMean', [value], { attributes: { axes: [-1], keepdims: 1 } })
-      const mean = average(x)
+      const mean = rowMean(graph, x)
       const centred = graph.node('Sub', [x, mean])
-      const variance = average(graph.node('Mul', [centred, centred]))
+      const variance = rowMean(graph, graph.node('Mul', [centred, centred]))
       const inverse = graph.node('Reciprocal', [graph.node('Sqrt', [graph.node('Add', [variance, graph.scalar(epsilon)])])])
       return { mean, inverse }
     },
   }
+}
+
+/** The mean over the last dimension, which stays. */
+export function rowMean(graph: Graph, x: Value): Value {
+  if (graph.opset === 17) return graph.node('ReduceMean', [x], { attributes: { axes: [-1], keepdims: 1 } })
+  return graph.node('ReduceMean', [x, graph.ints(-1)], { attributes: { keepdims: 1 } })
 }

@@ -1,3 +1,5 @@
+import type { DType } from './element-types'
+
 /**
  * A small intermediate representation over ONNX operators: nodes in creation order, which is a topological order.
  *
@@ -5,7 +7,7 @@
  * (heads, head width) is told it by its caller.
  */
 
-export type DType = 'float32' | 'int32' | 'int64' | 'bool'
+export type { DType }
 
 /** What a graph is written for: the runtime's providers have different operators (see `formulations.ts`). */
 export type Device = 'cpu' | 'webgpu'
@@ -56,7 +58,11 @@ export class Graph {
   private readonly inputs = new Map<string, Value>()
   private readonly constants = new Map<string, Value>()
 
-  constructor(readonly device: Device = 'cpu') {}
+  constructor(
+    readonly device: Device = 'cpu',
+    /** BitCast, which makes numbers of fed bits, is of version 26; where there are none, models stay what they were. */
+    readonly opset: 17 | 26 = 17,
+  ) {}
 
   /** A graph input; asking again for the same name gives the same value. */
   input(name: string, dtype: DType = 'float32'): Value {

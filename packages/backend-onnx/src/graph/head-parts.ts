@@ -1,5 +1,6 @@
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
+import { gathered } from './widen'
 
 /** What the output head is made from. */
 export interface HeadInputs {
@@ -38,7 +39,7 @@ export function rowCotangents(graph: Graph, batch: BatchInputs, g: Value): RowCo
 
 /** Σ over the tokens that a tail row predicts, of g · head[token]. [tailRows, width] */
 export function oneHot(graph: Graph, batch: BatchInputs, head: Value, { completion, first }: RowCotangents): Value {
-  const rows = (ids: Value, g: Value) => graph.node('Mul', [graph.node('Gather', [head, ids], { attributes: { axis: 0 } }), g])
+  const rows = (ids: Value, g: Value) => graph.node('Mul', [gathered(graph, head, ids), g])
   const groups = graph.node('Gemm', [batch.firstGroups, rows(batch.firstIds, first)], { attributes: { transA: 1 } })
   return graph.node('Concat', [groups, rows(batch.completionIds, completion)], { attributes: { axis: 0 } })
 }

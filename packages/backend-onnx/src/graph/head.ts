@@ -5,6 +5,7 @@ import { capSlope, column, firstColumn, oneHot, rowCotangents, type ScoredLogPro
 import { softcap } from './ops'
 import { weightGradient } from './weight-gradient'
 import { wideLogProbs } from './wide-head'
+import { widened } from './widen'
 
 /** A run of the vocabulary: words from … to − 1. */
 export interface Words {
@@ -63,10 +64,10 @@ export function selectedLogProbs(
 ): ScoredLogProbs {
   const chunks = vocabularyChunks(words, batch.wordsPerChunk)
   const isWhole = chunks.length === 1
-  const weights = chunks.map((_, c) => graph.input(headPart(head.name, c)))
+  const weights = chunks.map((_, c) => graph.input(headPart(head.name, c), head.dtype))
   if (wide) return wideLogProbs(graph, tape, batch, keep, { hidden, head, weights }, cap)
   const logProbs = weights.map((weight) => {
-    const product = graph.node('Gemm', [hidden, weight], { attributes: { transB: 1 }, label: 'logits' })
+    const product = graph.node('Gemm', [hidden, widened(graph, weight, hidden)], { attributes: { transB: 1 }, label: 'logits' })
     const logits = cap === undefined ? product : softcap(graph, product, cap).y
     const own = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
     const sum = () => graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, own)])
@@ -107,7 +108,10 @@ export function selectedLogProbs(
     return [
       (sum) => {
         const dense = chunks.map((_, c) =>
-          graph.node('Mul', [graph.node('Gemm', [probabilities[c], weights[c]], { label: 'head_dx' }), scales[c]]),
+          graph.node('Mul', [
+            graph.node('Gemm', [probabilities[c], widened(graph, weights[c]!, probabilities[c]!)], { label: 'head_dx' }),
+            scales[c],
+          ]),
         )
         const terms = [oneHot(graph, batch, head, bent), ...dense, ...(sum ? [sum] : [])]
         return graph.node('Sum', terms)

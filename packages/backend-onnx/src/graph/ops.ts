@@ -1,9 +1,10 @@
 import type { Activation, LinearOptions, LowRank, Ops, Rotation } from '@plumbline/transformer'
 import { plus, type Rule, type Tape } from './autodiff'
-import { layerNorm, rmsNorm } from './formulations'
+import { layerNorm, rmsNorm, rowMean } from './formulations'
 import type { Graph, Value } from './graph'
 import { addLowRank } from './low-rank'
 import { weightGradient } from './weight-gradient'
+import { gathered, widened } from './widen'
 
 /**
  * The transformer's operations as ONNX nodes; with a tape they record their gradients. Reads for each rotary table `t` the inputs
@@ -18,12 +19,12 @@ export class OnnxOps implements Ops<Value> {
   ) {}
 
   embedding(table: Value, ids: Value): Value {
-    return this.graph.node('Gather', [table, ids], { attributes: { axis: 0 }, label: 'embedding' })
+    return gathered(this.graph, table, ids, 'embedding')
   }
 
   positioned(x: Value, table: Value, positions: Value, width: number): Value {
     const { graph } = this
-    const rows = graph.node('Gather', [table, positions], { attributes: { axis: 0 } })
+    const rows = gathered(graph, table, positions)
     const y = this.alike(x, graph.node('Add', [x, graph.node('Reshape', [rows, graph.ints(-1, width)])], { label: 'positioned' }))
     // Like that of the embedding, the table's gradient is added row by row outside the graph: its rows' cotangent is that of x.
     return this.record(y, [x], (g) => [plus(g)])
@@ -31,7 +32,7 @@ export class OnnxOps implements Ops<Value> {
 
   linear(x: Value, weight: Value, { bias, residual }: LinearOptions<Value> = {}): Value {
     const { graph } = this
-    const product = graph.node('Gemm', [x, weight, residual ?? bias], { attributes: { transB: 1 }, label: 'linear' })
+    const product = graph.node('Gemm', [x, widened(graph, weight, x), residual ?? bias], { attributes: { transB: 1 }, label: 'linear' })
     const whole = residual && bias ? graph.node('Add', [product, bias]) : product
     const factors = this.lowRankOf(weight)
     const added = factors && addLowRank(graph, x, whole, factors, this.keptInput(x, factors))
@@ -42,7 +43,7 @@ export class OnnxOps implements Ops<Value> {
       const ofFactors = added?.rules(g)
       return [
         (sum) => {
-          const dx = graph.node('Gemm', [g, weight, sum], { label: 'linear_dx' })
+          const dx = graph.node('Gemm', [g, widened(graph, weight, g), sum], { label: 'linear_dx' })
           return ofFactors ? ofFactors.x(dx) : dx
         },
         weightGradient(graph, g, x),
@@ -215,10 +216,6 @@ export function softcap(graph: Graph, x: Value, cap: number): { readonly y: Valu
     y: graph.node('Mul', [tanh, graph.scalar(cap)], { label: 'softcap' }),
     slope: () => graph.node('Sub', [graph.scalar(1), graph.node('Mul', [tanh, tanh])]),
   }
-}
-
-function rowMean(graph: Graph, x: Value): Value {
-  return graph.node('ReduceMean', [x], { attributes: { axes: [-1], keepdims: 1 } })
 }
 
 function columnSums(graph: Graph, x: Value): Value {

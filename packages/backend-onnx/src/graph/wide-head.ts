@@ -4,6 +4,7 @@ import type { Graph, Value } from './graph'
 import { capSlope, firstColumn, oneHot, rowCotangents, type HeadInputs, type ScoredLogProbs } from './head-parts'
 import { softcap } from './ops'
 import { weightGradient } from './weight-gradient'
+import { widened } from './widen'
 
 /**
  * `selectedLogProbs` for a vocabulary whose log-probs are not kept: they are a quarter to a third of what a row keeps at 50,000 words and
@@ -25,7 +26,7 @@ export function wideLogProbs(
   const counts = graph.node('Slice', [pairs, graph.ints(0), graph.ints(1)])
   const flat = (x: Value) => graph.node('Reshape', [x, graph.ints(-1)])
   const chunks = weights.map((weight, c) => {
-    const product = graph.node('Gemm', [hidden, weight], { attributes: { transB: 1 }, label: 'logits' })
+    const product = graph.node('Gemm', [hidden, widened(graph, weight, hidden)], { attributes: { transB: 1 }, label: 'logits' })
     const logits = cap === undefined ? product : softcap(graph, product, cap).y
     const own = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
     const selected = graph.node('Mul', [graph.node('GatherND', [logits, batch.scoredPairs(c)]), batch.scoredInChunk(c)])
@@ -50,7 +51,8 @@ export function wideLogProbs(
     const scale = graph.node('Neg', [row.sums])
     const below = graph.node('Neg', [z])
     let dense: Value | undefined
-    const parts = weights.map((weight) => {
+    const parts = weights.map((stored) => {
+      const weight = widened(graph, stored, hidden)
       const probabilities = chunkProbabilities(graph, hidden, weight, below, cap)
       // Adds zero, of what the chunk before has left for `dense`: that chunk's probabilities are then no longer needed.
       const pin = dense && graph.node('Mul', [firstColumn(graph, dense), graph.scalar(0)])

@@ -1,10 +1,10 @@
 import { REFUSED_OUTPUT, type Emitted } from '../graph/emit'
-import { InferenceSession, Tensor } from './onnxruntime'
+import { InferenceSession, Tensor, type RunOptions } from './onnxruntime'
 import { tensorNamed } from './tensor-named'
 
 /** What a session is fed: typed array and dimensions. */
 export interface HostTensor {
-  readonly data: Float32Array | Int32Array | BigInt64Array | Uint8Array
+  readonly data: Float32Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array
   readonly dims: readonly number[]
 }
 
@@ -41,17 +41,20 @@ export class Session {
     private readonly native: InferenceSession,
     readonly inputs: readonly string[],
     readonly outputs: readonly string[],
+    private readonly runOptions: RunOptions,
   ) {}
 
   static async create(emitted: Emitted, settings: SessionSettings): Promise<Session> {
     const { spin, arena } = TUNING[settings.use ?? 'training']
+    const { widens } = emitted
     const native = await InferenceSession.create(emitted.model, {
       executionProviders: ['cpu'],
       // The graphs are written the way they shall run; optimising them costs start-up and gains nothing.
       graphOptimizationLevel: 'disabled',
       // Every micro-batch has another shape: memory patterns would be kept for each of them.
       enableMemPattern: false,
-      enableCpuMemArena: arena,
+      // A matrix that is widened is large: in fresh memory of the system's it costs several times as much, in page faults.
+      enableCpuMemArena: arena || widens,
       executionMode: 'sequential',
       intraOpNumThreads: settings.threads,
       interOpNumThreads: 1,
@@ -65,6 +68,8 @@ export class Session {
       native,
       emitted.inputs.map(({ name }) => name),
       emitted.outputs,
+      // What an arena has it keeps; the next of a model's sessions needs it.
+      widens ? { extra: { memory: { enable_memory_arena_shrinkage: 'cpu:0' } } } : {},
     )
   }
 
@@ -88,7 +93,7 @@ export class Session {
     }
     const outputs: Record<string, HostTensor> = {}
     try {
-      const result = await this.native.run(fed, fetches)
+      const result = await this.native.run(fed, fetches, this.runOptions)
       for (const name of this.outputs) {
         const { data, dims } = tensorNamed(result, name)
         outputs[name] = { data: data as HostTensor['data'], dims }
@@ -133,5 +138,6 @@ function toNative({ data, dims }: HostTensor): Tensor {
   if (data instanceof Float32Array) return new Tensor('float32', data, dims)
   if (data instanceof Int32Array) return new Tensor('int32', data, dims)
   if (data instanceof BigInt64Array) return new Tensor('int64', data, dims)
+  if (data instanceof Uint16Array) return new Tensor('uint16', data, dims)
   return new Tensor('bool', data, dims)
 }

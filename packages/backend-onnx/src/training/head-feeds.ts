@@ -1,5 +1,5 @@
-import type { PackedBatch } from '@plumbline/transformer'
-import { vocabularyChunks } from '../graph/head'
+import { headName, type ModelConfig, type PackedBatch } from '@plumbline/transformer'
+import { headPart, vocabularyChunks } from '../graph/head'
 import type { HostTensor } from '../runtime/session'
 
 type Feeds = Record<string, HostTensor>
@@ -42,4 +42,13 @@ function pairs(count: number, pair: (s: number) => readonly [number, number]): H
     data[2 * s + 1] = BigInt(column)
   }
   return { data, dims: [count, 2] }
+}
+
+/** Views of the head's rows, one per chunk of the vocabulary. @param wordsPerChunk see `vocabularyChunks` */
+export function headParts(config: ModelConfig, { data }: HostTensor, wordsPerChunk?: number): [string, HostTensor][] {
+  const width = config.hiddenSize
+  return vocabularyChunks(config.vocabSize, wordsPerChunk).map(({ from, to }, c) => [
+    headPart(headName(config), c),
+    { data: data.subarray(from * width, to * width), dims: [to - from, width] },
+  ])
 }

@@ -1,60 +1,76 @@
 import type { AdamWOptions, GenerationPrompt, LoraPlan, Sampling, Tokenizer } from '@plumbline/core/base'
 import {
   factorTensors,
+  heldWeights,
+  linearModules,
+  mergedWeights,
   plannedAdapter,
+  readAdapter,
   requireFiniteWeights,
-  weightOf,
+  scalingOf,
   type Adapter,
+  type ModelConfig,
   type MomentType,
   type PackedGroup,
   type Weights,
   type WeightSource,
-  type WeightTensor,
 } from '@plumbline/transformer'
 import { Generator, type RunOptions } from '../decode/generator'
+import type { HeldTensor, HeldWeights } from '../runtime/held-tensor'
 import type { Session, SessionSettings } from '../runtime/session'
 import type { EnginePlan, HeldModel, OpenModel } from '../worker/model'
+import { AdapterFactors } from './adapter-factors'
 import { adamWStep } from './adamw'
+import { BaseWeights } from './base-weights'
 import { HostPlace } from './host-place'
 import { ParameterStore } from './parameters'
 import { readState, writeState } from './state'
-import { TrainedFactors } from './trained-factors'
 import { Trainer, type FrozenWeights } from './trainer'
 
 /**
- * A model in the host's memory, on the CPU provider. One that is opened with an adapter is what the two make together until an adapter is
- * trained: then the base is read again, and the factors stand beside it.
+ * A model in the host's memory, on the CPU provider. An adapter's factors stand beside the weights they were trained on, which are held as
+ * they are stored. Where weights are trained that were opened so, they are read again: as float32, with what the factors add.
  */
 export class HostModel implements HeldModel {
-  private readonly trainer: Trainer<WeightTensor, ParameterStore, Session>
+  private trainer: Trainer<HeldTensor, ParameterStore, Session>
   private generator: Generator | undefined
-  private readonly snapshots = new Map<number, FrozenWeights<WeightTensor>>()
-  /** Factors that are trained; the model's own weights then stay as they are. */
-  private factors: TrainedFactors<ParameterStore> | undefined
+  private readonly snapshots = new Map<number, FrozenWeights<HeldTensor>>()
+  /** Whether the factors are what is trained. */
+  private trainsFactors = false
   private nextSnapshot = 0
 
   private constructor(
     private readonly model: OpenModel,
-    private readonly store: ParameterStore,
+    private own: BaseWeights | ParameterStore,
+    private factors: AdapterFactors<ParameterStore> | undefined,
     private readonly settings: SessionSettings,
   ) {
-    this.trainer = new Trainer(model.config, store, new HostPlace(model.config, settings))
+    this.trainer = this.trainerOf(own, factors)
   }
 
-  static async open(model: OpenModel, weights: WeightSource, settings: SessionSettings): Promise<HostModel> {
-    return new HostModel(model, await ParameterStore.load(weights), settings)
+  /**
+   * @param weights the model's, with an adapter's part in them.
+   * @param frozenBase whether the model's own weights are held as stored, because they are not going to be trained; those beneath an adapter are.
+   */
+  static async open(model: OpenModel, weights: WeightSource, settings: SessionSettings, frozenBase = false): Promise<HostModel> {
+    const { source, config } = model
+    if (source.kind === 'adapter') {
+      const factors = asOpened(await readAdapter(source.path, config), config)
+      return new HostModel(model, await BaseWeights.load(await model.openBase()), factors, settings)
+    }
+    const own = frozenBase ? await BaseWeights.load(weights) : await ParameterStore.load(weights)
+    return new HostModel(model, own, undefined, settings)
   }
 
   async logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {
     if (snapshot === undefined) return this.trainer.logProbs(groups)
     const frozen = this.snapshots.get(snapshot)
     if (!frozen) throw new Error('The snapshot was disposed')
-    // Beside trained factors the model's own weights are those of the day.
-    const weights = frozen.isAdapted ? new Map([...this.store.weights, ...frozen.weights]) : frozen.weights
-    return this.trainer.logProbs(groups, { ...frozen, weights })
+    return this.trainer.logProbs(groups, frozen)
   }
 
-  forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
+  async forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
+    if (!this.trainsFactors) await this.makeWhole()
     return this.trainer.forward(groups, keep)
   }
 
@@ -64,9 +80,12 @@ export class HostModel implements HeldModel {
   }
 
   async prepareTraining({ frozen, keep, moments, lora }: EnginePlan): Promise<void> {
+    const consequence = 'training would spread them'
     if (lora) await this.adapt(lora, moments)
-    requireFiniteWeights(this.store.weights, 'training would spread them')
-    this.store.plan({ frozen, moments })
+    else await this.makeWhole()
+    if (this.own instanceof BaseWeights) this.own.requireFinite(consequence)
+    else requireFiniteWeights(this.own.weights, consequence)
+    if (this.own instanceof ParameterStore) this.own.plan({ frozen, moments })
     // What was compiled before, to score, knows nothing of it.
     await this.trainer.release()
     await this.trainer.compile(keep)
@@ -77,31 +96,28 @@ export class HostModel implements HeldModel {
   }
 
   async takeGradients(): Promise<Float32Array> {
-    await this.beginTraining()
-    return this.trained.copyGradients()
+    return (await this.beginTraining()).copyGradients()
   }
 
   async setGradients(gradients: Float32Array): Promise<void> {
-    await this.beginTraining()
-    this.trained.setGradients(gradients)
+    ;(await this.beginTraining()).setGradients(gradients)
   }
 
   async optimStep(options: AdamWOptions): Promise<number> {
+    const trained = await this.beginTraining()
     await this.dropGenerator()
-    return adamWStep(this.trained, options)
+    return adamWStep(trained, options)
   }
 
   async generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void> {
     const { config, eosIds } = this.model
-    const all = [...this.store.weights, ...(this.factors?.store.weights ?? [])]
-    const weights = new Map(all.map(([name, { shape, data }]) => [name, { data, dims: shape }]))
-    const model = { config, weights, adapter: this.factors?.shape, tokenizer, endTokens: eosIds }
+    const model = { config, weights: this.today, adapter: this.factors?.shape, tokenizer, endTokens: eosIds }
     this.generator ??= await Generator.create(model, this.settings)
     await this.generator.run(prompts, sampling, options)
   }
 
   snapshot(): number {
-    this.snapshots.set(this.nextSnapshot, { weights: this.trained.copyWeights(), isAdapted: this.factors !== undefined })
+    this.snapshots.set(this.nextSnapshot, this.frozen())
     return this.nextSnapshot++
   }
 
@@ -109,8 +125,17 @@ export class HostModel implements HeldModel {
     this.snapshots.delete(snapshot)
   }
 
-  weights(): Promise<Weights> {
-    return Promise.resolve(this.store.weights)
+  async weights(): Promise<Weights> {
+    await this.makeWhole()
+    return this.whole.weights
+  }
+
+  pendingWeights(): WeightSource | undefined {
+    const { own } = this
+    const adapter = this.adapter()
+    if (own instanceof ParameterStore && adapter === undefined) return undefined
+    const base = own instanceof BaseWeights ? own.source() : heldWeights(own.weights)
+    return adapter ? mergedWeights(base, adapter) : base
   }
 
   adapter(): Adapter | undefined {
@@ -118,15 +143,14 @@ export class HostModel implements HeldModel {
   }
 
   async saveState(folder: string): Promise<void> {
-    await this.beginTraining()
-    await writeState(folder, this.trained)
+    await writeState(folder, await this.beginTraining())
   }
 
   async loadState(folder: string): Promise<void> {
     await this.dropGenerator()
+    const trained = await this.beginTraining()
     this.drop()
-    await this.beginTraining()
-    await readState(folder, this.trained)
+    await readState(folder, trained)
   }
 
   async release(): Promise<void> {
@@ -135,32 +159,57 @@ export class HostModel implements HeldModel {
   }
 
   /** Gradients and moments get their place, which moves the weights: a generator would read the old one. */
-  private async beginTraining(): Promise<void> {
-    if (!this.trained.isTraining) await this.dropGenerator()
+  private async beginTraining(): Promise<ParameterStore> {
+    if (!this.trainsFactors) await this.makeWhole()
+    const trained = this.trainsFactors ? this.factors!.store : this.whole
+    if (!trained.isTraining) await this.dropGenerator()
+    return trained
   }
 
-  private get trained(): ParameterStore {
-    return this.factors?.store ?? this.store
-  }
-
-  /** Puts the factors that shall be trained beside the base: those that the model was opened with, or new ones. */
+  /** Puts the factors that shall be trained beside the weights: those that the model was opened with, or new ones. */
   private async adapt(lora: LoraPlan, moments: MomentType | undefined): Promise<void> {
-    const { source, config, openBase } = this.model
+    const { source, config } = this.model
     const planned = await plannedAdapter(lora, source, config)
-    if (source.kind === 'adapter') await this.separate(planned.adapter, await openBase())
     await this.dropGenerator()
     const store = ParameterStore.from(factorTensors(planned.adapter))
     store.plan({ frozen: [], moments })
-    this.factors = new TrainedFactors(planned, lora, store)
+    this.factors = new AdapterFactors(planned, lora, store)
+    this.trainsFactors = true
     this.trainer.adapt(this.factors)
   }
 
-  /** Takes what an adapter added out of the weights: they are read again, since a subtraction would not give the base back. */
-  private async separate({ factors }: Adapter, base: WeightSource): Promise<void> {
-    for (const module of factors.keys()) {
-      const name = weightOf(module)
-      await base.read(name, this.store.weights.get(name)!.data)
-    }
+  private trainerOf(own: BaseWeights | ParameterStore, factors?: AdapterFactors<ParameterStore>) {
+    const { config } = this.model
+    return new Trainer<HeldTensor, ParameterStore, Session>(config, own, new HostPlace(config, this.settings), factors)
+  }
+
+  /** Weights that are float32 and all the model is, for who trains them. */
+  private async makeWhole(): Promise<void> {
+    if (this.own instanceof ParameterStore && this.factors === undefined) return
+    await this.release()
+    const source = await this.model.openMerged()
+    // First the old ones go.
+    this.own = BaseWeights.none
+    this.factors = undefined
+    this.trainer = this.trainerOf(this.own)
+    this.own = await ParameterStore.load(source)
+    this.trainer = this.trainerOf(this.own)
+  }
+
+  private get whole(): ParameterStore {
+    if (this.own instanceof ParameterStore) return this.own
+    throw new Error('The weights are held as they are stored')
+  }
+
+  private get today(): HeldWeights {
+    return this.factors ? new Map<string, HeldTensor>([...this.own.weights, ...this.factors.store.weights]) : this.own.weights
+  }
+
+  /** What nothing trains is not copied. */
+  private frozen(): FrozenWeights<HeldTensor> {
+    const { own, factors } = this
+    if (factors) return { weights: new Map<string, HeldTensor>([...own.weights, ...factors.store.copyWeights()]), adapter: factors.shape }
+    return { weights: own instanceof BaseWeights ? own.weights : own.copyWeights() }
   }
 
   /** The decoding graph may hold the weights themselves, so it ends with them. */
@@ -168,4 +217,11 @@ export class HostModel implements HeldModel {
     await this.generator?.dispose()
     this.generator = undefined
   }
+}
+
+/** Factors that a model was opened with, which drop nothing. */
+function asOpened(adapter: Adapter, config: ModelConfig): AdapterFactors<ParameterStore> {
+  const shape = { modules: new Set(adapter.factors.keys()), scaling: scalingOf(adapter.config), dropout: 0 }
+  const modules = linearModules(config).filter(({ name }) => shape.modules.has(name))
+  return new AdapterFactors({ adapter, modules, shape }, { dropout: 0, seed: 0 }, ParameterStore.from(factorTensors(adapter)))
 }

@@ -1,21 +1,14 @@
-import {
-  architectureOf,
-  elements,
-  embeddingName,
-  headName,
-  type ModelConfig,
-  type PackedBatch,
-  type Weights,
-  type WeightTensor,
-} from '@plumbline/transformer'
+import { architectureOf, elements, embeddingName, headName, type ModelConfig, type PackedBatch } from '@plumbline/transformer'
 import type { Emitted } from '../graph/emit'
-import { headPart, vocabularyChunks } from '../graph/head'
+import type { DType } from '../graph/element-types'
 import type { Residual } from '../graph/scoring-ops'
 import { inHost, type Held } from '../runtime/held'
+import type { HeldTensor, HeldWeights } from '../runtime/held-tensor'
 import { Scratch } from '../runtime/scratch'
 import { Session, type Feeds, type HostTensor, type SessionSettings } from '../runtime/session'
 import { tensorNamed } from '../runtime/tensor-named'
 import { attentionBlocks, type AttentionBlocks } from './attention-blocks'
+import { headParts } from './head-feeds'
 import { selectRows, type LiveBatch } from './live-rows'
 import type { ParameterStore } from './parameters'
 import type { Differentiation, Place, Scored, Shapes } from './place'
@@ -24,7 +17,7 @@ import { EMBEDDING_ROWS, gradientOf, HEAD_FACTORS, HEAD_ROWS, LOG_PROBS, sumOf }
 type HostFeeds = Record<string, HostTensor>
 
 /** The host's memory, on the CPU provider: graphs read and write arrays where they stand, and nothing is held twice. */
-export class HostPlace implements Place<WeightTensor, ParameterStore, Session> {
+export class HostPlace implements Place<HeldTensor, ParameterStore, Session> {
   readonly device = 'cpu'
   private readonly keptMemory = new Scratch()
   private readonly rowMemory = new Scratch()
@@ -36,7 +29,11 @@ export class HostPlace implements Place<WeightTensor, ParameterStore, Session> {
 
   readonly hold = inHost
 
-  feeds(weights: Weights): HostFeeds {
+  typeOf({ half }: HeldTensor): DType {
+    return half ?? 'float32'
+  }
+
+  feeds(weights: HeldWeights): HostFeeds {
     const feeds = Object.fromEntries([...weights].map(([name, { shape, data }]) => [name, { data, dims: shape }]))
     return { ...feeds, ...this.headParts(feeds) }
   }
@@ -117,11 +114,8 @@ export class HostPlace implements Place<WeightTensor, ParameterStore, Session> {
 
   /** Views of the head's rows, one per chunk of the vocabulary, where there is a head among the tensors. */
   private headParts(tensors: HostFeeds): HostFeeds {
-    const { hiddenSize: width, vocabSize } = this.config
     const head = tensors[headName(this.config)]
-    if (head === undefined) return {}
-    const part = (from: number, to: number) => ({ data: head.data.subarray(from * width, to * width), dims: [to - from, width] })
-    return Object.fromEntries(vocabularyChunks(vocabSize).map(({ from, to }, c) => [headPart(headName(this.config), c), part(from, to)]))
+    return head === undefined ? {} : Object.fromEntries(headParts(this.config, head))
   }
 
   /** Where a pass writes what it keeps. */

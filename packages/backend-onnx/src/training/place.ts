@@ -1,4 +1,5 @@
 import type { PackedBatch } from '@plumbline/transformer'
+import type { DType } from '../graph/element-types'
 import type { Emitted } from '../graph/emit'
 import type { Device } from '../graph/graph'
 import type { Residual } from '../graph/scoring-ops'
@@ -49,6 +50,8 @@ export interface Place<Tensor, Store extends PlacedStore<Tensor>, Run extends { 
   readonly device: Device
   /** Holds tables that many runs read. */
   readonly hold: Hold
+  /** What a tensor's numbers are held as. */
+  typeOf(tensor: Tensor): DType
   /** Weights as graphs read them; until the next step. */
   feeds(weights: ReadonlyMap<string, Tensor>): Feeds
   /** How attention is cut into blocks for this batch. */

@@ -1,5 +1,6 @@
 import type { ModelConfig } from '@plumbline/transformer'
 import type { AttentionLayout } from '../graph/attention-layout'
+import type { DType } from '../graph/element-types'
 import type { DroppedInput, Residual } from '../graph/scoring-ops'
 import type { Emitted } from '../graph/emit'
 import type { Device } from '../graph/graph'
@@ -13,19 +14,26 @@ interface Compiler<Run> {
   compile(model: Emitted): Promise<Run>
 }
 
+export interface Traced {
+  readonly config: ModelConfig
+  readonly layout: AttentionLayout
+  /** Parameters that are not trained. */
+  readonly frozen: ReadonlySet<string>
+  readonly adapter?: GraphAdapter
+  /** What a weight is held as. */
+  readonly typeOf: (parameter: string) => DType
+}
+
 /** The model's training graph for one attention layout, with the sessions made from it when they are first needed. */
 export class Program<Run extends { release(): Promise<void> }> {
   private readonly graph: TrainingGraph
   private readonly sessions = new Map<Stage, Promise<Run>>()
 
   constructor(
-    config: ModelConfig,
-    layout: AttentionLayout,
-    frozen: ReadonlySet<string>,
+    { config, layout, frozen, adapter, typeOf }: Traced,
     private readonly compiler: Compiler<Run>,
-    adapter?: GraphAdapter,
   ) {
-    this.graph = traceTraining(config, layout, frozen, compiler.device, adapter)
+    this.graph = traceTraining(config, layout, frozen, compiler.device, adapter, typeOf)
   }
 
   get residuals(): readonly Residual[] {

@@ -1,14 +1,22 @@
-import { packGroups, rowKeys, positionsOf, type ModelConfig, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
+import {
+  packGroups,
+  rowKeys,
+  positionsOf,
+  type AdapterShape,
+  type ModelConfig,
+  type PackedBatch,
+  type PackedGroup,
+} from '@plumbline/transformer'
 import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
 import type { Held } from '../runtime/held'
 import { RopeTables } from '../runtime/rope-tables'
 import type { Feeds } from '../runtime/session'
+import type { AdapterFactors } from './adapter-factors'
 import { planBlocks, type AttentionBlocks } from './attention-blocks'
 import { batchFeeds } from './batch-feeds'
 import { differentiateOldest, type ForwardPass, type LiveBatch } from './live-rows'
 import type { Place, PlacedStore, Shapes } from './place'
 import { Program } from './program'
-import type { TrainedFactors } from './trained-factors'
 import { COTANGENT } from './training-graph'
 
 /** A forward pass that waits for its cotangents. */
@@ -28,10 +36,17 @@ interface Releasable {
   release(): Promise<void>
 }
 
-/** Weights as they were, and whether an adapter's factors are among them. */
+/** Weights as they were, and the adapter whose factors are among them. */
 export interface FrozenWeights<Tensor> {
   readonly weights: ReadonlyMap<string, Tensor>
-  readonly isAdapted: boolean
+  readonly adapter?: AdapterShape
+}
+
+/** A model's own weights: those that may be trained, or those that are not. */
+type OwnWeights<Tensor, Store extends PlacedStore<Tensor>> = Store | { readonly weights: ReadonlyMap<string, Tensor> }
+
+function isStore<Tensor, Store extends PlacedStore<Tensor>>(own: OwnWeights<Tensor, Store>): own is Store {
+  return 'clearGradients' in own
 }
 
 /** `plain`: the model alone; `adapted`: with factors beside it; `dropping`: their inputs dropped in part. */
@@ -42,21 +57,22 @@ type Mode = 'plain' | 'adapted' | 'dropping'
  * out; weights, activations and gradients stay in their place.
  */
 export class Trainer<Tensor, Store extends PlacedStore<Tensor>, Run extends Releasable> {
-  private readonly programs = new Map<Mode, Map<AttentionLayout, Program<Run>>>()
-  private adapter: TrainedFactors<Store> | undefined
+  private readonly programs = new Map<string, Map<AttentionLayout, Program<Run>>>()
   private readonly tables: RopeTables
   private pending: Pending<Run>[] = []
 
   constructor(
     private readonly config: ModelConfig,
-    private readonly store: Store,
+    private readonly own: OwnWeights<Tensor, Store>,
     private readonly place: Place<Tensor, Store, Run>,
+    /** Whose factors stand beside the weights. */
+    private adapter?: AdapterFactors<Store>,
   ) {
     this.tables = new RopeTables(config, place.hold)
   }
 
   /** From now on an adapter's factors are trained, and nothing else. */
-  adapt(adapter: TrainedFactors<Store>): void {
+  adapt(adapter: AdapterFactors<Store>): void {
     this.adapter = adapter
   }
 
@@ -73,8 +89,8 @@ export class Trainer<Tensor, Store extends PlacedStore<Tensor>, Run extends Rele
   async logProbs(groups: readonly PackedGroup[], frozen?: FrozenWeights<Tensor>): Promise<Float32Array> {
     const batch = packGroups(groups)
     const blocks = this.place.blocks(batch)
-    const weights = frozen?.weights ?? this.today
-    const program = this.program(blocks.layout, (frozen?.isAdapted ?? this.adapter) ? 'adapted' : 'plain')
+    const { weights, adapter } = frozen ?? { weights: this.today, adapter: this.adapter?.shape }
+    const program = this.program(blocks.layout, adapter ? 'adapted' : 'plain', weights, adapter)
     const feeds = this.feeds(await this.describe(batch, blocks), weights)
     const { logProbs } = await this.place.score(await program.session('forward'), feeds, batch.scoredIds.length, {})
     return logProbs
@@ -140,11 +156,13 @@ export class Trainer<Tensor, Store extends PlacedStore<Tensor>, Run extends Rele
   }
 
   private get trained(): Store {
-    return this.adapter?.store ?? this.store
+    if (this.adapter) return this.adapter.store
+    if (isStore(this.own)) return this.own
+    throw new Error('These weights are not trained')
   }
 
   private get today(): ReadonlyMap<string, Tensor> {
-    return this.adapter ? new Map([...this.store.weights, ...this.adapter.store.weights]) : this.store.weights
+    return this.adapter ? new Map([...this.own.weights, ...this.adapter.store.weights]) : this.own.weights
   }
 
   private get trainingMode(): Mode {
@@ -152,11 +170,18 @@ export class Trainer<Tensor, Store extends PlacedStore<Tensor>, Run extends Rele
     return this.adapter.shape.dropout > 0 ? 'dropping' : 'adapted'
   }
 
-  private program(layout: AttentionLayout, mode: Mode): Program<Run> {
-    const programs = this.programs.get(mode) ?? new Map<AttentionLayout, Program<Run>>()
-    this.programs.set(mode, programs)
-    const adapter = mode === 'plain' || this.adapter === undefined ? undefined : { ...this.adapter.shape, drops: mode === 'dropping' }
-    const program = programs.get(layout) ?? new Program(this.config, layout, this.store.frozen, this.place, adapter)
+  private program(layout: AttentionLayout, mode: Mode, weights = this.today, shape = this.adapter?.shape): Program<Run> {
+    const typeOf = (name: string) => {
+      const tensor = weights.get(name)
+      return tensor === undefined ? 'float32' : this.place.typeOf(tensor)
+    }
+    // Weights that were frozen as they are stored may have become float32 since.
+    const key = `${mode}:${[...weights.values()].some((tensor) => this.place.typeOf(tensor) !== 'float32')}`
+    const programs = this.programs.get(key) ?? new Map<AttentionLayout, Program<Run>>()
+    this.programs.set(key, programs)
+    const adapter = mode === 'plain' || shape === undefined ? undefined : { ...shape, drops: mode === 'dropping' }
+    const frozen = isStore(this.own) ? this.own.frozen : new Set<string>()
+    const program = programs.get(layout) ?? new Program({ config: this.config, layout, frozen, adapter, typeOf }, this.place)
     programs.set(layout, program)
     return program
   }

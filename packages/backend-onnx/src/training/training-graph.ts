@@ -12,6 +12,7 @@ import {
 import type { AttentionLayout } from '../graph/attention-layout'
 import { Tape } from '../graph/autodiff'
 import { BatchInputs } from '../graph/batch-inputs'
+import type { DType } from '../graph/element-types'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Device, type Value } from '../graph/graph'
 import { headPart, isWide, vocabularyChunks } from '../graph/head'
@@ -55,20 +56,24 @@ export interface GraphAdapter extends AdapterShape {
   readonly drops: boolean
 }
 
-/** @param frozen parameters without gradients: what stands below the lowest one that has one is not differentiated. */
+/**
+ * @param frozenNames parameters without gradients: what stands below the lowest one that has one is not differentiated.
+ * @param typeOf what a weight is fed as.
+ */
 export function traceTraining(
   config: ModelConfig,
   layout: AttentionLayout,
   frozenNames: ReadonlySet<string> = new Set(),
   device: Device = 'cpu',
   adapter?: GraphAdapter,
+  typeOf: (parameter: string) => DType = () => 'float32',
 ): TrainingGraph {
-  const graph = new Graph(device)
-  const tape = new Tape()
   const shapes = parameterShapes(config)
+  const graph = new Graph(device, [...shapes.keys()].every((name) => typeOf(name) === 'float32') ? 17 : 26)
+  const tape = new Tape()
   const frozen = adapter ? new Set(shapes.keys()) : frozenNames
   const inputs = new BatchInputs(graph, layout)
-  const { weights, lowRankOf } = adaptedWeights((name) => graph.input(name), adapter)
+  const { weights, lowRankOf } = adaptedWeights((name) => graph.input(name, typeOf(name)), adapter)
   const maskOf = (module: string) => graph.input(keptInputOf(module), 'bool')
   const ops = new OnnxScoringOps(graph, tape, ({ name }) => shapes.get(name)!, inputs, {
     lowRankOf,

@@ -1,9 +1,7 @@
 import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling, Tokenizer } from '@plumbline/core/base'
 import {
   hasTransposedModules,
-  heldWeights,
   loadTokenizer,
-  mergedWeights,
   openUntokenizedModel,
   parameterCount,
   readAdapter,
@@ -23,7 +21,7 @@ import type { Demand } from './errors'
 import type { EnginePlan, HeldModel, OpenModel } from './model'
 
 /** What an engine offers on top of the model it holds; `generate` emits `Generation` events. */
-export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 'adapter' | 'release'> {
+export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 'pendingWeights' | 'adapter' | 'release'> {
   /** Opens the GPU before anything is loaded, so that the adapter can be looked at. */
   openDevice(): Promise<void>
   open(source: ModelSource, tokenizer: TokenizerIds, settings: EngineSettings): Promise<OpenedModel>
@@ -36,6 +34,8 @@ export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 
 export interface EngineSettings {
   readonly device: Device
   readonly threads: number
+  /** Whether the model's own weights are held as they are stored, because they are not going to be trained. */
+  readonly frozenBase?: boolean
 }
 
 export interface OpenedModel {
@@ -74,14 +74,16 @@ export class Engine implements EngineMethods {
     await this.memory.fence()
   }
 
-  async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads }: EngineSettings): Promise<OpenedModel> {
+  async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads, frozenBase }: EngineSettings): Promise<OpenedModel> {
     this.demand = { threads }
     const { weights, ...loaded } = await openUntokenizedModel(source, tokenizer)
     const base = source.kind === 'adapter' ? source.base : source
     const openBase = async () => (await openUntokenizedModel(base, tokenizer)).weights
-    const model = { ...loaded, source, openBase }
+    const openMerged = async () => (await openUntokenizedModel(source, tokenizer)).weights
+    const model = { ...loaded, source, openBase, openMerged }
     this.demand = { threads, parameters: parameterCount(loaded.config) }
-    const held = device === 'cpu' ? await HostModel.open(model, weights, { threads }) : await DeviceModel.open(model, weights, this.memory)
+    const held =
+      device === 'cpu' ? await HostModel.open(model, weights, { threads }, frozenBase) : await DeviceModel.open(model, weights, this.memory)
     this.opened = { model, held }
     const { config } = model
     return {
@@ -147,10 +149,9 @@ export class Engine implements EngineMethods {
 
   async saveWeights(folder: string): Promise<void> {
     const { model, held } = this.model()
-    const weights = await held.weights()
-    const adapter = await held.adapter()
-    if (adapter === undefined) return writeModelFolder(folder, { ...model, weights })
-    await writeModel(folder, { ...model, weights: mergedWeights(heldWeights(weights), adapter) }, { dtype: 'float32' })
+    const pending = await held.pendingWeights?.()
+    if (pending) await writeModel(folder, { ...model, weights: pending }, { dtype: 'float32' })
+    else await writeModelFolder(folder, { ...model, weights: await held.weights() })
   }
 
   async saveAdapter(folder: string): Promise<void> {

@@ -6,6 +6,8 @@ export interface OpenModel extends Omit<UntokenizedModel, 'weights'> {
   readonly source: ModelSource
   /** The weights of what an adapter is on, or of the model where it has none. */
   openBase(): Promise<WeightSource>
+  /** The same with an adapter's part in them. */
+  openMerged(): Promise<WeightSource>
 }
 
 /** What is trained, and how. */
@@ -35,9 +37,11 @@ export interface HeldModel {
   generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void>
   snapshot(): number
   releaseSnapshot(snapshot: number): void
-  /** Today's weights in the host's memory; not to be kept. Without what an adapter adds that is trained. */
+  /** Today's weights in the host's memory; not to be kept. */
   weights(): Promise<Weights>
-  /** Today's factors, where they are trained; not to be kept. */
+  /** Where the weights do not stand there as they are written (adapters, numbers of 16 bits): what makes each when it is read. */
+  pendingWeights?(): WeightSource | undefined | Promise<WeightSource | undefined>
+  /** Today's factors, where they stand beside the weights; not to be kept. */
   adapter(): Adapter | undefined | Promise<Adapter | undefined>
   saveState(folder: string): Promise<void>
   loadState(folder: string): Promise<void>

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { randomStreams, type Generation, type GenerationPrompt, type Sampling } from '@plumbline/core'
 import { loadModel, type ModelConfig } from '@plumbline/transformer'
 import { Generator, type GeneratorOptions, type RunOptions } from '../../src/decode/generator'
+import type { HeldWeights } from '../../src/runtime/held-tensor'
+import { roundedWeights } from '../support/half-folders'
 import { randomWeights, referenceLogits, tinyConfig } from './reference-llama'
 
 const sampling: Sampling = { seed: 5, temperature: 1, maxNewTokens: 12 }
@@ -141,6 +143,31 @@ describe('Generator', () => {
     for (const result of results) expect(result).toEqual(results[0])
   })
 
+  it('gives the logits of float32 bit for bit where weights have 16 bits', async () => {
+    // A vocabulary that the head is widened in two parts for.
+    const config = tinyConfig({ vocab_size: 33_001 })
+    const [halves, floats] = roundedWeights(randomWeights(config, randomStreams(1)('weights')), 'bfloat16')
+    const logitsOf = async (weights: HeldWeights, storeWeights: boolean) => {
+      const generator = await Generator.create({ config, weights, tokenizer, endTokens: [] }, { threads: 2, rows: 6, storeWeights })
+      const logits: Buffer[] = []
+      const onLogits = (_: unknown, row: Float32Array) => void logits.push(Buffer.from(row.slice().buffer))
+      const { found } = await run(generator, prompts([5], [2]), { maxNewTokens: 3 }, { onLogits })
+      await generator.dispose()
+      return { found, logits }
+    }
+    const fed = await logitsOf(floats, false)
+    expect(fed.logits).toHaveLength(6)
+    for (const [weights, isStored] of [
+      [halves, false],
+      [halves, true],
+    ] as const) {
+      const reference = isStored ? await logitsOf(floats, true) : fed
+      const { found, logits } = await logitsOf(weights, isStored)
+      expect(found).toEqual(reference.found)
+      for (const [i, row] of logits.entries()) expect(row.equals(reference.logits[i]!)).toBe(true)
+    }
+  })
+
   it('does not depend on the runs before, whose memory it uses again', async () => {
     const { generator, weights } = await make(tinyConfig(), { storeWeights: false }, [5, 40])
     const requests = prompts([30, 9, 17, 3], [5, 2])
@@ -232,8 +259,7 @@ withStories('stories260K (needs PLUMBLINE_SHARED)', () => {
   it('gives the 200 greedy tokens of the float64 reference', async () => {
     const { config, weights, tokenizer: words } = await loadModel({ kind: 'folder', path: join(stories, 'hf') })
     const { greedyIds } = JSON.parse(readFileSync(join(stories, 'golden.json'), 'utf8')) as { greedyIds: number[] }
-    const tensors = new Map([...weights].map(([name, { data, shape }]) => [name, { data, dims: shape }]))
-    const generator = await Generator.create({ config, weights: tensors, tokenizer: words, endTokens: [] }, { threads: 1 })
+    const generator = await Generator.create({ config, weights, tokenizer: words, endTokens: [] }, { threads: 1 })
     opened.push(generator)
     const { found } = await run(generator, [{ id: 'story', prompt: [1], candidates: [0] }], { temperature: 0, maxNewTokens: 199 })
     expect([1, ...found[0]!.tokens]).toEqual(greedyIds)

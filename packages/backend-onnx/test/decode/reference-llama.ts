@@ -1,7 +1,7 @@
 import { parameterShapes, parseModelConfig, type ModelConfig } from '@plumbline/transformer'
-import type { HostTensor } from '../../src/runtime/session'
+import type { HeldTensor, HeldWeights } from '../../src/runtime/held-tensor'
 
-export type ReferenceWeights = ReadonlyMap<string, HostTensor>
+export type ReferenceWeights = HeldWeights
 
 export function tinyConfig(fields: Readonly<Record<string, unknown>> = {}): ModelConfig {
   return parseModelConfig(
@@ -15,12 +15,12 @@ export function tinyConfig(fields: Readonly<Record<string, unknown>> = {}): Mode
 
 /** Weights large enough for logits that tell positions and tokens apart. */
 export function randomWeights(config: ModelConfig, uniform: () => number): ReferenceWeights {
-  const weights = new Map<string, HostTensor>()
-  for (const [name, dims] of parameterShapes(config)) {
-    const scale = dims.length === 1 ? 0.2 : 2.5 / Math.sqrt(dims[1]!)
-    const shift = dims.length === 1 ? 1 : 0
-    const size = dims.reduce((a, b) => a * b, 1)
-    weights.set(name, { data: Float32Array.from({ length: size }, () => shift + scale * (2 * uniform() - 1)), dims })
+  const weights = new Map<string, HeldTensor>()
+  for (const [name, shape] of parameterShapes(config)) {
+    const scale = shape.length === 1 ? 0.2 : 2.5 / Math.sqrt(shape[1]!)
+    const shift = shape.length === 1 ? 1 : 0
+    const size = shape.reduce((a, b) => a * b, 1)
+    weights.set(name, { data: Float32Array.from({ length: size }, () => shift + scale * (2 * uniform() - 1)), shape })
   }
   return weights
 }

@@ -164,6 +164,11 @@ export interface OpenOptions {
   readonly microBatchTokens?: number
   /** Keep the forward pass's activations for the backward pass, or compute them again. */
   readonly activationMemory?: 'keep' | 'recompute'
+  /**
+   * Says that the model's own weights are not going to be trained, though an adapter beside them may be: a backend may hold them as they are
+   * stored, in fewer bytes. What is computed has the same bits.
+   */
+  readonly frozenBase?: boolean
 }
 
 /**

@@ -10,7 +10,7 @@ import { without } from '../util/without'
 import { CORE_VERSION } from '../version'
 import { Encoder, EncodingCache } from './encoding'
 import { requireFitting, type MemoryReport } from './memory'
-import { prepareTraining, type SectionPlan } from './training-plan'
+import { planOf, prepareTraining, type SectionPlan } from './training-plan'
 
 /** A finished stage: where it lies and what it says of itself. */
 export interface Finished {
@@ -149,8 +149,8 @@ export class StageContext {
   }
 
   /** Opens a model, lends it, and disposes it whatever happens. */
-  async withPolicy<T>(model: Model, use: (policy: Policy) => Promise<T>): Promise<T> {
-    const policy = await this.backend.made.open(model.source, this.backend.open)
+  async withPolicy<T>(model: Model, use: (policy: Policy) => Promise<T>, frozenBase = this.trainsNoWeights): Promise<T> {
+    const policy = await this.backend.made.open(model.source, { ...this.backend.open, ...(frozenBase ? { frozenBase } : {}) })
     try {
       await model.verify?.()
       return await use(policy)
@@ -183,16 +183,24 @@ export class StageContext {
     // Its failure is looked at below.
     encoding?.catch(() => undefined)
     try {
-      return await this.withPolicy(model, async (policy) => {
+      const train = async (policy: Policy) => {
         // An adapter that is not trained is handed on as it is, and not made one with its base.
         if (!plan.isIdle || model.base === undefined) await prepareTraining(policy, plan)
         return use(policy, await (encoding ?? encode(factsOf(policy), this.signal)))
-      })
+      }
+      return await this.withPolicy(model, train, plan.lora !== undefined)
     } catch (error) {
       failed.abort(error)
       await encoding?.catch(() => undefined)
       throw error
     }
+  }
+
+  /** Whether this run trains adapters alone: its models' own weights are then held as they are stored wherever one is opened. */
+  private get trainsNoWeights(): boolean {
+    const { sft, align, seed } = this.config
+    const plans = [sft, ...align].map((section) => planOf(section, '', seed)).filter(({ isIdle }) => !isIdle)
+    return plans.length > 0 && plans.every(({ lora }) => lora !== undefined)
   }
 
   /** Everything that determines a stage, as its key and its manifest have it. */

@@ -1,6 +1,6 @@
 import { cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { explain, runConfig, type ModelSource, type TrainingPlan } from '../../src'
+import { explain, runConfig, type Backend, type ModelSource, type TrainingPlan } from '../../src'
 import { filesBelow, world, type World } from '../support/world'
 
 const training = { batchSize: 4, learningRate: 0.05, checkpointEvery: 2 }
@@ -20,13 +20,17 @@ const stageFolder = async ({ config: { run } }: World, stage: string): Promise<s
   )
 
 /** Every source that the backend is asked to open, and every plan that a policy is readied with. */
-function watched({ backend }: World): { readonly opened: ModelSource[]; readonly plans: TrainingPlan[] } {
+function watched(made: World) {
+  const backend: Backend = made.backend
   const opened: ModelSource[] = []
+  /** Whether each was opened as a model whose own weights are not trained. */
+  const frozen: boolean[] = []
   const plans: TrainingPlan[] = []
   const open = backend.open.bind(backend)
-  backend.open = async (source) => {
+  backend.open = async (source, options) => {
     opened.push(source)
-    const policy = await open(source)
+    frozen.push(options?.frozenBase ?? false)
+    const policy = await open(source, options)
     const prepare = policy.prepareTraining!.bind(policy)
     policy.prepareTraining = async (plan) => {
       plans.push(plan)
@@ -34,7 +38,7 @@ function watched({ backend }: World): { readonly opened: ModelSource[]; readonly
     }
     return policy
   }
-  return { opened, plans }
+  return { opened, frozen, plans }
 }
 
 /** A world whose stage-1 model lies in a folder of its own. */
@@ -70,6 +74,22 @@ describe('lora', () => {
     const plan = { ...LORA, rslora: false, dropout: 0, seed: 5 }
     expect(plans).toEqual([{ lora: plan }, { lora: plan }])
     expect(await filesBelow(base)).toEqual(before)
+  })
+
+  it('opens every model of a run that trains adapters alone as one whose own weights stay, and of another run only those', async () => {
+    const alone = await withFolder({ lora: LORA }, { lora: LORA })
+    const ofAlone = watched(alone.made)
+    await runConfig(alone.made)
+    expect(ofAlone.frozen.length).toBeGreaterThan(4)
+    expect(ofAlone.frozen).not.toContain(false)
+
+    const mixed = await withFolder({ lora: LORA }, { startFrom: 'base' })
+    const ofMixed = watched(mixed.made)
+    await runConfig(mixed.made)
+    const trainee = ofMixed.opened.findIndex((source, i) => i > 0 && source.kind === 'folder')
+    expect(ofMixed.frozen[0]).toBe(true)
+    expect(ofMixed.frozen.slice(1)).not.toContain(true)
+    expect(ofMixed.opened[trainee]).toEqual({ kind: 'folder', path: mixed.base })
   })
 
   it('an adapter that a stage made is the same model where it is given: the next stages are the same', async () => {

@@ -12,8 +12,8 @@ import type { DroppedInput } from '../graph/scoring-ops'
 import type { HostTensor } from '../runtime/session'
 import { keptInputOf } from './training-graph'
 
-/** The factors that are trained beside a base, with their optimizer state. */
-export class TrainedFactors<Store extends { readonly step: number }> {
+/** The factors beside a base, with their optimizer state where they are trained. */
+export class AdapterFactors<Store extends { readonly step: number }> {
   readonly shape: AdapterShape
   private readonly initial: Adapter
   private readonly modules: ReadonlyMap<string, LinearModule>
@@ -21,7 +21,7 @@ export class TrainedFactors<Store extends { readonly step: number }> {
 
   constructor(
     { adapter, modules, shape }: PlannedAdapter,
-    { dropout, seed }: LoraPlan,
+    { dropout, seed }: Pick<LoraPlan, 'dropout' | 'seed'>,
     /** Holds `factorTensors(adapter)`. */
     readonly store: Store,
   ) {
