@@ -25,7 +25,7 @@ import type { ModelConfig } from './model-config'
 import { openModelFolder, readCompanions, readModelConfig, type ModelFolder, type OpenModelFolder } from './model-folder'
 import { parameterCount, parameterShapes } from './parameters'
 import { heldWeights, readWeights } from './stored-tensors'
-import { loadTokenizer } from './tokenizer'
+import { loadTokenizer } from './load-tokenizer'
 
 /** A model ready for an engine: its dimensions, weights and tokenizer, and what `writeModelFolder` needs to save it. */
 export interface LoadedModel extends UntokenizedModel {

@@ -104,7 +104,12 @@ export class DeviceModel implements HeldModel {
     return gradNorm
   }
 
-  async generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void> {
+  async generate(
+    prompts: readonly GenerationPrompt[],
+    sampling: Sampling,
+    tokenizer: Pick<Tokenizer, 'decode'>,
+    options: RunOptions,
+  ): Promise<void> {
     const { config, eosIds } = this.model
     this.generator ??= await DeviceGenerator.create({ config, tokenizer, endTokens: eosIds }, this.memory)
     await this.generator.run(prompts, sampling, this.parameters.weights, options)

@@ -88,7 +88,12 @@ export class HostModel implements HeldModel {
     return adamWStep(this.trained, options)
   }
 
-  async generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void> {
+  async generate(
+    prompts: readonly GenerationPrompt[],
+    sampling: Sampling,
+    tokenizer: Pick<Tokenizer, 'decode'>,
+    options: RunOptions,
+  ): Promise<void> {
     const { config, eosIds } = this.model
     const all = [...this.store.weights, ...(this.factors?.store.weights ?? [])]
     const weights = new Map(all.map(([name, { shape, data }]) => [name, { data, dims: shape }]))
