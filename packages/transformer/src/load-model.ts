@@ -91,6 +91,7 @@ export async function inspectModel(source: ModelSource): Promise<ModelFacts> {
     contextLength: config.maxPositions,
     parameterNames: [...parameterShapes(config).keys()],
     linearModules: linearModules(config),
+    ...(config.notices ? { notices: config.notices } : {}),
   }
 }
 
