@@ -66,7 +66,7 @@ export interface ModelFacts {
   readonly parameterNames?: readonly string[]
   /** The linear modules that can carry an adapter, in the order of the computation; absent where none can. */
   readonly linearModules?: readonly LinearModule[]
-  /** What the model's files ask for in training and the backend does not do, a sentence each: a run that trains says them. */
+  /** What is done otherwise than the model's files ask for, a sentence each: a run says them. */
   readonly notices?: readonly string[]
 }
 

@@ -151,10 +151,8 @@ async function noteMemory(config: Config, { made }: ChosenEngine, { source }: Mo
   return memory
 }
 
-/** What training does otherwise than the model's files ask for. */
+/** What is done otherwise than the model's files ask for. */
 async function noteModel(context: StageContext, { source }: Model): Promise<void> {
-  const { sft, align } = context.config
-  if ([sft, ...align].every(({ steps }) => steps === 0)) return
   // A model that cannot be read is the first stage's to report.
   const facts = await context.backend.made.inspect?.(source).catch(() => undefined)
   for (const notice of facts?.notices ?? []) context.say('info', notice)
