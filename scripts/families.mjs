@@ -78,7 +78,10 @@ async function tryAll(families) {
       } catch (error) {
         throw new Error(`${family.name}: ${error.message}`, { cause: error })
       }
-      const whose = family.standIn === undefined ? 'its own tokenizer' : `its own tokenizer was not found on npm and is skipped; tried with ${family.standIn}`
+      const whose =
+        family.standIn === undefined
+          ? 'its own tokenizer'
+          : `its own tokenizer was not found on npm and is skipped; tried with ${family.standIn}`
       say(`${family.name}: ${whose}${family.lora ? ', LoRA and plumb export' : ''}`)
     }
   } finally {

@@ -18,6 +18,7 @@ import {
   type TrainingPlan,
 } from '@plumbline/core'
 import {
+  completionText,
   packedRows,
   planMicroBatches,
   requireFiniteLogProbs,
@@ -27,7 +28,6 @@ import {
   selectGroups,
   splitLogProbs,
   spreadCotangents,
-  textOf,
   type MicroBatch,
   type SelectedGroup,
 } from '@plumbline/transformer'
@@ -93,7 +93,7 @@ export class OnnxPolicy implements Policy {
     signal?.throwIfAborted()
     const finished: Generation[] = []
     const written = (generation: Generation): Generation =>
-      hasStops(sampling) ? generation : { ...generation, text: textOf(this.tokenizer, generation.tokens, generation.finish) }
+      hasStops(sampling) ? generation : { ...generation, text: completionText(this.tokenizer, generation.tokens, generation.finish) }
     let wake: () => void = () => undefined
     const state: { ended: boolean } = { ended: false }
     let failure: { readonly error: unknown } | undefined

@@ -63,8 +63,19 @@ export async function readAdapter(folder: string, base: ModelConfig): Promise<Ad
   return { config, factors }
 }
 
-/** What can be known of an adapter before a number is read. @throws PlumbError as `readAdapter` does, but for the numbers. */
-export async function checkAdapter(folder: string, base: ModelConfig) {
+/** What can be known of an adapter before a number is read. */
+export interface CheckedAdapter {
+  readonly config: AdapterConfig
+  /** With the weights. */
+  readonly file: string
+  /** Those of the base. */
+  readonly modules: readonly LinearModule[]
+  /** Names of those that have factors. */
+  readonly named: ReadonlySet<string>
+}
+
+/** @throws PlumbError as `readAdapter` does, but for the numbers. */
+export async function checkAdapter(folder: string, base: ModelConfig): Promise<CheckedAdapter> {
   const config = await readAdapterConfig(folder)
   const file = join(folder, ADAPTER_WEIGHTS_FILE)
   if (!(await fileStats(file))) {
