@@ -18,6 +18,7 @@ import {
   type TrainingPlan,
 } from '@plumbline/core'
 import {
+  completionText,
   packedRows,
   planMicroBatches,
   requireFiniteLogProbs,
@@ -31,6 +32,7 @@ import {
   type SelectedGroup,
 } from '@plumbline/transformer'
 import type { EngineClient } from './worker/client'
+import { hasStops } from './worker/stops'
 import type { EngineTeam } from './worker/team'
 
 export interface PolicySettings {
@@ -90,6 +92,8 @@ export class OnnxPolicy implements Policy {
   async *generate(prompts: readonly GenerationPrompt[], sampling: Sampling, { signal }: StepOptions = {}): AsyncIterable<Generation> {
     signal?.throwIfAborted()
     const finished: Generation[] = []
+    const written = (generation: Generation): Generation =>
+      hasStops(sampling) ? generation : { ...generation, text: completionText(this.tokenizer, generation.tokens, generation.finish) }
     let wake: () => void = () => undefined
     const state: { ended: boolean } = { ended: false }
     let failure: { readonly error: unknown } | undefined
@@ -123,7 +127,7 @@ export class OnnxPolicy implements Policy {
       })
     try {
       for (;;) {
-        while (finished.length > 0) yield finished.shift()!
+        while (finished.length > 0) yield written(finished.shift()!)
         if (state.ended) break
         await new Promise<void>((resolve) => (wake = resolve))
       }

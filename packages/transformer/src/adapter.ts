@@ -54,6 +54,28 @@ const NAME = /^base_model\.model\.(.+)\.lora_(A|B)\.weight$/
  *   missing, or that contradicts the config; PLUMB_NON_FINITE_WEIGHTS; and those of `readSafetensors`.
  */
 export async function readAdapter(folder: string, base: ModelConfig): Promise<Adapter> {
+  const { config, file, modules, named } = await checkAdapter(folder, base)
+  const tensors = await readSafetensors(file)
+  requireFiniteWeights(tensors, 'such an adapter is not used', file)
+  const factors = new Map<string, Factors>()
+  for (const { name } of modules)
+    if (named.has(name)) factors.set(name, { A: tensors.get(tensorName(name, 'A'))!, B: tensors.get(tensorName(name, 'B'))! })
+  return { config, factors }
+}
+
+/** What can be known of an adapter before a number is read. */
+export interface CheckedAdapter {
+  readonly config: AdapterConfig
+  /** With the weights. */
+  readonly file: string
+  /** Those of the base. */
+  readonly modules: readonly LinearModule[]
+  /** Names of those that have factors. */
+  readonly named: ReadonlySet<string>
+}
+
+/** @throws PlumbError as `readAdapter` does, but for the numbers. */
+export async function checkAdapter(folder: string, base: ModelConfig): Promise<CheckedAdapter> {
   const config = await readAdapterConfig(folder)
   const file = join(folder, ADAPTER_WEIGHTS_FILE)
   if (!(await fileStats(file))) {
@@ -61,13 +83,7 @@ export async function readAdapter(folder: string, base: ModelConfig): Promise<Ad
     throw new PlumbError('PLUMB_ADAPTER_NOT_FOUND', message, folder)
   }
   const modules = linearModules(base)
-  const named = checkTensors((await readSafetensorsHeader(file)).tensors, config, modules, base, file)
-  const tensors = await readSafetensors(file)
-  requireFiniteWeights(tensors, 'such an adapter is not used', file)
-  const factors = new Map<string, Factors>()
-  for (const { name } of modules)
-    if (named.has(name)) factors.set(name, { A: tensors.get(tensorName(name, 'A'))!, B: tensors.get(tensorName(name, 'B'))! })
-  return { config, factors }
+  return { config, file, modules, named: checkTensors((await readSafetensorsHeader(file)).tensors, config, modules, base, file) }
 }
 
 /** What an adapter's `adapter_config.json` says. @throws PlumbError as `readAdapter` does. */

@@ -12,11 +12,12 @@ import {
   type ModelSource,
   type Tokenizer,
 } from '@plumbline/core/base'
-import { readAdapter } from './adapter'
+import { checkAdapter, readAdapter } from './adapter'
 import { parseModelConfig } from './config'
 import { architectureNamed } from './families'
 import { COMMON_FIELDS } from './families/common'
 import { Fields } from './fields'
+import { hubName } from './hub-name'
 import { initialWeights } from './initial-weights'
 import type { ConfigJson } from './config-json'
 import { linearModules } from './linear-modules'
@@ -25,7 +26,7 @@ import type { ModelConfig } from './model-config'
 import { openModelFolder, readCompanions, readModelConfig, type ModelFolder, type OpenModelFolder } from './model-folder'
 import { parameterCount, parameterShapes } from './parameters'
 import { heldWeights, readWeights } from './stored-tensors'
-import { loadTokenizer } from './tokenizer'
+import { loadTokenizer } from './load-tokenizer'
 
 /** A model ready for an engine: its dimensions, weights and tokenizer, and what `writeModelFolder` needs to save it. */
 export interface LoadedModel extends UntokenizedModel {
@@ -86,12 +87,26 @@ function baseOf(source: ModelSource): BaseSource {
 export async function inspectModel(source: ModelSource): Promise<ModelFacts> {
   const tokenizer = await loadSourceTokenizer(source)
   const config = await loadModelConfig(source, tokenizer)
+  const notices = [...(config.notices ?? []), ...(source.kind === 'adapter' ? await adapterNotices(source, config) : [])]
   return {
     tokenizer,
     contextLength: config.maxPositions,
     parameterNames: [...parameterShapes(config).keys()],
     linearModules: linearModules(config),
+    ...(notices.length > 0 ? { notices } : {}),
   }
+}
+
+/** An adapter that does not fit is refused before anything begins; one of another model of the same shapes fits, and its name is all there is to go by. */
+async function adapterNotices({ base, path }: Extract<ModelSource, { kind: 'adapter' }>, config: ModelConfig): Promise<string[]> {
+  const { baseName } = (await checkAdapter(path, config)).config
+  if (baseName === undefined || base.kind !== 'folder') return []
+  const own = (await hubName(base)) ?? basename(resolve(base.path))
+  const last = (name: string) => name.split(/[\\/]/).filter(Boolean).at(-1)?.toLowerCase()
+  if (last(own) === last(baseName)) return []
+  return [
+    `The adapter's base is ${JSON.stringify(baseName)} by its adapter_config.json, and here it is on ${JSON.stringify(own)}: if that is another model, its answers are worth nothing.`,
+  ]
 }
 
 /** `Backend.modelFiles` for every backend whose models are loaded here: the files that opening one reads, absolute. */

@@ -61,4 +61,6 @@ export interface ModelConfig extends HeadShape {
   /** Every token that ends a text; some chat models have several. */
   readonly eosIds?: readonly number[]
   readonly padId?: number
+  /** What config.json asks for in training and is not done here, a sentence each. */
+  readonly notices?: readonly string[]
 }

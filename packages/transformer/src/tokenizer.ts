@@ -1,13 +1,10 @@
-import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { isNestedTooDeep, PlumbError, type ThinkingTags, type Tokenizer as TokenizerSeam, type TurnEnd } from '@plumbline/core/base'
+import { createHash, type Hash } from 'node:crypto'
+import { PlumbError, type ThinkingTags, type Tokenizer as TokenizerSeam, type TurnEnd } from '@plumbline/core/base'
 import { addedTokens, checkSingleWords, type AddedToken } from './added-tokens'
 import { encodePair } from './boundary'
 import { ChatTemplate } from './chat-template'
 import { Tokenizer as Engine, type HuggingFaceTokenizer } from './huggingface'
-import { specialTokens, type SpecialTokens } from './special-tokens'
+import { specialTokens } from './special-tokens'
 import { requireTokenIds } from './tokenizer-ids'
 import { thinkingTagsOf } from './thinking'
 import { turnEndOf } from './turn-end'
@@ -31,43 +28,26 @@ export interface TokenizerFiles {
 }
 
 /**
- * Loads a model folder's tokenizer, or a `tokenizer.json` (with the files beside it, if that is its name).
- *
- * @throws PlumbError PLUMB_TOKENIZER_NOT_FOUND, PLUMB_TOKENIZER_INVALID.
- */
-export async function loadTokenizer(folderOrFile: string): Promise<TokenizerSeam> {
-  const found = await stat(folderOrFile).catch(() => undefined)
-  const path = found?.isDirectory() ? join(folderOrFile, 'tokenizer.json') : folderOrFile
-  if (!existsSync(path)) {
-    const message = found
-      ? 'The folder has no tokenizer.json.'
-      : 'There is no such file; expected a tokenizer.json or a folder that holds one.'
-    throw new PlumbError('PLUMB_TOKENIZER_NOT_FOUND', message, folderOrFile)
-  }
-  const alone = basename(path) !== 'tokenizer.json'
-  const beside = async (name: string) => {
-    const file = join(dirname(path), name)
-    return alone || !existsSync(file) ? undefined : readFile(file, 'utf8')
-  }
-  const json = async (name: string) => parse(await beside(name), join(dirname(path), name))
-  return createTokenizer(
-    {
-      tokenizer: parse(await readFile(path, 'utf8'), path)!,
-      tokenizerConfig: await json('tokenizer_config.json'),
-      specialTokensMap: await json('special_tokens_map.json'),
-      modelConfig: await json('config.json'),
-      generationConfig: await json('generation_config.json'),
-      chatTemplate: await beside('chat_template.jinja'),
-    },
-    path,
-  )
-}
-
-/**
  * A tokenizer from the contents of its files.
  * @param where names the source in errors.
  */
 export function createTokenizer(files: TokenizerFiles, where: string): TokenizerSeam {
+  return new LoadedTokenizer(vocabularyOf(files, where), files, where)
+}
+
+/** What takes long to make of `tokenizer.json` and `tokenizer_config.json`, wherever they lie and whatever lies beside them. */
+export interface Vocabulary {
+  readonly engine: HuggingFaceTokenizer
+  readonly size: number
+  readonly added: readonly AddedToken[]
+  /** What the post-processor puts before a text. */
+  readonly leading: readonly number[]
+  /** Of everything that is in it. */
+  readonly hash: Hash
+}
+
+/** @throws PlumbError PLUMB_TOKENIZER_INVALID */
+export function vocabularyOf(files: Pick<TokenizerFiles, 'tokenizer' | 'tokenizerConfig'>, where: string): Vocabulary {
   requireTokenIds(files, where)
   // The package wants these keys present, and takes the unknown token of word-level models from the config only.
   const absent = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] }
@@ -78,7 +58,10 @@ export function createTokenizer(files: TokenizerFiles, where: string): Tokenizer
       { ...absent, ...files.tokenizer, added_tokens: added },
       { ...files.tokenizerConfig, unk_token: model.unk_token ?? undefined },
     )
-    return new LoadedTokenizer(engine, files, added, specialTokens(files, engine, where), where)
+    let largest = -1
+    for (const id of engine.get_vocab().values()) largest = Math.max(largest, id)
+    const hash = createHash('sha256').update(`[${JSON.stringify({ ...files.tokenizer, added_tokens: added })}`)
+    return { engine, size: largest + 1, added, leading: leadingSpecials(engine), hash }
   } catch (cause) {
     if (cause instanceof PlumbError) throw cause
     const message = `This tokenizer cannot be used: ${(cause as Error).message}`
@@ -86,7 +69,7 @@ export function createTokenizer(files: TokenizerFiles, where: string): Tokenizer
   }
 }
 
-class LoadedTokenizer implements TokenizerSeam {
+export class LoadedTokenizer implements TokenizerSeam {
   readonly vocabularySize: number
   readonly bosId?: number
   readonly eosId?: number
@@ -94,29 +77,28 @@ class LoadedTokenizer implements TokenizerSeam {
   readonly fingerprint: string
   readonly renderChat?: TokenizerSeam['renderChat']
   readonly thinking?: ThinkingTags
-  /** What the post-processor puts before a text. */
+  private readonly engine: HuggingFaceTokenizer
   private readonly leading: readonly number[]
   private readonly singleWords: readonly string[]
   private readonly isSpecial: ReadonlySet<number>
   private readonly chat?: ChatTemplate
   private foundTurnEnd?: { readonly end?: TurnEnd }
 
+  /** @throws PlumbError PLUMB_TOKENIZER_EOS */
   constructor(
-    private readonly engine: HuggingFaceTokenizer,
-    files: TokenizerFiles,
-    added: readonly AddedToken[],
-    specials: SpecialTokens,
+    { engine, size, added, leading, hash }: Vocabulary,
+    files: Omit<TokenizerFiles, 'tokenizer'>,
     private readonly where: string,
   ) {
-    let largest = -1
-    for (const id of engine.get_vocab().values()) largest = Math.max(largest, id)
-    this.vocabularySize = largest + 1
-    this.bosId = specials.bos?.id
-    this.eosId = specials.eos?.id
-    this.padId = specials.pad?.id
-    this.leading = leadingSpecials(engine)
-    this.singleWords = added.filter((token) => token.single_word).map(({ content }) => content)
+    this.engine = engine
+    this.vocabularySize = size
+    this.leading = leading
+    const specials = specialTokens(files, engine, where)
     const { bos, eos, pad, unk } = specials
+    this.bosId = bos?.id
+    this.eosId = eos?.id
+    this.padId = pad?.id
+    this.singleWords = added.filter((token) => token.single_word).map(({ content }) => content)
     const named = [bos, eos, pad].flatMap((token) => token?.id ?? [])
     this.isSpecial = new Set([...added.filter(({ special, id }) => special && id !== unk?.id).map(({ id }) => id), ...named])
     const template = files.chatTemplate ?? namedTemplate(files.tokenizerConfig?.chat_template)
@@ -126,10 +108,8 @@ class LoadedTokenizer implements TokenizerSeam {
       this.renderChat = (messages, options) => chat.render(messages, options)
     }
     this.thinking = thinkingTagsOf(template, new Set(added.map(({ content }) => content)))
-    const { bosId = null, eosId = null, padId = null } = this
-    this.fingerprint = createHash('sha256')
-      .update(JSON.stringify([{ ...files.tokenizer, added_tokens: added }, bosId, eosId, padId, template ?? null]))
-      .digest('hex')
+    const rest = [this.bosId, this.eosId, this.padId, template].map((value) => JSON.stringify(value ?? null))
+    this.fingerprint = hash.copy().update(`,${rest.join()}]`).digest('hex')
   }
 
   get chatArguments(): readonly string[] | undefined {
@@ -190,17 +170,4 @@ function namedTemplate(value: unknown): string | undefined {
   const named = value as readonly { name?: unknown; template?: unknown }[]
   const template = (named.find(({ name }) => name === 'default') ?? named[0])?.template
   return typeof template === 'string' ? template : undefined
-}
-
-function parse(text: string | undefined, path: string): Json | undefined {
-  if (text === undefined) return undefined
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new PlumbError('PLUMB_TOKENIZER_INVALID', `This is not valid JSON: ${(cause as Error).message}`, path, { cause })
-  }
-  if (isNestedTooDeep(value)) throw new PlumbError('PLUMB_TOKENIZER_INVALID', 'Its lists and objects are nested too deeply.', path)
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
-  throw new PlumbError('PLUMB_TOKENIZER_INVALID', 'This is not a JSON object.', path)
 }

@@ -4,6 +4,7 @@ import { loraModules, type LoraPlan } from '@plumbline/core'
 import {
   hubName,
   initialAdapter,
+  inspectModel,
   linearModules,
   parseAdapterConfig,
   readAdapter,
@@ -11,6 +12,7 @@ import {
   readSafetensors,
   requireSameAdapter,
   scalingOf,
+  wordLevelTokenizerJson,
   writeAdapter,
   writeSafetensors,
   type Adapter,
@@ -335,5 +337,30 @@ describe('an adapter that does not fit is one sentence', () => {
       })
       expect(await readFile(join(target, 'thesis.txt'), 'utf8')).toBe('years of work')
     })
+  })
+})
+
+describe('what is known of an adapter before it is opened', () => {
+  const inspected = (baseName: string | null, more: object = {}) =>
+    inFreshFolder(async (folder) => {
+      const [base, adapter] = [join(folder, 'Tiny-Base'), join(folder, 'adapter')]
+      await cp(join(PEFT, 'base'), base, { recursive: true })
+      await cp(join(PEFT, 'all-linear'), adapter, { recursive: true })
+      await writeFile(join(base, 'tokenizer.json'), JSON.stringify(wordLevelTokenizerJson(['one', 'two'])))
+      const file = join(adapter, 'adapter_config.json')
+      const json = JSON.parse(await readFile(file, 'utf8')) as object
+      await writeFile(file, JSON.stringify({ ...json, base_model_name_or_path: baseName, ...more }))
+      return inspectModel({ kind: 'adapter', base: { kind: 'folder', path: base }, path: adapter })
+    })
+
+  it('that it names another base is said; the last part of a name is what decides, for a model may lie anywhere', async () => {
+    const named = 'by its adapter_config.json, and here it is on "Tiny-Base": if that is another model, its answers are worth nothing.'
+    expect((await inspected('someone/other-base')).notices).toEqual([`The adapter's base is "someone/other-base" ${named}`])
+    for (const same of ['someone/tiny-base', '../models/Tiny-Base/', null]) expect((await inspected(same)).notices).toBeUndefined()
+  })
+
+  it('that it cannot be computed, or does not fit, is refused', async () => {
+    await expect(inspected(null, { use_dora: true })).rejects.toMatchObject({ code: 'PLUMB_ADAPTER_UNSUPPORTED' })
+    await expect(inspected(null, { r: 3 })).rejects.toMatchObject({ code: 'PLUMB_ADAPTER_TENSOR' })
   })
 })

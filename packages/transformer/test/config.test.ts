@@ -19,6 +19,26 @@ describe('parseModelConfig', () => {
     expect(() => parse({ [key]: deep })).toThrow(/\(nested too deeply to show\)/)
   })
 
+  describe("GPT-2's dropout", () => {
+    const gpt2 = { model_type: 'gpt2', vocab_size: 8, n_embd: 4, n_layer: 1, n_head: 2 }
+    const notices = (fields: object) => parseModelConfig({ ...gpt2, ...fields }, 'model/config.json').notices
+
+    it('is said not to be applied, with its fields, also where only the default of transformers asks for it', () => {
+      const [notice, ...others] = notices({ attn_pdrop: 0, resid_pdrop: 0.2 })!
+      expect(others).toEqual([])
+      expect(notice).toBe(
+        'config.json asks for dropout in training (embd_pdrop 0.1, resid_pdrop 0.2), which is not applied: the model is trained without it.',
+      )
+      expect(notices({ attn_pdrop: 0, embd_pdrop: 0, resid_pdrop: 0 })).toBeUndefined()
+    })
+
+    it.each([-0.1, 1.5, 'much', [0.1]])('of %j is refused', (attn_pdrop) => {
+      expect(() => notices({ attn_pdrop })).toThrow(
+        expect.objectContaining({ code: 'PLUMB_MODEL_CONFIG', message: expect.stringContaining('attn_pdrop') as string }),
+      )
+    })
+  })
+
   it('fills in the defaults of transformers', () => {
     const config = parse({
       num_key_value_heads: undefined,

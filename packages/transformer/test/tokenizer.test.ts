@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -77,6 +78,33 @@ describe('loadTokenizer', () => {
       const [a, same, other] = await Promise.all(['.', 'same', 'other'].map((name) => loadTokenizer(join(folder, name))))
       expect(same!.fingerprint).toBe(a!.fingerprint)
       expect(other!.fingerprint).not.toBe(a!.fingerprint)
+    })
+  })
+
+  it('makes what two folders have in common once: each keeps its own special tokens, and its own name in errors', async () => {
+    const engineOf = (tokenizer: unknown) => (tokenizer as { readonly engine: object }).engine
+    await inFreshFolder(async (folder) => {
+      for (const name of ['a', 'b', 'c']) await mkdir(join(folder, name))
+      const model = { ...(json.model as object), unk_token: null }
+      const words = { ...json, model }
+      await write(join(folder, 'a'), { 'tokenizer.json': words, 'config.json': { eos_token_id: 2 } })
+      await write(join(folder, 'b'), { 'tokenizer.json': words, 'config.json': { eos_token_id: 1, dtype: 'float32' } })
+      await write(join(folder, 'c'), { 'tokenizer.json': words, 'tokenizer_config.json': { eos_token: 'two' } })
+      const [a, b] = [await loadTokenizer(join(folder, 'a')), await loadTokenizer(join(folder, 'b'))]
+      const c = await loadTokenizer(join(folder, 'c'))
+      expect(engineOf(b)).toBe(engineOf(a))
+      expect(engineOf(c)).not.toBe(engineOf(a))
+      expect([a, b, c].map(({ eosId }) => eosId)).toEqual([2, 1, 5])
+      for (const [name, tokenizer] of Object.entries({ a, b })) {
+        const error = { code: 'PLUMB_TOKENIZER_UNKNOWN_TEXT', where: join(folder, name, 'tokenizer.json') }
+        expect(() => tokenizer.encode('three')).toThrow(expect.objectContaining(error))
+      }
+      const added_tokens = json.added_tokens
+      const whole = createHash('sha256').update(JSON.stringify([{ ...words, added_tokens }, null, 2, null, null]))
+      expect(a.fingerprint).toBe(whole.digest('hex'))
+      // A file that changes is read again.
+      await write(join(folder, 'a'), { 'tokenizer.json': wordLevelTokenizerJson(['one', 'two', 'three']) })
+      expect((await loadTokenizer(join(folder, 'a'))).encode('three')).toEqual([6])
     })
   })
 

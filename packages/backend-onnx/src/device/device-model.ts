@@ -96,7 +96,12 @@ export class DeviceModel implements HeldModel {
     return gradNorm
   }
 
-  async generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void> {
+  async generate(
+    prompts: readonly GenerationPrompt[],
+    sampling: Sampling,
+    tokenizer: Pick<Tokenizer, 'decode'>,
+    options: RunOptions,
+  ): Promise<void> {
     const { config, eosIds } = this.model
     const model = { config, tokenizer, endTokens: eosIds, adapter: this.factors?.shape }
     this.generator ??= await DeviceGenerator.create(model, this.memory)

@@ -109,7 +109,12 @@ export class HostModel implements HeldModel {
     return adamWStep(trained, options)
   }
 
-  async generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void> {
+  async generate(
+    prompts: readonly GenerationPrompt[],
+    sampling: Sampling,
+    tokenizer: Pick<Tokenizer, 'decode'>,
+    options: RunOptions,
+  ): Promise<void> {
     const { config, eosIds } = this.model
     const model = { config, weights: this.today, adapter: this.factors?.shape, tokenizer, endTokens: eosIds }
     this.generator ??= await Generator.create(model, this.settings)

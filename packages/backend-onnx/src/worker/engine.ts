@@ -19,8 +19,9 @@ import { HostModel } from '../training/host-model'
 import { keptRowBytes } from '../training/training-graph'
 import type { Demand } from './errors'
 import type { EnginePlan, HeldModel, OpenModel } from './model'
+import { hasStops } from './stops'
 
-/** What an engine offers on top of the model it holds; `generate` emits `Generation` events. */
+/** What an engine offers on top of the model it holds; `generate` emits `Generation` events, with texts where there are stop strings. */
 export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 'pendingWeights' | 'adapter' | 'release'> {
   /** Opens the GPU before anything is loaded, so that the adapter can be looked at. */
   openDevice(): Promise<void>
@@ -57,8 +58,10 @@ export interface CallContext {
 export class Engine implements EngineMethods {
   context: CallContext = { emit: () => undefined, aborted: () => false }
   private readonly memory = new DeviceMemory()
-  /** Loaded with the first call that generates. */
+  /** Loaded with the first call that looks for stop strings. */
   private tokenizer: Tokenizer | undefined
+  /** Texts are written where the policy is, which has the tokenizer; a second one takes longer to load, and more memory, than many a model. */
+  private readonly texts: Pick<Tokenizer, 'decode'> = { decode: (ids) => this.tokenizer?.decode(ids) ?? '' }
   /** Whether it was said how the model is trained: an adapter that it was opened with is then no longer what it was. */
   private isReadied = false
   private opened: { readonly model: OpenModel; readonly held: HeldModel } | undefined
@@ -130,8 +133,8 @@ export class Engine implements EngineMethods {
 
   async generate(prompts: readonly GenerationPrompt[], sampling: Sampling): Promise<void> {
     const { context } = this
-    this.tokenizer ??= await loadTokenizer(tokenizerPath(this.model().model.source))
-    await this.held.generate(prompts, sampling, this.tokenizer, {
+    if (hasStops(sampling)) this.tokenizer ??= await loadTokenizer(tokenizerPath(this.model().model.source))
+    await this.held.generate(prompts, sampling, this.texts, {
       onGeneration: (generation: Generation) => context.emit(generation),
       checkAborted: () => {
         if (context.aborted()) throw new Error('Generation was aborted')

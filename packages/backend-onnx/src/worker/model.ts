@@ -34,7 +34,12 @@ export interface HeldModel {
   /** Replaces them. */
   setGradients(gradients: Float32Array): Promise<void>
   optimStep(options: AdamWOptions): Promise<number>
-  generate(prompts: readonly GenerationPrompt[], sampling: Sampling, tokenizer: Tokenizer, options: RunOptions): Promise<void>
+  generate(
+    prompts: readonly GenerationPrompt[],
+    sampling: Sampling,
+    tokenizer: Pick<Tokenizer, 'decode'>,
+    options: RunOptions,
+  ): Promise<void>
   snapshot(): number
   releaseSnapshot(snapshot: number): void
   /** Today's weights in the host's memory; not to be kept. */

@@ -66,6 +66,8 @@ export interface ModelFacts {
   readonly parameterNames?: readonly string[]
   /** The linear modules that can carry an adapter, in the order of the computation; absent where none can. */
   readonly linearModules?: readonly LinearModule[]
+  /** What is done otherwise than the model's files ask for, a sentence each: a run says them. */
+  readonly notices?: readonly string[]
 }
 
 /** A linear layer y = x·Wᵀ by the name of its module, e.g. `model.layers.0.self_attn.q_proj`. */

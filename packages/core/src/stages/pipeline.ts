@@ -103,6 +103,7 @@ export async function runStages(
   let samples: Record<string, number> | undefined
   let unparsed: UnparsedAnswers | undefined
 
+  await noteModel(context, base)
   const sft = trainedModel(await sftStage(context, data, base), base)
   if (reaches('sample')) {
     const sampled = await sampleStage(context, data, sft)
@@ -148,6 +149,13 @@ async function noteMemory(config: Config, { made }: ChosenEngine, { source }: Mo
   const memory = await memoryReport(config, made, source)
   if (memory) onEvent({ type: 'notice', level: memory.fits === 'yes' ? 'info' : 'warning', message: `memory: ${memory.detail}` })
   return memory
+}
+
+/** What is done otherwise than the model's files ask for. */
+async function noteModel(context: StageContext, { source }: Model): Promise<void> {
+  // A model that cannot be read is the first stage's to report.
+  const facts = await context.backend.made.inspect?.(source).catch(() => undefined)
+  for (const notice of facts?.notices ?? []) context.say('info', notice)
 }
 
 /** Not in the report, which must not depend on the machine. */

@@ -54,6 +54,19 @@ describe('a model that is opened for training', () => {
     expect(rendered()).toBe(soFar)
   })
 
+  it('is said to be used otherwise than its files ask', async () => {
+    const sentence = 'config.json asks for dropout, which is not applied.'
+    const noticesOf = async (options: WorldOptions) => {
+      const made = await world(options)
+      const inspect = made.backend.inspect!.bind(made.backend)
+      made.backend.inspect = async (model) => ({ ...(await inspect(model)), notices: [sentence] })
+      const said: string[] = []
+      const report = await runConfig({ ...made, onEvent: (event) => void (event.type === 'notice' && said.push(event.message)) })
+      return { report: report.notices.filter((notice) => notice === sentence), said: said.filter((notice) => notice === sentence) }
+    }
+    expect(await noticesOf(small)).toEqual({ report: [sentence], said: [sentence] })
+  })
+
   it('gets ready once, before its first step and before a state is loaded', async () => {
     const calls: string[] = []
     const made = await world({ ...small, onCall: (what) => calls.push(what) })

@@ -92,9 +92,12 @@ export class Completion {
   }
 
   private finish(reason: Generation['finish']): Generation {
-    // The end is not part of the text, whether or not the tokenizer counts it as a special token.
-    const shown = reason === 'eos' ? this.tokens.slice(0, -1) : this.tokens
-    const { text, stopped } = cutAtStop(this.rules.tokenizer.decode(shown), this.rules.stop)
+    const { text, stopped } = cutAtStop(completionText(this.rules.tokenizer, this.tokens, reason), this.rules.stop)
     return { id: this.id, candidate: this.candidate, tokens: this.tokens, text, finish: stopped ? 'stop' : reason }
   }
+}
+
+/** What a completion says. Its end is not part of that, whether or not the tokenizer counts it as a special token. */
+export function completionText(tokenizer: Pick<Tokenizer, 'decode'>, tokens: readonly number[], finish: Generation['finish']): string {
+  return tokenizer.decode(finish === 'eos' ? tokens.slice(0, -1) : tokens)
 }

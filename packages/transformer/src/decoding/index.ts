@@ -1,3 +1,3 @@
 export { TokenChooser, type TokenSampling } from './choose'
-export { Completion, CompletionRules, type ModelLimits } from './completion'
+export { Completion, CompletionRules, completionText, type ModelLimits } from './completion'
 export { cutAtStop, StopWatcher } from './stop'

@@ -13,7 +13,7 @@ const ALIASES = {
   num_attention_heads: 'n_head',
   max_position_embeddings: 'n_positions',
 }
-const DROPOUTS = ['resid_pdrop', 'embd_pdrop', 'attn_pdrop']
+const DROPOUTS = ['attn_pdrop', 'embd_pdrop', 'resid_pdrop']
 
 /** GPT-2: learned positions, LayerNorm, biases everywhere, and matrices that files hold as [in, out] (`Conv1D`). */
 export const gpt2: Architecture = {
@@ -36,7 +36,7 @@ export const gpt2: Architecture = {
     const scale = fields.boolean('scale_attn_weights', true) ? 1 / Math.sqrt(sizes.headDim) : 1
     const byDepth = fields.boolean('scale_attn_by_inverse_layer_idx', false)
     const attention = Array.from({ length: sizes.layers }, (_, layer) => ({ scale: byDepth ? scale / (layer + 1) : scale }))
-    return { ...sizes, activation: 'gelu_tanh', attention, ropes: {} }
+    return { ...sizes, activation: 'gelu_tanh', attention, ropes: {}, ...dropoutNotice(fields) }
   },
   layerParameters({ hiddenSize, intermediateSize }, layer): ParameterSpec[] {
     const part = (name: string) => `${PREFIX}h.${layer}.${name}`
@@ -69,6 +69,18 @@ export const gpt2: Architecture = {
     if (/(^|\.)h\.\d+\.attn\.(bias|masked_bias)$/.test(name)) return undefined
     return name === 'lm_head.weight' || name.startsWith(PREFIX) ? name : `${PREFIX}${name}`
   },
+}
+
+/** Published configs have 0.1 everywhere, so that a refusal would leave nothing to train; transformers takes it for what is absent too. */
+function dropoutNotice(fields: Fields): Pick<ModelConfig, 'notices'> {
+  const asked = DROPOUTS.map((name) => {
+    const value = fields.json[name] ?? 0.1
+    if (typeof value !== 'number' || !(value >= 0 && value <= 1)) throw fields.wrong(name, 'a number from 0 to 1')
+    return { name, value }
+  }).filter(({ value }) => value > 0)
+  if (asked.length === 0) return {}
+  const list = asked.map(({ name, value }) => `${name} ${value}`).join(', ')
+  return { notices: [`config.json asks for dropout in training (${list}), which is not applied: the model is trained without it.`] }
 }
 
 function withAliases(json: ConfigJson): ConfigJson {
