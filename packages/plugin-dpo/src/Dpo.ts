@@ -1,10 +1,8 @@
-import { boundary, combination, CONSTRAINTS, detach } from '@plumbline/core'
+import { boundary, choosePairs, combination, CONSTRAINTS, detach, inPairs, logOnePlusExp, pairMetrics } from '@plumbline/core'
 import type { AlignmentLoss, GroupLabels, GroupScores, LossManifest, ScoredGroup, Pairs } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { z } from 'zod'
 import { dpoOptions, type DpoOptions } from './options'
-import { logOnePlusExp } from './logistic'
-import { choosePairs } from './pairing'
 
 /** The boundary's margin where none is given, nats per token, as in the other losses. */
 const BETA = 0.15
@@ -85,22 +83,12 @@ export class Dpo implements AlignmentLoss {
   }
 
   needed({ k, rewards }: GroupLabels): readonly boolean[] {
-    const { betterIndex, worseIndex } = choosePairs(rewards, this.options.pairing)
-    const used = new Set([...betterIndex, ...worseIndex])
-    return Array.from({ length: k }, (_, c) => used.has(c))
+    return inPairs(k, choosePairs(rewards, this.options.pairing))
   }
 
   /** Named as TRL names them. */
   metrics({ rewards, logProbs, referenceLogProbs }: GroupScores): Readonly<Record<string, number>> {
-    const { betterIndex, worseIndex, count } = choosePairs(rewards, this.options.pairing)
-    if (count === 0 || !referenceLogProbs) return {}
-    const reward = (c: number) => this.options.dpoBeta * (logProbs[c]! - referenceLogProbs[c]!)
-    const mean = (f: (w: number, l: number) => number) => betterIndex.reduce((sum, w, n) => sum + f(w, worseIndex[n]!), 0) / count
-    return {
-      'rewards/chosen': mean((w) => reward(w)),
-      'rewards/rejected': mean((_, l) => reward(l)),
-      'rewards/margins': mean((w, l) => reward(w) - reward(l)),
-      'rewards/accuracies': mean((w, l) => Number(reward(w) > reward(l))),
-    }
+    if (!referenceLogProbs) return {}
+    return pairMetrics(choosePairs(rewards, this.options.pairing), (c) => this.options.dpoBeta * (logProbs[c]! - referenceLogProbs[c]!))
   }
 }

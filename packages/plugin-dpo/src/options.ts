@@ -1,4 +1,4 @@
-import { constraintOptions } from '@plumbline/core'
+import { constraintOptions, pairingOption } from '@plumbline/core'
 import { z } from 'zod'
 
 const { constraint, boundaryGradient } = constraintOptions('none')
@@ -11,8 +11,7 @@ export const dpoOptions = z
     boundaryGradient,
     /** β_d: how strongly the policy is held to the reference. In the IPO form it is τ, per token. */
     dpoBeta: z.number().positive().default(0.1),
-    /** The best candidate against the worst, or every pair of different reward. */
-    pairing: z.enum(['best-worst', 'all']).default('best-worst'),
+    ...pairingOption(),
     /** The function of a pair's reward margin, named as TRL's `loss_type`. */
     lossType: z.enum(['sigmoid', 'robust', 'hinge', 'ipo']).default('sigmoid'),
     /** ε: the probability that a label is the wrong way round. Only read by `sigmoid` (cDPO) and `robust`. */
