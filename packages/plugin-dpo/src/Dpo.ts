@@ -1,11 +1,8 @@
-import { boundary, choosePairs, combination, CONSTRAINTS, detach, inPairs, logOnePlusExp, pairMetrics } from '@plumbline/core'
+import { boundary, BOUNDARY_MARGIN, choosePairs, combination, CONSTRAINTS, detach, inPairs, logOnePlusExp, pairMetrics } from '@plumbline/core'
 import type { AlignmentLoss, GroupLabels, GroupScores, LossManifest, ScoredGroup, Pairs } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { z } from 'zod'
 import { dpoOptions, type DpoOptions } from './options'
-
-/** The boundary's margin where none is given, nats per token, as in the other losses. */
-const BETA = 0.15
 
 /**
  * Direct Preference Optimization (arXiv:2305.18290): the log-ratio to a frozen reference is a reward, and the better of two
@@ -20,7 +17,7 @@ export class Dpo implements AlignmentLoss {
 
   constructor(options: z.input<typeof dpoOptions> = {}) {
     this.options = dpoOptions.parse(options)
-    const { constraint, beta = BETA } = this.options
+    const { constraint, beta = BOUNDARY_MARGIN } = this.options
     this.manifest = {
       name: 'dpo',
       feedback: 'either',
@@ -44,7 +41,7 @@ export class Dpo implements AlignmentLoss {
 
   /** The losses of β_d (r_w − r_l): Eq. 7 and its smoothed, robust and hinge forms. */
   private margin(ratio: tf.Tensor1D, lengths: readonly number[], pairs: Pairs): tf.Scalar {
-    const { constraint, beta = BETA, boundaryGradient, dpoBeta, lossType, labelSmoothing: ε } = this.options
+    const { constraint, beta = BOUNDARY_MARGIN, boundaryGradient, dpoBeta, lossType, labelSmoothing: ε } = this.options
     const better = pairs.better(ratio) // r_w, [pairs]
     const open = pairs.worse(ratio) //     r_l, [pairs]
     const worse = constraint === 'detached' ? detach(open) : open
