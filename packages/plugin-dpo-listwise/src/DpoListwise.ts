@@ -58,7 +58,7 @@ export class DpoListwise implements AlignmentLoss {
     const better = pairs.better(ratio) // r_k, [pairs]
     const open = pairs.worse(ratio) //     r_j, [pairs]
     const worse = constraint === 'detached' ? detach(open) : open
-    // Eq. 20: −log of exp(β_d r_k) / Σ_{j from k on} exp(β_d r_j), with the numerator divided out
+    // appendix A.3: −log of exp(β_d r_k) / Σ_{j from k on} exp(β_d r_j), with the numerator divided out
     const wrong = combination([worse, dpoBeta], [better, -dpoBeta])
     if (constraint !== 'boundary') return sumOfLogOnePlusSumExp(pairs.betterIndex, wrong)
     const band = lengths.map((n) => beta * n) // β is per token, the ratio is a sum

@@ -51,15 +51,16 @@ export class Kto implements AlignmentLoss {
   }
 
   /** Eq. 7: Σ λ_D (1 − σ(β_k (r − z_0))) over the desirable, Σ λ_U (1 − σ(β_k (z_0 − r))) over the undesirable. */
-  loss({ logRatios, lengths, positive, pairs, divergence = 0 }: ScoredGroup): tf.Scalar {
+  loss({ logRatios, lengths, positive, pairs, divergence }: ScoredGroup): tf.Scalar {
     const { constraint, desirableWeight, undesirableWeight } = this.options
+    const z_0 = this.manifest.needsDivergence ? divergence! : 0
     const ratio = logRatios! // r = log π(c|q) − log π_ref(c|q), [k]
     const desirable = pick(ratio, where(positive, true))
     const undesirable = pick(ratio, where(positive, false))
-    const gain = this.value(desirable, -1, divergence).mul(desirableWeight) // 1 − σ(x) = σ(−x)
-    if (constraint !== 'boundary' || pairs.isEmpty) return gain.add(this.value(undesirable, 1, divergence).mul(undesirableWeight))
+    const gain = this.value(desirable, -1, z_0).mul(desirableWeight) // 1 − σ(x) = σ(−x)
+    if (constraint !== 'boundary' || pairs.isEmpty) return gain.add(this.value(undesirable, 1, z_0).mul(undesirableWeight))
     const B = this.boundaryOf(ratio, lengths, positive, pairs)
-    const push = this.value(larger(undesirable, B), 1, divergence) // ends at B
+    const push = this.value(larger(undesirable, B), 1, z_0) // ends at B
     const pull = tf.relu(combination([B, STEEPEST * this.options.ktoBeta], [undesirable, -STEEPEST * this.options.ktoBeta])).sum()
     return gain.add(push.add(pull).mul(undesirableWeight))
   }
