@@ -6,6 +6,5 @@ export * from './DpoListwise'
 export default definePlugin({
   name: '@plumbline/plugin-dpo-listwise',
   apiVersion: 1,
-  register: (registry) =>
-    registry.loss('dpo-listwise', { options: dpoListwiseOptions, create: (options) => new DpoListwise(options) }),
+  register: (registry) => registry.loss('dpo-listwise', { options: dpoListwiseOptions, create: (options) => new DpoListwise(options) }),
 })

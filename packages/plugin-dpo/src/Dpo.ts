@@ -1,4 +1,14 @@
-import { boundary, BOUNDARY_MARGIN, choosePairs, combination, CONSTRAINTS, detach, inPairs, logOnePlusExp, pairMetrics } from '@plumbline/core'
+import {
+  boundary,
+  BOUNDARY_MARGIN,
+  choosePairs,
+  combination,
+  CONSTRAINTS,
+  detach,
+  inPairs,
+  logOnePlusExp,
+  pairMetrics,
+} from '@plumbline/core'
 import type { AlignmentLoss, GroupLabels, GroupScores, LossManifest, ScoredGroup, Pairs } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { z } from 'zod'

@@ -60,7 +60,11 @@ it('names its metrics as TRL does, and reports what the labels have', () => {
 
 it('has TRL’s values by default, and reads every answer', () => {
   expect(ktoOptions.parse({})).toMatchObject({ ktoBeta: 0.1, desirableWeight: 1, undesirableWeight: 1, referencePoint: 'mismatched' })
-  expect(new Kto({ constraint: 'boundary' }).manifest).toMatchObject({ beta: 0.15, constraints: ['none', 'boundary'], needsDivergence: true })
+  expect(new Kto({ constraint: 'boundary' }).manifest).toMatchObject({
+    beta: 0.15,
+    constraints: ['none', 'boundary'],
+    needsDivergence: true,
+  })
   expect(new Kto().needed(group([1, 2], [false, false]))).toEqual([true, true])
 })
 

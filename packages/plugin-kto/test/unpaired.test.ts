@@ -65,7 +65,11 @@ it('measures the divergence behind every prompt on an answer to another question
   const folder = folderOf('{ loss: kto }')
   await run(folder)
   const groups = await artifact<{ id: string; candidates: { tokens: number[] }[] }>(folder, 'label', 'groups.jsonl')
-  const mismatched = await artifact<{ id: string; completion: number[]; referenceLogProb: number }>(folder, 'align-mismatched', 'mismatched.jsonl')
+  const mismatched = await artifact<{ id: string; completion: number[]; referenceLogProb: number }>(
+    folder,
+    'align-mismatched',
+    'mismatched.jsonl',
+  )
   expect(mismatched.map(({ id }) => id)).toEqual(groups.map(({ id }) => id))
   mismatched.forEach(({ completion, referenceLogProb }, n) => {
     const next = groups[(n + 1) % groups.length]!.candidates.map(({ tokens }) => tokens)
@@ -106,15 +110,15 @@ it('killed between two steps and continued, ends with the same bytes', async () 
 
 it('cuts an answer to another question to what the context has room for behind the prompt', async () => {
   const records = [
-    { prompt: 'q0 q1 q2', completion: ' s0 a0', label: true },
+    { prompt: 'q0 q1 q2 q4', completion: ' s0 a0', label: true },
     { prompt: 'q3', completion: ' s1 s2 s3 a1', label: false },
   ]
   const folder = folderOf('{ loss: kto }', records)
-  await run(folder, new BigramBackend({ contextLength: 6 }))
+  await run(folder, new BigramBackend({ contextLength: 8 }))
   const groups = await artifact<{ promptTokens: number[]; candidates: { tokens: number[] }[] }>(folder, 'label', 'groups.jsonl')
   const mismatched = await artifact<{ completion: number[] }>(folder, 'align-mismatched', 'mismatched.jsonl')
   const [long, short] = [groups[1]!.candidates[0]!.tokens, groups[0]!.candidates[0]!.tokens]
-  const room = 6 - groups[0]!.promptTokens.length
+  const room = 8 - groups[0]!.promptTokens.length
   expect(room).toBeLessThan(long.length)
   expect(mismatched.map(({ completion }) => completion)).toEqual([long.slice(0, room), short])
 })

@@ -5,6 +5,7 @@ import {
   combination,
   CONSTRAINTS,
   detach,
+  doubles,
   inPairs,
   logOnePlusExp,
   marginOptions,
@@ -58,15 +59,15 @@ export class Simpo implements AlignmentLoss {
     const { constraint, beta = BOUNDARY_MARGIN, boundaryGradient, simpoBeta, simpoGamma: γ, pairing } = this.options
     const pairs = choosePairs(rewards, pairing)
     if (pairs.isEmpty) return tf.scalar(0)
-    const one = tf.onesLike(pairs.better(scores))
     const better = pairs.better(scores) // s_w, [pairs]
     const open = pairs.worse(scores) //     s_l, [pairs]
+    const margin = doubles(pairs.betterIndex.map(() => γ))
     const worse = constraint === 'detached' ? detach(open) : open
     // Eq. 6: −log σ(β_s (s_w − s_l) − γ)
-    const wrong = combination([worse, simpoBeta], [better, -simpoBeta], [one, γ])
+    const wrong = combination([worse, simpoBeta], [better, -simpoBeta], [margin, 1])
     if (constraint !== 'boundary') return logOnePlusExp(wrong).mean()
     const B = boundary(scores, pairs, beta, { gradient: boundaryGradient })
-    const fallen = combination([B, 2 * simpoBeta], [better, -simpoBeta], [worse, -simpoBeta], [one, γ])
+    const fallen = combination([B, 2 * simpoBeta], [better, -simpoBeta], [worse, -simpoBeta], [margin, 1])
     return logOnePlusExp(wrong, fallen).mean()
   }
 

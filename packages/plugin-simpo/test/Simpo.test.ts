@@ -32,9 +32,9 @@ it('has β and γ of the authors’ code by default', () => {
 
 it('names its metrics as TRL does, mean over its pairs', () => {
   const simpo = new Simpo({ simpoBeta: 2, pairing: 'all' })
-  const numbers = group([-1, -2, -0.5], [1, 0, 0])
-  const metrics = simpo.metrics({ ...numbers, scores: [-1, -2, -0.5] })
-  expect(metrics).toEqual({ 'rewards/chosen': -2, 'rewards/rejected': -2.5, 'rewards/margins': 0.5, 'rewards/accuracies': 0.5 })
+  const scores = [-1.5, -2, -0.5]
+  const metrics = simpo.metrics({ ...group(scores, [1, 0, 0]), scores })
+  expect(metrics).toEqual({ 'rewards/chosen': -3, 'rewards/rejected': -2.5, 'rewards/margins': -0.5, 'rewards/accuracies': 0.5 })
 })
 
 it('scores the candidates of its pairs only', () => {

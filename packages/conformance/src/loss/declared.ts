@@ -36,7 +36,8 @@ export const declaredChecks = [
       const far = { ...group, divergence: 1.5 }
       const [there, here] = [near, far].map((it) => lossAndGradient(loss, it).loss)
       const asks = loss.manifest.needsDivergence === true
-      if (!asks && there !== here) return `Another divergence changes the loss from ${there} to ${here}, although the manifest does not ask for one.`
+      if (!asks && there !== here)
+        return `Another divergence changes the loss from ${there} to ${here}, although the manifest does not ask for one.`
       if (asks && there === here) return 'Another divergence makes no difference, although the manifest asks for it.'
       const shifted = mapped(group, ({ referenceLogProb }, c) => ({ referenceLogProb: referenceLogProb - 3 * (c + 1) }))
       const [before, after] = [group, shifted].map((it) => lossAndGradient(loss, it).loss)

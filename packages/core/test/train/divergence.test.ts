@@ -68,7 +68,11 @@ describe('a step of a loss that needs the divergence', () => {
     const { mismatched, ...without } = question('a', 2, -5)
     expect(mismatched).toBeDefined()
     expect(() => trainingStep(losses, [without])).toThrow(
-      expect.objectContaining({ code: 'PLUMB_REFERENCE_MISSING', where: 'a', message: expect.stringContaining('"far" needs how far') as string }),
+      expect.objectContaining({
+        code: 'PLUMB_REFERENCE_MISSING',
+        where: 'a',
+        message: expect.stringContaining('"far" needs how far') as string,
+      }),
     )
   })
 
