@@ -77,6 +77,7 @@ it('has TRL’s β and the other losses’ margin by default, and scores what st
   expect(new DpoListwise({ constraint: 'boundary' }).manifest.beta).toBe(0.15)
   expect(new DpoListwise().needed(group([1, 2, 3], [2, 1, 2]))).toEqual([true, true, true])
   expect(new DpoListwise().needed(group([1, 2, 3], [1, 1, 1]))).toEqual([false, false, false])
+  expect(new DpoListwise().metrics({ ...group([1, 2], [1, 0]), referenceLogProbs: undefined, scores: [0, 0] })).toEqual({})
 })
 
 it.each([

@@ -49,13 +49,24 @@ it('holds an undesirable answer above the boundary where the question has a desi
   expect(lossAndGradient(kto, group([-3], [false])).loss).toBeCloseTo(σ(-3), 6)
 })
 
+it('pushes at B itself, and lets a gradient into B only where it is in effect and asked for', () => {
+  const kto = new Kto({ constraint: 'boundary', beta: 0.1, ktoBeta: 1, referencePoint: 'zero', boundaryGradient: 'flow' })
+  const slope = (x: number) => σ(x) * (1 - σ(x))
+  const gradient = (worse: number) => lossAndGradient(kto, group([-0.5, worse], [true, false])).gradient
+  expect(gradient(-1.5)[1]).toBeCloseTo(slope(-1.5), 6)
+  expect(gradient(-1)[0]).toBeCloseTo(-slope(-0.5), 6)
+  expect(gradient(-3)[0]).toBeCloseTo(-slope(-0.5) + slope(-1.5) + 1 / 4, 6)
+})
+
 it('names its metrics as TRL does, and reports what the labels have', () => {
   const kto = new Kto({ ktoBeta: 0.5 })
   const scores = [0, 0, 0]
   const both = { 'rewards/chosen': 1, 'rewards/rejected': -0.75, 'rewards/margins': 1.75, kl: 0.25 }
   expect(kto.metrics({ ...group([2, -1, -2], [true, false, false], 0.25), scores })).toEqual(both)
+  expect(kto.metrics({ ...group([2, -1.5], [true, false], 0.25), scores })).toEqual(both)
   expect(kto.metrics({ ...group([2], [true], 0.25), scores })).toEqual({ 'rewards/chosen': 1, kl: 0.25 })
-  expect(kto.metrics({ ...group([2], [false]), divergence: undefined, scores })).toEqual({ 'rewards/rejected': 1 })
+  expect(kto.metrics({ ...group([2], [false]), divergence: undefined, scores })).toStrictEqual({ 'rewards/rejected': 1 })
+  expect(kto.metrics({ ...group([2], [true]), referenceLogProbs: undefined, scores })).toEqual({})
 })
 
 it('has TRL’s values by default, and reads every answer', () => {

@@ -19,7 +19,7 @@ export function logOdds(scores: tf.Tensor1D): tf.Tensor1D {
     const slope = s.map((value) => -1 / Math.expm1(Math.min(value, CLOSEST))) // 1 / (1 − P)
     const value = s.map((value, n) => {
       const within = Math.min(value, CLOSEST)
-      return within - logOneMinusExp(within) + (value - within) * slope[n]!
+      return within - Math.log(-Math.expm1(within)) + (value - within) * slope[n]!
     })
     const gradFunc = (dy: tf.Tensor) => {
       const arriving = valuesOf(dy)
@@ -28,9 +28,4 @@ export function logOdds(scores: tf.Tensor1D): tf.Tensor1D {
     return { value: doubles(value), gradFunc }
   })
   return operation(scores)
-}
-
-/** log(1 − exp(x)) for x < 0, with all its digits on both sides of −ln 2. */
-function logOneMinusExp(x: number): number {
-  return x < -Math.LN2 ? Math.log1p(-Math.exp(x)) : Math.log(-Math.expm1(x))
 }
