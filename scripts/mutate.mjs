@@ -15,7 +15,17 @@ const self = fileURLToPath(import.meta.url)
 const root = join(dirname(self), '..')
 const require = createRequire(import.meta.url)
 const ts = require('typescript')
-const PLUGINS = ['plugin-ca-loss', 'plugin-rrhf', 'plugin-pro', 'plugin-dpo', 'plugin-rft']
+const PLUGINS = [
+  'plugin-ca-loss',
+  'plugin-rrhf',
+  'plugin-pro',
+  'plugin-dpo',
+  'plugin-dpo-listwise',
+  'plugin-simpo',
+  'plugin-orpo',
+  'plugin-kto',
+  'plugin-rft',
+]
 const TIMEOUT = 30_000
 
 const OPERATORS = {

@@ -91,7 +91,7 @@ async function main() {
   const extra = names.map((name) => modules[name])
   assert.deepStrictEqual((await loadPlugins([], { from: process.cwd(), extra })).map(({ name }) => name), names)
   assert.deepStrictEqual((await loadPlugins(names, { from: process.cwd() })).map(({ name }) => name), names)
-  for (const loss of ['ca', 'rrhf', 'pro', 'dpo', 'rft']) createRegistry(plugins).find('loss', loss)
+  for (const loss of ['ca', 'rrhf', 'pro', 'dpo', 'dpo-listwise', 'simpo', 'orpo', 'kto', 'rft']) createRegistry(plugins).find('loss', loss)
   console.log('ok')
 }
 void main().catch((error) => { console.error(error); process.exitCode = 1 })

@@ -14,7 +14,9 @@ const { applyOverrides, createRegistry, loadConfig, parseConfig, parseOverride, 
 const transformer = require('@plumbline/transformer')
 const { equationsOf, selectChains } = require('@plumbline/plugin-rft')
 
-const PLUGINS = ['ca-loss', 'rrhf', 'pro', 'dpo', 'rft'].map((name) => require(`@plumbline/plugin-${name}`).default)
+const PLUGINS = ['ca-loss', 'rrhf', 'pro', 'dpo', 'dpo-listwise', 'simpo', 'orpo', 'kto', 'rft'].map(
+  (name) => require(`@plumbline/plugin-${name}`).default,
+)
 const registry = createRegistry([...PLUGINS, require('@plumbline/backend-onnx').default])
 const nothing = { get: () => undefined }
 const made = (kind, name, options = {}) => {

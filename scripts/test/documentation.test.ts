@@ -4,9 +4,13 @@ import onnx from '@plumbline/backend-onnx'
 import { createRegistry, parseConfig, resolveConfig, type PluginModule } from '@plumbline/core'
 import ca from '@plumbline/plugin-ca-loss'
 import dpo from '@plumbline/plugin-dpo'
+import dpoListwise from '@plumbline/plugin-dpo-listwise'
+import kto from '@plumbline/plugin-kto'
+import orpo from '@plumbline/plugin-orpo'
 import pro from '@plumbline/plugin-pro'
 import rft from '@plumbline/plugin-rft'
 import rrhf from '@plumbline/plugin-rrhf'
+import simpo from '@plumbline/plugin-simpo'
 import { parse } from 'yaml'
 import margin from '../../examples/third-party-loss/src'
 
@@ -44,12 +48,13 @@ const REST = {
 
 test('every page of a loss shows how to align with it', () => {
   const pages = SNIPPETS.map(({ where }) => where.split(':')[0])
-  for (const name of ['ca-loss', 'rrhf', 'pro', 'dpo', 'rft']) expect(pages).toContain(`packages/plugin-${name}/README.md`)
+  for (const name of ['ca-loss', 'rrhf', 'pro', 'dpo', 'dpo-listwise', 'simpo', 'orpo', 'kto', 'rft'])
+    expect(pages).toContain(`packages/plugin-${name}/README.md`)
   for (const page of ['README.md', 'docs/configuration.md', 'docs/papers.md', 'docs/write-your-own-loss.md']) expect(pages).toContain(page)
 })
 
 test.each(SNIPPETS)('what $where shows is a configuration', ({ config }) => {
-  const plugins: PluginModule[] = [onnx, ca, rrhf, pro, dpo, rft, margin]
+  const plugins: PluginModule[] = [onnx, ca, rrhf, pro, dpo, dpoListwise, simpo, orpo, kto, rft, margin]
   // What a snippet names under `plugins` is registered here.
   const resolved = resolveConfig(parseConfig({ ...REST, ...config, plugins: [] }), createRegistry(plugins))
   expect(resolved.variants.length).toBeGreaterThan(0)

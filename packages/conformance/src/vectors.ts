@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { GroupNumbers, LossAndGradient } from '@plumbline/core'
 
-/** A question of the reference vectors, with every loss's value and gradient in float64 (PyTorch autograd; `fixtures/make_vectors.py`). */
+/** A question of the reference vectors, with every loss's value and gradient in float64 (PyTorch autograd; `fixtures/make_vectors.py`, `make_more_vectors.py`). */
 export interface ReferenceCase extends GroupNumbers {
   readonly referenceLogProbs: readonly number[]
   /** The boundary's margin, nats per token. */
@@ -17,11 +17,19 @@ export interface ExpectedLoss {
   readonly grad: readonly number[]
 }
 
+function fixture(name: string): unknown {
+  return JSON.parse(readFileSync(join(__dirname, '../fixtures', name), 'utf8'))
+}
+
 export function referenceCases(): readonly ReferenceCase[] {
-  const { cases } = JSON.parse(readFileSync(join(__dirname, '../fixtures/losses.json'), 'utf8')) as {
-    cases: Omit<ReferenceCase, 'k' | 'reference'>[]
-  }
-  return cases.map((group) => ({ ...group, k: group.lengths.length, reference: group.lengths.map(() => false) }))
+  const { cases } = fixture('losses.json') as { cases: Omit<ReferenceCase, 'k' | 'reference'>[] }
+  const { expected: more } = fixture('more-losses.json') as { expected: ReferenceCase['expected'][] }
+  return cases.map((group, n) => ({
+    ...group,
+    k: group.lengths.length,
+    reference: group.lengths.map(() => false),
+    expected: { ...group.expected, ...more[n] },
+  }))
 }
 
 /**

@@ -1,13 +1,18 @@
-import { boundary, combination, CONSTRAINTS, detach } from '@plumbline/core'
+import {
+  boundary,
+  BOUNDARY_MARGIN,
+  choosePairs,
+  combination,
+  CONSTRAINTS,
+  detach,
+  inPairs,
+  logOnePlusExp,
+  pairMetrics,
+} from '@plumbline/core'
 import type { AlignmentLoss, GroupLabels, GroupScores, LossManifest, ScoredGroup, Pairs } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { z } from 'zod'
 import { dpoOptions, type DpoOptions } from './options'
-import { logOnePlusExp } from './logistic'
-import { choosePairs } from './pairing'
-
-/** The boundary's margin where none is given, nats per token, as in the other losses. */
-const BETA = 0.15
 
 /**
  * Direct Preference Optimization (arXiv:2305.18290): the log-ratio to a frozen reference is a reward, and the better of two
@@ -22,7 +27,7 @@ export class Dpo implements AlignmentLoss {
 
   constructor(options: z.input<typeof dpoOptions> = {}) {
     this.options = dpoOptions.parse(options)
-    const { constraint, beta = BETA } = this.options
+    const { constraint, beta = BOUNDARY_MARGIN } = this.options
     this.manifest = {
       name: 'dpo',
       feedback: 'either',
@@ -46,7 +51,7 @@ export class Dpo implements AlignmentLoss {
 
   /** The losses of β_d (r_w − r_l): Eq. 7 and its smoothed, robust and hinge forms. */
   private margin(ratio: tf.Tensor1D, lengths: readonly number[], pairs: Pairs): tf.Scalar {
-    const { constraint, beta = BETA, boundaryGradient, dpoBeta, lossType, labelSmoothing: ε } = this.options
+    const { constraint, beta = BOUNDARY_MARGIN, boundaryGradient, dpoBeta, lossType, labelSmoothing: ε } = this.options
     const better = pairs.better(ratio) // r_w, [pairs]
     const open = pairs.worse(ratio) //     r_l, [pairs]
     const worse = constraint === 'detached' ? detach(open) : open
@@ -85,22 +90,12 @@ export class Dpo implements AlignmentLoss {
   }
 
   needed({ k, rewards }: GroupLabels): readonly boolean[] {
-    const { betterIndex, worseIndex } = choosePairs(rewards, this.options.pairing)
-    const used = new Set([...betterIndex, ...worseIndex])
-    return Array.from({ length: k }, (_, c) => used.has(c))
+    return inPairs(k, choosePairs(rewards, this.options.pairing))
   }
 
   /** Named as TRL names them. */
   metrics({ rewards, logProbs, referenceLogProbs }: GroupScores): Readonly<Record<string, number>> {
-    const { betterIndex, worseIndex, count } = choosePairs(rewards, this.options.pairing)
-    if (count === 0 || !referenceLogProbs) return {}
-    const reward = (c: number) => this.options.dpoBeta * (logProbs[c]! - referenceLogProbs[c]!)
-    const mean = (f: (w: number, l: number) => number) => betterIndex.reduce((sum, w, n) => sum + f(w, worseIndex[n]!), 0) / count
-    return {
-      'rewards/chosen': mean((w) => reward(w)),
-      'rewards/rejected': mean((_, l) => reward(l)),
-      'rewards/margins': mean((w, l) => reward(w) - reward(l)),
-      'rewards/accuracies': mean((w, l) => Number(reward(w) > reward(l))),
-    }
+    if (!referenceLogProbs) return {}
+    return pairMetrics(choosePairs(rewards, this.options.pairing), (c) => this.options.dpoBeta * (logProbs[c]! - referenceLogProbs[c]!))
   }
 }

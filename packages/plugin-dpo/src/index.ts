@@ -4,7 +4,7 @@ import { dpoOptions } from './options'
 
 export * from './Dpo'
 export * from './options'
-export * from './pairing'
+export { choosePairs } from '@plumbline/core'
 
 export default definePlugin({
   name: '@plumbline/plugin-dpo',

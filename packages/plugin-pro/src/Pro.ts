@@ -1,8 +1,7 @@
-import { boundary, combination, CONSTRAINTS, constraintOptions, detach, Pairs } from '@plumbline/core'
+import { boundary, combination, CONSTRAINTS, constraintOptions, detach, Pairs, sumOfLogOnePlusSumExp } from '@plumbline/core'
 import type { AlignmentLoss, LossManifest, ScoredGroup } from '@plumbline/core'
 import type * as tf from '@tensorflow/tfjs-core'
 import { z } from 'zod'
-import { sumOfLogOnePlusSumExp } from './segments'
 
 export const proOptions = z.strictObject({ ...constraintOptions('none') })
 

@@ -20,6 +20,10 @@ async function builtIns(version: string): Promise<Plugin[]> {
     import('@plumbline/plugin-rrhf'),
     import('@plumbline/plugin-pro'),
     import('@plumbline/plugin-dpo'),
+    import('@plumbline/plugin-dpo-listwise'),
+    import('@plumbline/plugin-simpo'),
+    import('@plumbline/plugin-orpo'),
+    import('@plumbline/plugin-kto'),
     import('@plumbline/plugin-rft'),
     import('@plumbline/labeler-math'),
   ])

@@ -28,9 +28,17 @@ export const declaredChecks = [
 
   groupCheck({
     id: 'loss/reference-is-declared',
-    contract: 'a loss reads the reference policy’s log-probabilities if and only if `needsReference` says so.',
+    contract:
+      'a loss reads the reference policy’s log-probabilities if and only if `needsReference` says so, and the divergence from it if and only if `needsDivergence` does.',
     groups: (loss) => (loss.manifest.needsReference ? typicalGroups(loss).slice(0, 1) : typicalGroups(loss)),
     problem(loss, group) {
+      const near = { ...group, divergence: 0 }
+      const far = { ...group, divergence: 1.5 }
+      const [there, here] = [near, far].map((it) => lossAndGradient(loss, it).loss)
+      const asks = loss.manifest.needsDivergence === true
+      if (!asks && there !== here)
+        return `Another divergence changes the loss from ${there} to ${here}, although the manifest does not ask for one.`
+      if (asks && there === here) return 'Another divergence makes no difference, although the manifest asks for it.'
       const shifted = mapped(group, ({ referenceLogProb }, c) => ({ referenceLogProb: referenceLogProb - 3 * (c + 1) }))
       const [before, after] = [group, shifted].map((it) => lossAndGradient(loss, it).loss)
       if (loss.manifest.needsReference) {
@@ -40,7 +48,7 @@ export const declaredChecks = [
       }
       if (before !== after)
         return `Another reference changes the loss from ${before} to ${after}, although the manifest does not ask for one.`
-      const without = lossAndGradient(loss, { ...group, referenceLogProbs: undefined }).loss
+      const without = lossAndGradient(loss, { ...group, referenceLogProbs: undefined, divergence: undefined }).loss
       return before === without ? undefined : `Without a reference the loss is ${without} instead of ${before}.`
     },
   }),

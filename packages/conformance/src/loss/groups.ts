@@ -10,12 +10,16 @@ export interface Candidate {
   readonly reference: boolean
 }
 
+/** The policy's from its reference, nats; of a loss that does not ask for it, it is withheld like the reference. */
+const DIVERGENCE = 0.4
+
 /** What core would hand over for these candidates. */
 export function group(candidates: readonly Candidate[]): GroupNumbers {
   return {
     k: candidates.length,
     logProbs: candidates.map((c) => c.logProb),
     referenceLogProbs: candidates.map((c) => c.referenceLogProb),
+    divergence: DIVERGENCE,
     lengths: candidates.map((c) => c.length),
     positive: candidates.map((c) => c.positive),
     rewards: candidates.map((c) => c.reward),

@@ -115,6 +115,7 @@ function objectiveOver(loss: AlignmentLoss, groups: readonly GroupNumbers[]) {
   const objective = createObjective({
     losses: [{ name: loss.manifest.name, loss, weight: 1 }],
     groups: groups.map((group, n) => ({ ...group, id: String(n), pairs: undefined })),
+    divergence: () => groups[0]!.divergence!,
   })
   return (indices: readonly number[]) => {
     const tokens = indices.map((index) => groups[index]!.lengths.map((n, c) => new Float32Array(n).fill(groups[index]!.logProbs[c]! / n)))

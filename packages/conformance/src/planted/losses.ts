@@ -175,6 +175,12 @@ export const plantedLosses: readonly PlantedLoss[] = [
     'reads the log-ratios where there happen to be any',
     ({ scores, logRatios, pairs }) => pairwise({ scores: logRatios ?? scores, pairs }),
   ),
+  planted(
+    'loss/reference-is-declared',
+    'undeclared-divergence',
+    'reads how far the policy has moved where that happens to be there',
+    ({ scores, pairs, divergence = 0 }) => pairwise({ scores, pairs }).mul(1 + divergence),
+  ),
 
   planted(
     'loss/needed-covers-what-is-read',

@@ -1,3 +1,4 @@
+import type { AlignmentLoss } from '../seams/loss'
 import { concerns, isLikelihood, viewOf, type LabelledGroup, type WeightedLoss } from './groups'
 import { Pairs } from './pairs'
 
@@ -39,12 +40,18 @@ export class GroupMetrics {
       const reported = this.reported(
         group,
         group.lengths.map((n) => -n),
+        ({ manifest }) => (manifest.needsDivergence ? 0 : undefined),
       )
       for (const [figure] of reported) this.reports.set(figure, (this.reports.get(figure) ?? 0) + 1)
     }
   }
 
-  add(sums: Record<string, number>, index: number, logProbs: readonly number[]): void {
+  add(
+    sums: Record<string, number>,
+    index: number,
+    logProbs: readonly number[],
+    divergence: (loss: AlignmentLoss) => number | undefined = () => undefined,
+  ): void {
     const group = this.groups[index]!
     if (!aligns(group, this.losses)) return
     const scores = logProbs.map((l, c) => l / group.lengths[c]!)
@@ -67,11 +74,15 @@ export class GroupMetrics {
       addTo('margin', margin / pairs.count / this.compared)
       addTo('assessment', right / pairs.count / this.compared)
     }
-    for (const [figure, value] of this.reported(group, logProbs)) addTo(figure, value / this.reports.get(figure)!)
+    for (const [figure, value] of this.reported(group, logProbs, divergence)) addTo(figure, value / this.reports.get(figure)!)
   }
 
   /** What the losses report of a group, by `<loss>/<figure>`. */
-  private reported(group: LabelledGroup, logProbs: readonly number[]): [string, number][] {
+  private reported(
+    group: LabelledGroup,
+    logProbs: readonly number[],
+    divergence: (loss: AlignmentLoss) => number | undefined,
+  ): [string, number][] {
     return this.losses.flatMap(({ name, loss }) => {
       if (!loss.metrics || !concerns(loss, group)) return []
       const view = viewOf(loss, group)
@@ -82,6 +93,7 @@ export class GroupMetrics {
         scores: of(logProbs.map((l, c) => l / lengths[c]!)),
         logProbs: of(logProbs),
         referenceLogProbs: referenceLogProbs && of(referenceLogProbs),
+        divergence: divergence(loss),
       })
       return Object.entries(figures).map(([figure, value]): [string, number] => [`${name}/${figure}`, value])
     })

@@ -9,6 +9,8 @@ export interface ObjectiveInput {
   readonly losses: readonly WeightedLoss[]
   /** Every group of the optimizer step, in the order of the `forwardBackward` call. */
   readonly groups: readonly LabelledGroup[]
+  /** See `ScoredGroup.divergence`; asked for when the first group is scored. */
+  divergence?(): number
 }
 
 /**
@@ -20,8 +22,8 @@ export interface ObjectiveInput {
  * The objective throws PLUMB_NON_FINITE_LOSS with the group's id for a log-prob, loss or gradient that is not finite.
  * @throws PlumbError PLUMB_EMPTY_COMPLETION, PLUMB_REFERENCE_MISSING
  */
-export function createObjective({ losses, groups }: ObjectiveInput): Objective {
-  for (const group of groups) check(group, losses)
+export function createObjective({ losses, groups, divergence }: ObjectiveInput): Objective {
+  for (const group of groups) check(group, losses, divergence !== undefined)
   const terms = losses.map((term) => ({ ...term, units: groups.reduce((sum, group) => sum + unitsOf(term.loss, group), 0) }))
   const needed = groups.map((group) =>
     neededCandidates(
@@ -30,6 +32,7 @@ export function createObjective({ losses, groups }: ObjectiveInput): Objective {
     ),
   )
   const metrics = new GroupMetrics(losses, groups, needed)
+  const far = (loss: AlignmentLoss) => (loss.manifest.needsDivergence ? divergence?.() : undefined)
   const views = terms.map(({ loss }) => groups.map((group) => (concerns(loss, group) ? prepare(loss, group) : undefined)))
 
   return (batch) => {
@@ -44,7 +47,7 @@ export function createObjective({ losses, groups }: ObjectiveInput): Objective {
       terms.forEach(({ name, loss, weight, units }, t) => {
         const view = views[t]![index]
         if (units === 0 || view === undefined || view.k === 0) return
-        const result = lossAndGradient(loss, { ...view, logProbs: view.index.map((c) => logProbs[c]!) })
+        const result = lossAndGradient(loss, { ...view, logProbs: view.index.map((c) => logProbs[c]!), divergence: far(loss) })
         if (!Number.isFinite(result.loss) || !result.gradient.every(Number.isFinite))
           throw nonFinite(group, `the loss "${name}"`, result.loss)
         sums[`loss/${name}`]! += result.loss / units
@@ -53,7 +56,7 @@ export function createObjective({ losses, groups }: ObjectiveInput): Objective {
           if (g !== 0) gradient[view.index[n]!]! += (weight * g) / units
         })
       })
-      metrics.add(sums, index, logProbs)
+      metrics.add(sums, index, logProbs, far)
       return gradient
     })
     return { loss: total, cotangents, metrics: sums }
@@ -86,7 +89,7 @@ function nonFinite(group: LabelledGroup, what: string, value: number): PlumbErro
   return new PlumbError('PLUMB_NON_FINITE_LOSS', `In group "${group.id}" ${what} ${found}.`, group.id)
 }
 
-function check(group: LabelledGroup, losses: readonly WeightedLoss[]): void {
+function check(group: LabelledGroup, losses: readonly WeightedLoss[], hasDivergence: boolean): void {
   const empty = group.lengths.findIndex((n) => !(n > 0))
   if (empty >= 0) {
     throw new PlumbError(
@@ -102,5 +105,10 @@ function check(group: LabelledGroup, losses: readonly WeightedLoss[]): void {
       `The loss "${asking.name}" needs the reference policy's log-probabilities, one per candidate; group "${group.id}" lacks them.`,
       group.id,
     )
+  }
+  const lost = losses.find(({ loss }) => loss.manifest.needsDivergence && concerns(loss, group))
+  if (lost && !hasDivergence) {
+    const what = 'how far the policy is from its reference, which is measured on answers to other questions before a step'
+    throw new PlumbError('PLUMB_REFERENCE_MISSING', `The loss "${lost.name}" needs ${what}; group "${group.id}" lacks it.`, group.id)
   }
 }

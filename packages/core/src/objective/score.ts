@@ -11,6 +11,8 @@ export interface GroupNumbers extends GroupLabels {
   /** Σ_t log p, nats [k]; anything where the loss does not need the candidate. */
   readonly logProbs: readonly number[]
   readonly referenceLogProbs?: readonly number[]
+  /** See `ScoredGroup.divergence`. */
+  readonly divergence?: number
   /** The pairs of these labels, where the caller has them already. */
   readonly pairs?: Pairs
 }
@@ -65,7 +67,7 @@ export function lossAndGradient(loss: AlignmentLoss, group: GroupNumbers): LossA
 }
 
 function differentiate(loss: AlignmentLoss, input: GroupNumbers): LossAndGradient {
-  const { logProbs, referenceLogProbs, pairs, k, lengths, positive, rewards, reference } = input
+  const { logProbs, referenceLogProbs, divergence, pairs, k, lengths, positive, rewards, reference } = input
   const labels: GroupLabels = { k, lengths, positive, rewards, reference }
   // all are inputs, so that division and difference are taken once and in double precision; the chain rule joins them below
   const scores = doubles(logProbs.map((l, c) => l / lengths[c]!))
@@ -77,6 +79,7 @@ function differentiate(loss: AlignmentLoss, input: GroupNumbers): LossAndGradien
     logProbs: sums,
     referenceLogProbs: referenceLogProbs && doubles(referenceLogProbs),
     logRatios: ratios,
+    divergence,
     pairs: pairs ?? pairsOf(labels, loss.manifest.feedback),
   }
   const inputs = ratios ? [scores, sums, ratios] : [scores, sums]

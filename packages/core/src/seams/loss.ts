@@ -18,6 +18,11 @@ export interface LossManifest {
   readonly trains?: 'references' | 'candidates'
   /** Whether `referenceLogProbs` (of the frozen stage-1 policy) must be there. */
   readonly needsReference: boolean
+  /**
+   * Whether `divergence` must be there; goes with `needsReference`. It costs a pass over one completion a question in every step. No when
+   * absent.
+   */
+  readonly needsDivergence?: boolean
   /** What the batch loss is a mean over: questions, or sequences (see `AlignmentLoss.units`). */
   readonly unit: 'question' | 'sequence'
   /** The constraint in force for this instance. */
@@ -49,6 +54,12 @@ export interface ScoredGroup {
    * counts as one of `logProbs`. Shape [k], nats.
    */
   readonly logRatios?: tf.Tensor1D
+  /**
+   * How far the policy has moved from the reference, over the questions of the step: max(0, mean of log π(y′|q) − log π_ref(y′|q)) with y′ an
+   * answer to another question, nats, the estimate of KL(π ‖ π_ref) that KTO is defined with (arXiv:2402.01306, section 4.1). A number: no
+   * gradient reaches it. Present when the manifest asks for it, the same for all groups of a step.
+   */
+  readonly divergence?: number
   /** n_c, completion tokens with EOS, never padded. */
   readonly lengths: readonly number[]
   /** Right or wrong. All false for ranked data without labels. */
@@ -111,4 +122,5 @@ export interface GroupScores extends GroupLabels {
   readonly scores: readonly number[]
   readonly logProbs: readonly number[]
   readonly referenceLogProbs?: readonly number[]
+  readonly divergence?: number
 }

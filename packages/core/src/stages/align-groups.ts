@@ -3,6 +3,7 @@ import type { GroupRecord } from '../seams/records'
 import { isLikelihood, type WeightedLoss } from '../objective/groups'
 import { pairsOf } from '../objective/score'
 import type { AlignmentLoss } from '../seams/loss'
+import type { Mismatched } from '../train/divergence'
 import type { TrainingGroup } from '../train/step'
 import type { LabelledQuestion } from './records'
 import { referenceGroup } from './sft'
@@ -30,11 +31,18 @@ export interface AlignPlan {
   readonly sftFrom: 'question' | 'train' | undefined
 }
 
-/** @param referenceLogProbs of the reference policy, per candidate, where they are needed */
+/** What the reference policy says of a question, where losses need it. */
+export interface ReferenceFigures {
+  /** Per candidate. */
+  readonly logProbs?: readonly number[]
+  readonly mismatched?: Mismatched
+}
+
+/** @param referenceFigures of the reference policy, where they are needed */
 export function alignQuestion(
   { variant, losses, sftFrom }: AlignPlan,
   question: LabelledQuestion,
-  referenceLogProbs?: readonly number[],
+  { logProbs: referenceLogProbs, mismatched }: ReferenceFigures = {},
 ): AlignedQuestion {
   const aligns = losses.some(({ loss }) => !isLikelihood(loss))
   const { id, candidates, promptTokens } = question
@@ -60,6 +68,7 @@ export function alignQuestion(
     rewards: chosen.map(({ reward }) => reward),
     reference: chosen.map(({ reference = false }) => reference),
     referenceLogProbs: referenceLogProbs && index.map((c) => referenceLogProbs[c]!),
+    ...(mismatched ? { mismatched } : {}),
   }
   const parts: TrainingGroup[] = []
   let aligned: AlignGroup | undefined

@@ -3,6 +3,7 @@ import type { IndexedLines } from '../run/indexed-lines'
 import type { TrainingGroup } from '../train/step'
 import { NumberList } from '../util/sequence'
 import { alignQuestion, countSelections, hasSignal, type AlignPlan } from './align-groups'
+import type { MismatchedLine } from './mismatched'
 import type { LabelledQuestion } from './records'
 import type { ReferenceLine } from './reference'
 
@@ -27,6 +28,7 @@ export class AlignSource {
     readonly plan: AlignPlan,
     private readonly labelled: IndexedLines<LabelledQuestion>,
     private readonly reference: IndexedLines<ReferenceLine> | undefined,
+    private readonly mismatched: IndexedLines<MismatchedLine> | undefined,
   ) {
     this.selections = new Map(plan.losses.map(({ name }) => [name, {}]))
   }
@@ -35,8 +37,9 @@ export class AlignSource {
     plan: AlignPlan,
     labelled: IndexedLines<LabelledQuestion>,
     reference: IndexedLines<ReferenceLine> | undefined,
+    mismatched?: IndexedLines<MismatchedLine>,
   ): Promise<AlignSource> {
-    const source = new AlignSource(plan, labelled, reference)
+    const source = new AlignSource(plan, labelled, reference, mismatched)
     let line = 0
     for await (const question of labelled) source.count(question, line++)
     return source
@@ -49,9 +52,9 @@ export class AlignSource {
   /** The groups of a question. */
   at(index: number): readonly TrainingGroup[] | undefined {
     const line = this.lines.at(index)
-    return line === undefined
-      ? undefined
-      : alignQuestion(this.plan, this.labelled.getSync(line), this.reference?.getSync(line).logProbs).parts
+    if (line === undefined) return undefined
+    const figures = { logProbs: this.reference?.getSync(line).logProbs, mismatched: this.mismatched?.getSync(line) }
+    return alignQuestion(this.plan, this.labelled.getSync(line), figures).parts
   }
 
   /** Sums of the figures that the losses' selections report, as `<loss>/<figure>`. */

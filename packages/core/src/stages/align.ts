@@ -11,6 +11,7 @@ import { chainsFrom } from './align-groups'
 import { AlignSource } from './align-source'
 import type { Finished, Model, StageContext, StageDesk } from './context'
 import type { RunData } from './data'
+import { mismatchedAnswers, type MismatchedLine } from './mismatched'
 import type { LabelledQuestion } from './records'
 import { referenceLogProbs, type ReferenceLine } from './reference'
 import { NONE, ReferenceEncoding } from './sft'
@@ -48,9 +49,13 @@ export async function alignStage(
   const finished = await context.run(spec, async (desk) => {
     const labelled = await IndexedLines.open<LabelledQuestion>(labels.folder.file('groups.jsonl'))
     let reference: IndexedLines<ReferenceLine> | undefined
+    let mismatched: IndexedLines<MismatchedLine> | undefined
     try {
       if (needsReference) reference = await referenceLogProbs(context, labelled, labelHash, models.sft)
-      const groups = await AlignSource.of(plan, labelled, reference)
+      if (losses.some(({ loss }) => loss.manifest.needsDivergence)) {
+        mismatched = await mismatchedAnswers(context, labelled, labelHash, models.sft)
+      }
+      const groups = await AlignSource.of(plan, labelled, reference, mismatched)
       const encode = async (model: ModelFacts, signal: AbortSignal | undefined) => {
         const references = new ReferenceEncoding(context, desk, model, signal)
         return {
@@ -87,6 +92,7 @@ export async function alignStage(
       })
     } finally {
       await reference?.close()
+      await mismatched?.close()
       await labelled.close()
     }
   })

@@ -14,7 +14,7 @@ export interface ReferenceLine {
 }
 
 /** Questions that are scored together: they share micro-batches, so a part of a chunk that a killed process wrote is scored again. */
-const CHUNK = 16
+export const REFERENCE_CHUNK = 16
 
 /**
  * Summed log-probabilities of every labelled candidate under the frozen stage-1 policy, computed once per labelled file and model
@@ -33,7 +33,7 @@ export async function referenceLogProbs(
     context.withPolicy(model, async (policy) => {
       const work = desk.folder.work('logprobs.jsonl')
       const journal = await Journal.open<ReferenceLine>(work, {
-        multipleOf: CHUNK,
+        multipleOf: REFERENCE_CHUNK,
         onRecord: () => undefined,
         say: (message) => desk.say(message),
       })
@@ -42,7 +42,7 @@ export async function referenceLogProbs(
       try {
         while (done < labelled.length) {
           context.signal?.throwIfAborted()
-          const chunk = await labelled.range(done, done + CHUNK)
+          const chunk = await labelled.range(done, done + REFERENCE_CHUNK)
           const scored = await policy.logProbs(
             chunk.map(({ id, promptTokens, candidates }) => ({
               id,

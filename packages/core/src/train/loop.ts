@@ -82,8 +82,9 @@ export async function train(input: TrainingInput): Promise<TrainingOutcome> {
     while (done < totalSteps) {
       signal?.throwIfAborted()
       const started = performance.now()
-      const { groups, objective } = input.step(done)
+      const { groups, objective, prepare } = input.step(done)
       const learningRate = learningRateAt(done, totalSteps, config)
+      if (groups.length > 0) await prepare?.(policy)
       const report = groups.length === 0 ? NOTHING : await policy.forwardBackward(groups, objective, { signal })
       weightsOf = done + 1
       const { gradNorm } = groups.length === 0 ? { gradNorm: 0 } : await policy.optimStep(adamW(config, learningRate))

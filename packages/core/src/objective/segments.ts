@@ -1,5 +1,6 @@
-import { doubles, valuesOf } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
+import './cpu'
+import { doubles, valuesOf } from './double'
 
 /**
  * Σ_k log(1 + Σ_{n in segment k} exp(e_n)), over the elements of all `exponents`, each [n].

@@ -1,5 +1,6 @@
-import { doubles, valuesOf } from '@plumbline/core'
 import * as tf from '@tensorflow/tfjs-core'
+import './cpu'
+import { doubles, valuesOf } from './double'
 
 /**
  * log(1 + Σ exp(e)), element by element over `exponents`, each [n]. Of one exponent it is softplus, −log σ(−e).
