@@ -52,18 +52,23 @@ export function curveChart({ plot, draw }: Drawing, figure: CurveFigure, series:
     const k = Math.max(1, Math.round(points.length * WINDOW))
     const place = { x: 'x', y: 'y', stroke: colour }
     const dash = beside ? '2 3' : dashes
-    const bold = plot.lineY(
-      points,
-      plot.windowY(
-        { k, anchor: 'middle', reduce: 'mean', strict: false },
-        { ...place, strokeWidth: 2, ...(dash ? { strokeDasharray: dash } : {}) },
-      ),
-    )
-    return points.length === 1 || k === 1
-      ? [plot.dot(points, { ...place, fill: colour, r: 2 }), bold]
-      : [plot.lineY(points, { ...place, strokeWidth: 1, strokeOpacity: 0.18 }), bold]
+    const line = { ...place, strokeWidth: 2, ...(dash ? { strokeDasharray: dash } : {}) }
+    return {
+      faint:
+        k === 1
+          ? plot.dot(points, { ...place, fill: colour, r: 2 })
+          : plot.lineY(points, { ...place, strokeWidth: 1, strokeOpacity: 0.14 }),
+      bold: plot.lineY(points, plot.windowY({ k, anchor: 'middle', reduce: 'mean', strict: false }, line)),
+    }
   })
   const last = ({ points }: (typeof lines)[number]) => points.at(-1)?.y.toFixed(3) ?? ''
   const description = `${figure.title} by step. At the end: ${lines.map((line) => `${line.name} ${last(line)}`).join(', ')}.`
-  return draw({ x: { label: 'step', ticks: 6 }, y: { label: figure.unit, grid: true, ticks: 5 }, marks: marks.flat() }, description)
+  return draw(
+    {
+      x: { label: 'step', ticks: 6 },
+      y: { label: figure.unit, grid: true, ticks: 5 },
+      marks: [...marks.map(({ faint }) => faint), ...marks.map(({ bold }) => bold)],
+    },
+    description,
+  )
 }

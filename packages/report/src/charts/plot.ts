@@ -11,7 +11,8 @@ export interface Drawing {
 /** Loads the library, which takes a third of a second: only what writes a page does. */
 export async function openDrawing(): Promise<Drawing> {
   const [plot, { parseHTML }] = await Promise.all([import('@observablehq/plot'), import('linkedom')])
-  const { document } = parseHTML('<!doctype html><html><body></body></html>')
+  // The projects' types are those of Node, which has no documents; Plot takes this one for the browser's.
+  const { document } = parseHTML('<!doctype html><html><body></body></html>') as { document: never }
   const draw: Drawing['draw'] = (options, description) => {
     // a page of charts has one style sheet, its own, in the place of one for each
     const drawn = plot.plot({ ...PLACE, ...options, document, className: 'plot' }) as unknown as { toString(): string }

@@ -1,4 +1,3 @@
-import type { LineYOptions, RectYOptions } from '@observablehq/plot' with { 'resolution-mode': 'import' }
 import { calibration, type ScoredCandidate } from '../figures/calibration'
 import type { Markup } from '../page/html'
 import { lookOf } from './colours'
@@ -11,11 +10,8 @@ export interface ModelScores {
   readonly candidates: readonly ScoredCandidate[]
 }
 
-const BINS = 44
-
 /**
- * Where the scores lie that are drawn: without the lowest 0.5 % of all models', which would leave the others no room. They are counted in the
- * first bin.
+ * Where the scores lie that are drawn: without the lowest 0.5 % of all models', which would leave the others no room.
  */
 export function domainOf(models: readonly ModelScores[]): readonly [number, number] {
   const all = Float64Array.from(models.flatMap(({ candidates }) => candidates.map(({ score }) => score))).sort()
@@ -23,46 +19,94 @@ export function domainOf(models: readonly ModelScores[]): readonly [number, numb
   return [low, Math.max(all.at(-1) ?? 0, low + 1e-6)]
 }
 
-/** The distribution of one model's scores, right and wrong candidates apart, over that of stage 1. */
-export function histogram(
-  { plot, draw }: Drawing,
-  { model, name, candidates }: ModelScores,
-  before: ModelScores | undefined,
-  [low, high]: readonly [number, number],
-  isRanked: boolean,
-): Markup {
-  const kind = ({ right }: ScoredCandidate) => (isRanked ? 'candidates' : right ? 'right' : 'wrong')
-  const shown = (of: readonly ScoredCandidate[]) => of.map((each) => ({ score: Math.max(low, each.score), kind: kind(each) }))
-  const width = (high - low) / BINS
-  const thresholds = Array.from({ length: BINS + 1 }, (_, n) => low + n * width)
-  const bins = { x: { value: 'score', thresholds }, fy: 'kind' } as const
-  const { colour } = lookOf(model)
-  const bars = plot.rectY(
-    shown(candidates),
-    plot.binX<RectYOptions>({ y: 'proportion-facet' }, { ...bins, fill: colour, fillOpacity: 0.55, insetLeft: 0.5, insetRight: 0 }),
-  )
-  const line =
-    before && model !== 0
-      ? [
-          plot.lineY(
-            shown(before.candidates),
-            plot.binX<LineYOptions>({ y: 'proportion-facet' }, { ...bins, curve: 'step', stroke: 'var(--stage-1)', strokeWidth: 1.2 }),
-          ),
-        ]
-      : []
-  const mean = (of: readonly ScoredCandidate[]) => (of.reduce((sum, { score }) => sum + score, 0) / of.length).toFixed(3)
-  const kinds = [...new Set(candidates.map(kind))].sort()
-  const means = kinds.map((each) => `${each} ${mean(candidates.filter((candidate) => kind(candidate) === each))}`).join(', ')
-  const options = {
-    height: isRanked ? 150 : 240,
-    marginRight: 44,
-    x: { label: 'score, nats per token', domain: [low, high], ticks: 5 },
-    y: { label: 'share', percent: true, ticks: 3, grid: true },
-    fy: { label: null, domain: kinds },
-    marks: [bars, ...line, plot.ruleY([0])],
+/** Every model's scores in bins, right and wrong candidates apart. */
+export class Histograms {
+  private readonly domain: readonly [number, number]
+  /** [models] by kind. */
+  private readonly bins: readonly ReadonlyMap<string, readonly Bin[]>[]
+  private readonly highest: number
+
+  constructor(
+    private readonly models: readonly ModelScores[],
+    isRanked: boolean,
+  ) {
+    const domain = domainOf(models)
+    const kinds = isRanked ? ['candidates'] : ['right', 'wrong']
+    this.domain = domain
+    this.bins = models.map(({ candidates }) => {
+      const of = (kind: string) => candidates.filter(({ right }) => isRanked || right === (kind === 'right')).map(({ score }) => score)
+      return new Map(kinds.map((kind) => [kind, binned(of(kind), domain)]))
+    })
+    this.highest = Math.max(...this.bins.flatMap((kind) => [...kind.values()].flat().map(({ share }) => share)))
   }
-  return draw(options, `Scores of ${name}. Mean: ${means}.`)
+
+  /** How many candidates score too low to be drawn. */
+  get hidden(): number {
+    return this.models.flatMap(({ candidates }) => candidates).filter(({ score }) => score < this.domain[0]).length
+  }
+
+  /** One model's, with stage 1's as a line. */
+  draw({ plot, draw }: Drawing, m: number): Markup {
+    const [model, own, first] = [this.models[m], this.bins[m], this.models.findIndex((each) => each.model === 0)]
+    if (model === undefined || own === undefined) throw new RangeError(`there is no model ${m}`)
+    const before = first === m ? undefined : this.bins[first]
+    const flat = (of: ReadonlyMap<string, readonly Bin[]>) => [...of].flatMap(([kind, bins]) => bins.map((bin) => ({ kind, ...bin })))
+    const kinds = [...own.keys()]
+    const place = { x1: 'from', x2: 'to', y: 'share', fy: 'kind' }
+    const options = {
+      height: kinds.length === 1 ? 150 : 240,
+      marginRight: kinds.length === 1 ? 12 : 44,
+      x: { label: 'score, nats per token', domain: this.domain, ticks: 5 },
+      y: { label: 'share, %', percent: true, ticks: 3, grid: true, domain: [0, 100 * this.highest] },
+      fy: { label: null, domain: kinds, ...(kinds.length === 1 ? { axis: null } : {}) },
+      marks: [
+        plot.rectY(flat(own), { ...place, fill: lookOf(model.model).colour, fillOpacity: 0.55, insetLeft: 0.5 }),
+        ...(before
+          ? [
+              plot.lineY(flat(before), {
+                x: 'from',
+                y: 'share',
+                fy: 'kind',
+                curve: 'step-after' as const,
+                stroke: 'var(--ink)',
+                strokeWidth: 1.1,
+              }),
+            ]
+          : []),
+        plot.ruleY([0]),
+      ],
+    }
+    const mean = (kind: string) => meanOf(model.candidates.filter(({ right }) => kinds.length === 1 || right === (kind === 'right')))
+    return draw(options, `Scores of ${model.name}. Mean: ${kinds.map((kind) => `${kind} ${mean(kind)}`).join(', ')}.`)
+  }
 }
+
+export interface Bin {
+  readonly from: number
+  readonly to: number
+  /** Of all scores, those below the domain included. */
+  readonly share: number
+}
+
+const BINS = 44
+
+/** Equally wide bins over a domain; its upper end belongs to the last one. */
+export function binned(scores: readonly number[], [low, high]: readonly [number, number], count = BINS): Bin[] {
+  const width = (high - low) / count
+  const counts = new Array<number>(count).fill(0)
+  for (const score of scores) {
+    const bin = Math.min(count - 1, Math.floor((score - low) / width))
+    if (bin >= 0 && score <= high) counts[bin] = (counts[bin] ?? 0) + 1
+  }
+  return counts.map((n, bin) => ({
+    from: low + bin * width,
+    to: low + (bin + 1) * width,
+    share: scores.length === 0 ? 0 : n / scores.length,
+  }))
+}
+
+const meanOf = (of: readonly ScoredCandidate[]) =>
+  of.length === 0 ? 'none' : (of.reduce((sum, { score }) => sum + score, 0) / of.length).toFixed(3)
 
 /** How often candidates of a score are right, for every model. */
 export function calibrationChart({ plot, draw }: Drawing, models: readonly ModelScores[]): Markup {

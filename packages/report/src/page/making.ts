@@ -7,8 +7,10 @@ import { facts, figureBox } from './parts'
 
 /** What was sampled, and how it was labelled. */
 export function samples({ report, stages, samples: own, difficulties }: RunRecord, drawing: Drawing): Markup {
-  const figures = report?.samples ?? Object.assign({}, ...stages.filter(isSampling).map(({ found }) => found.manifest?.figures ?? {}))
-  const rows = Object.entries(figures as Readonly<Record<string, number>>)
+  const sampling = stages.filter(({ found: { stage } }) => stage === 'sample' || stage === 'label')
+  const rows = Object.entries(
+    report?.samples ?? Object.fromEntries(sampling.flatMap(({ found }) => Object.entries(found.manifest?.figures ?? {}))),
+  )
   const unparsed = report?.unparsed
   if (rows.length === 0) return html`<p>Nothing was sampled yet.</p>`
   return html`<div class="beside">
@@ -32,8 +34,6 @@ export function samples({ report, stages, samples: own, difficulties }: RunRecor
             )}`
     }`
 }
-
-const isSampling = ({ found: { stage } }: StageRecord) => stage === 'sample' || stage === 'label'
 
 /** Every stage with what it took. */
 export function cost({ stages }: RunRecord): Markup {

@@ -84,7 +84,10 @@ function tally({ marks, models }: RunRecord): Markup {
 function entry(question: Shown, place: number, models: readonly string[], names: Names): string {
   const { marks, prompt, expected } = question
   const answers = marks.right.map((right) => (right === undefined ? '-' : right ? 'r' : 'w')).join('')
-  const symbols = [...answers].map((letter) => (letter === '-' ? '·' : `<b class=${letter}>${letter === 'r' ? '✓' : '✗'}</b>`)).join('')
+  // equal ones in a row share their markup
+  const symbols = answers.replace(/-+|r+|w+/g, (run) =>
+    run[0] === '-' ? '·'.repeat(run.length) : `<b class=${run[0]}>${(run[0] === 'r' ? '✓' : '✗').repeat(run.length)}</b>`,
+  )
   const title = prompt === undefined ? '' : `<span>${escaped(start(prompt))}</span>`
   const set = marks.set === undefined ? '' : `<i>${escaped(marks.set)}</i>`
   const details = [
@@ -101,7 +104,7 @@ function candidatesOf({ marks, candidates }: Shown, models: readonly string[], n
   const scored = models.flatMap((name, m) =>
     marks.scores[m] === undefined ? [] : [{ name, scores: marks.scores[m], place: names.place(name) }],
   )
-  const width = Math.max(7, ...scored.map(({ name }) => [...name].length)) + 1
+  const width = Math.max(7, ...scored.map(({ name }) => name.length)) + 1
   const head = scored.map(({ name }) => name.padStart(width)).join('')
   const items = candidates.map((candidate, c) => {
     const scores = scored.map(({ scores: own }) => fixed(own[c]).padStart(width)).join('')
@@ -158,5 +161,9 @@ function start(whole: string): string {
     .slice(0, 4 * SUMMARY)
     .replace(/\s+/g, ' ')
     .trim()
-  return line.length <= SUMMARY ? line : `${[...line].slice(0, SUMMARY - 1).join('')}…`
+  return line.length <= SUMMARY
+    ? line
+    : `${Array.from(line)
+        .slice(0, SUMMARY - 1)
+        .join('')}…`
 }

@@ -1,4 +1,4 @@
-import { calibrationChart, domainOf, histogram, type ModelScores } from '../charts/scores'
+import { calibrationChart, Histograms, type ModelScores } from '../charts/scores'
 import type { Drawing } from '../charts/plot'
 import { calibration, separation } from '../figures/calibration'
 import type { RunRecord } from '../read/run'
@@ -24,16 +24,14 @@ export function isRanked({ marks }: RunRecord): boolean {
 export function histograms(run: RunRecord, names: Names, drawing: Drawing): Markup {
   const models = scoresOf(run, names)
   if (models.length === 0) return html`<p>No model has scored the test candidates yet.</p>`
-  const before = models.find(({ model }) => model === 0)
-  const domain = domainOf(models)
-  const low = models.flatMap(({ candidates }) => candidates).filter(({ score }) => score < domain[0]).length
+  const drawn = new Histograms(models, isRanked(run))
   return html`<p>
       A score is the mean log-probability of a candidate’s tokens. The candidates are the same for every model:
       ${count(models[0]?.candidates.length ?? 0)}. Filled: after; the line: before, under stage
-      1.${low > 0 ? ` The first bar holds the ${count(low)} lower ones, too.` : ''}
+      1.${drawn.hidden > 0 ? ` ${count(drawn.hidden)} scores are lower than what is drawn.` : ''}
     </p>
     <div class="charts">
-      ${models.map((model) => figureBox(model.name, model.model === 0 ? 'before alignment' : 'after alignment', histogram(drawing, model, before, domain, isRanked(run))))}
+      ${models.map(({ name, model }, m) => figureBox(name, model === 0 ? 'before alignment' : 'after alignment', drawn.draw(drawing, m)))}
     </div>`
 }
 
