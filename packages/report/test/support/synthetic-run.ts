@@ -209,7 +209,8 @@ class Store {
     figures: Readonly<Record<string, number>> = {},
   ): Promise<Record<string, string> & { readonly key: string }> {
     const key = hashJson({ stage, determinedBy })
-    const folder = path.join(this.run, [stage, variant, key.slice(0, 8)].filter(Boolean).join('-'))
+    // a variant may be called what no file may
+    const folder = path.join(this.run, `${stage}-${key.slice(0, 8)}`)
     mkdirSync(folder, { recursive: true })
     const artifacts: Record<string, string> = {}
     for (const [name, lines] of Object.entries(files)) {
