@@ -11,11 +11,11 @@ export interface ModelScores {
 }
 
 /**
- * Where the scores lie that are drawn: without the lowest 0.5 % of all models', which would leave the others no room.
+ * Where the scores lie that are drawn: without the lowest 2 % of all models', which would leave the others no room.
  */
 export function domainOf(models: readonly ModelScores[]): readonly [number, number] {
   const all = Float64Array.from(models.flatMap(({ candidates }) => candidates.map(({ score }) => score))).sort()
-  const low = all[Math.floor(0.005 * all.length)] ?? -1
+  const low = all[Math.floor(0.02 * all.length)] ?? -1
   return [low, Math.max(all.at(-1) ?? 0, low + 1e-6)]
 }
 

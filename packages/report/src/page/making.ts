@@ -83,7 +83,7 @@ function stageLine({ found: { stage, variant, name, manifest }, entry, tokens }:
     <td class="n" data-value="${seconds ?? ''}">${seconds === undefined ? ABSENT : duration(seconds)}</td>
     <td class="n" data-value="${tokens ?? ''}">${tokens === undefined ? ABSENT : count(tokens)}</td>
     <td class="n" data-value="${rate ?? ''}">${rate === undefined ? ABSENT : count(rate)}</td>
-    <td>${entry?.time.slice(0, 16).replace('T', ' ') ?? ABSENT}</td>
+    <td class="whole">${entry?.time.slice(0, 16).replace('T', ' ') ?? ABSENT}</td>
   </tr>`
 }
 

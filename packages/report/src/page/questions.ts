@@ -111,10 +111,11 @@ function candidatesOf({ marks, candidates }: Shown, models: readonly string[], n
     const reward = marks.rewards?.[c]
     const label = reward === undefined ? (marks.positive[c] ? '✓ right' : '✗ wrong') : `reward ${fixed(reward)}`
     const kind = reward === undefined ? (marks.positive[c] ? 'r' : 'w') : 'k'
-    return `<li class=${kind}><code>${label.padEnd(8)}${scores}</code>${text(candidate)}`
+    // the style sheet sets the first line apart, so that it needs no element of its own
+    return `<li class=${kind}>${label.padEnd(8)}${scores}\n${text(candidate)}`
   })
   return [
-    `<h5>Candidates, with their scores under each model</h5><ol class=k><li class=h><code>${' '.repeat(8)}${escaped(head)}</code>${items.join('')}</ol>`,
+    `<h5>Candidates, with their scores under each model</h5><ol class=k><li class=h>${' '.repeat(8)}${escaped(head)}${items.join('')}</ol>`,
   ]
 }
 
@@ -128,7 +129,7 @@ function answersOf({ answers }: Shown, models: readonly string[]): string[] {
   const items = given.map(({ name, answer }, n) => {
     const same = given.slice(0, n).find((each) => each.answer.text === answer.text)
     const reading = answer.given === undefined ? 'no answer found' : `answer ${escaped(start(answer.given))}`
-    const head = `<code>${answer.right ? '✓' : '✗'} ${escaped(name)}: ${reading}</code>`
+    const head = `${answer.right ? '✓' : '✗'} ${escaped(name)}: ${reading}\n`
     return `<li class=${answer.right ? 'r' : 'w'}>${head}${same ? `<em>as ${escaped(same.name)}</em>` : text(answer.text)}`
   })
   return [`<h5>Greedy answers now</h5><ol class=k>${items.join('')}</ol>`]

@@ -78,7 +78,7 @@ function charts({ rows, control }: ReportContent, names: Names, drawing: Drawing
     accuracy === undefined || interval === undefined ? [] : [{ model: names.place(name), name, value: accuracy, interval }],
   )
   const differences = rows.flatMap(({ name, versusControl }): IntervalRow[] => {
-    if (versusControl === undefined) return []
+    if (versusControl === undefined) return name === control ? [{ model: names.place(name), name, value: 0 }] : []
     const { difference, standardError: se } = versusControl
     return [{ model: names.place(name), name, value: difference, interval: [difference - NORMAL * se, difference + NORMAL * se] }]
   })
@@ -86,6 +86,6 @@ function charts({ rows, control }: ReportContent, names: Names, drawing: Drawing
   const difference = `difference to ${control}, points`
   return html`<div class="charts">
     ${figureBox('Accuracy', 'Wilson 95 % interval.', intervalChart(drawing, accuracies, { label: 'accuracy, %' }))}
-    ${differences.length === 0 ? '' : figureBox(`Paired difference to ${control}`, '± 1.96 standard errors over questions. It covers the choice of questions, not the seed of training.', intervalChart(drawing, differences, { label: difference, zero: true }))}
+    ${differences.length < 2 ? '' : figureBox(`Paired difference to ${control}`, '± 1.96 standard errors over questions. It covers the choice of questions, not the seed of training.', intervalChart(drawing, differences, { label: difference, zero: true }))}
   </div>`
 }

@@ -30,7 +30,7 @@ export function histograms(run: RunRecord, names: Names, drawing: Drawing): Mark
       ${count(models[0]?.candidates.length ?? 0)}. Filled: after; the line: before, under stage
       1.${drawn.hidden > 0 ? ` ${count(drawn.hidden)} scores are lower than what is drawn.` : ''}
     </p>
-    <div class="charts">
+    <div class="charts pairs">
       ${models.map(({ name, model }, m) => figureBox(name, model === 0 ? 'before alignment' : 'after alignment', drawn.draw(drawing, m)))}
     </div>`
 }

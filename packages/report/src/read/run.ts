@@ -63,7 +63,7 @@ export async function readRun(target: string, most: number): Promise<RunRecord> 
     throw new PlumbError(
       'PLUMB_ARTIFACT_DAMAGED',
       'The file is no report as a run writes it; "plumb run" writes it again.',
-      path.join(folder, file),
+      shownPath(path.join(folder, file)),
     )
   }
   if (report === undefined && stages.length === 0) throw noRun(target, 'has no stage of a run in it, nor a report.json')

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { hashFile, PlumbError, readJson, type Manifest, type StageIdentity } from '@plumbline/core'
+import { hashFile, PlumbError, readJson, shownPath, type Manifest, type StageIdentity } from '@plumbline/core'
 
 /** A stage's folder in a run: finished, or begun and not finished. */
 export interface FoundStage {
@@ -43,7 +43,11 @@ function isIdentity(value: Partial<Manifest>): value is StageIdentity {
 }
 
 function notWritten(file: string): PlumbError {
-  return new PlumbError('PLUMB_ARTIFACT_DAMAGED', 'The file is not as it was written; delete it to have its stage done again.', file)
+  return new PlumbError(
+    'PLUMB_ARTIFACT_DAMAGED',
+    'The file is not as it was written; delete it to have its stage done again.',
+    shownPath(file),
+  )
 }
 
 /**
@@ -56,9 +60,9 @@ export async function artifact({ folder, manifest }: FoundStage, name: string): 
   const file = path.join(folder, name)
   const there = await hashFile(file).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    throw new PlumbError('PLUMB_ARTIFACT_GONE', 'This artifact is gone; "plumb run" makes it again.', file)
+    throw new PlumbError('PLUMB_ARTIFACT_GONE', 'This artifact is gone; "plumb run" makes it again.', shownPath(file))
   })
   if (there === expected) return file
   const message = `This file is not what its stage wrote, and nothing is shown of it. Put it back, or delete the folder ${path.basename(folder)} to have the stage done again.`
-  throw new PlumbError('PLUMB_ARTIFACT_CHANGED', message, file)
+  throw new PlumbError('PLUMB_ARTIFACT_CHANGED', message, shownPath(file))
 }
