@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunReport } from '@plumbline/core'
-import { plumb, tinyProject } from './cli'
+import { plumb, TINY_CONFIG, tinyProject } from './cli'
 
 /** The page's cells by model and figure, as they stand in its markup. */
 function figuresOf(page: string): Map<string, string> {
@@ -97,6 +97,24 @@ describe('plumb report', () => {
     const [latest] = readdirSync(join(cwd, 'run')).filter((name) => /^report-.*\.json$/.test(name))
     const earlier = await plumb(['report', join('run', latest ?? '')], { cwd })
     expect([earlier.code, earlier.stdout]).toEqual([0, expect.stringContaining((latest ?? '').replace('.json', '.html')) as string])
+  })
+
+  it('has a table and questions for each of several test sets', async () => {
+    const sets = 'test: [{ path: test.jsonl, format: gsm8k, name: near }, { path: train.jsonl, format: gsm8k, name: far }]'
+    const cwd = tinyProject(TINY_CONFIG.replace('test: { path: test.jsonl, format: gsm8k }', sets))
+    const report = JSON.parse((await plumb(['run', '--json'], { cwd })).stdout) as RunReport
+    expect((await plumb(['report', 'run'], { cwd })).code).toBe(0)
+    const page = readFileSync(join(cwd, 'run', 'report.html'), 'utf8')
+    const tables = page.split('<table class="sortable results">').slice(1, 4)
+    for (const [t, table] of tables.entries()) {
+      const rows = report.rows.map((row) => (t === 0 ? row : row.sets?.[t - 1]))
+      const shown = [...table.matchAll(/data-figure="accuracy"\s+data-value="([^"]*)"/g)].map(([, value]) => value)
+      expect(shown).toEqual(rows.map((row) => String(row?.accuracy)))
+    }
+    expect(page).not.toContain('What is missing')
+    for (const text of ['Test set near, 6 questions', 'Test set far, 8 questions', '<i>near</i>', '<i>far</i>', 'evaluate boundary@far'])
+      expect(page).toContain(text)
+    expect(page.match(/<details class=q /g)).toHaveLength(14)
   })
 
   it('answers in one sentence where there is no run, or two ways of naming one', async () => {

@@ -78,11 +78,11 @@ export function unfinishedLineage(stages: readonly FoundStage[]): Lineage {
   const evaluated = stages.filter((each) => {
     return isEvaluation(each) && [sft, ...aligned].some((made) => made !== undefined && models.isOf(made, each.determinedBy.model))
   })
-  const sets = [...new Set(evaluated.map(({ variant = '' }) => variant.split('@')[1]))]
-  const tests = sets.map((set) => {
-    const ofSet = newestOfEach(evaluated.filter(({ variant = '' }) => variant.split('@')[1] === set))
-    const evaluations = new Map(ofSet.map((stage) => [(stage.variant ?? '').split('@')[0] ?? '', stage]))
-    return { set, candidates: candidatesOf(ofSet[0], stages), evaluations }
+  const named = [VFT_ROW, ...aligned.map(({ variant = '' }) => variant)]
+  const slots = newestOfEach(evaluated).map((stage) => ({ stage, ...slotOf(stage.variant ?? '', named) }))
+  const tests = [...new Set(slots.map(({ set }) => set))].map((set) => {
+    const own = slots.filter((slot) => slot.set === set)
+    return { set, candidates: candidatesOf(own[0]?.stage, stages), evaluations: new Map(own.map(({ name, stage }) => [name, stage])) }
   })
   return { sft, sample, label, reference: known.reference, aligned: [...aligned].reverse(), tests }
 }
@@ -126,6 +126,12 @@ const isEvaluation = ({ stage, determinedBy }: FoundStage) => stage === 'evaluat
 const isReference = ({ stage, determinedBy }: FoundStage) => stage === 'align' && determinedBy.align === undefined
 const isAlignment = ({ stage, determinedBy }: FoundStage) => stage === 'align' && determinedBy.align !== undefined
 const titleOf = ({ name, set }: { name: string; set: string | undefined }) => (set === undefined ? name : `${name}@${set}`)
+
+/** Which model on which test set an evaluation is of: `boundary@hard`. A model's name may hold an @ itself. */
+function slotOf(variant: string, models: readonly string[]): { readonly name: string; readonly set: string | undefined } {
+  const name = models.filter((each) => variant === each || variant.startsWith(`${each}@`)).sort((a, b) => b.length - a.length)[0] ?? variant
+  return { name, set: variant === name ? undefined : variant.slice(name.length + 1) }
+}
 
 function isMadeFrom(stage: FoundStage, field: string, from: FoundStage | undefined, name: string): boolean {
   const hash = from?.manifest?.artifacts[name]

@@ -19,7 +19,9 @@ export function missingOf(report: ReportContent | undefined, isFound: boolean, l
   const evaluations = tests.flatMap(({ evaluations: all }) => [...all.values()])
   if (evaluations.length === 0)
     sentences.push('Evaluation (evaluate): no model evaluated, so there are no scores, no answers and no calibration.')
-  for (const stage of evaluations) say(`Evaluation of ${stage.variant ?? ''}`, stage)
+  for (const { set, evaluations: own } of tests)
+    for (const name of [VFT_ROW, ...aligned.map(({ variant = '' }) => variant)])
+      say(`Evaluation of ${name}${set === undefined ? '' : ` on ${set}`}`, own.get(name))
   return sentences
 }
 

@@ -107,6 +107,23 @@ it('shows an unfinished run as far as it is, and says what is missing', async ()
   expect(page).toContain('There is no table of results yet')
 })
 
+it('shows the models that are evaluated while others are not', async () => {
+  const run = fresh()
+  await syntheticRun(run, small)
+  for (const name of readdirSync(run).filter((each) => each.startsWith('report'))) rmSync(path.join(run, name))
+  rmSync(foldersOf(run, 'evaluate', 'control')[0] ?? '', { recursive: true })
+  const record = await readRun(run, 10)
+  expect(record.missing).toEqual([
+    'The run is not finished, so there is no table of results yet; “plumb run” goes on with it.',
+    'Evaluation of control: not begun.',
+  ])
+  const has = (name: string, of: (m: number) => unknown) => of(record.models.findIndex((model) => model.name === name)) !== undefined
+  for (const name of ['VFT', 'boundary', 'control']) {
+    expect([name, has(name, (m) => record.marks[0]?.scores[m])]).toEqual([name, name !== 'control'])
+    expect([name, has(name, (m) => record.marks[0]?.right[m])]).toEqual([name, name !== 'control'])
+  }
+})
+
 it('says what is gone of a report whose stages were deleted, and shows its figures all the same', async () => {
   const run = fresh()
   const report = await syntheticRun(run, small)
