@@ -56,4 +56,9 @@ export default tseslint.config(
     },
     rules: { '@typescript-eslint/no-require-imports': 'off' },
   },
+  {
+    // The script of a page, which runs in a browser.
+    files: ['packages/report/assets/*.js'],
+    languageOptions: { sourceType: 'script', globals: { document: 'readonly', Option: 'readonly' } },
+  },
 )

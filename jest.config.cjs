@@ -5,7 +5,7 @@ process.env.ORT_DISABLE_TELEMETRY = '1'
 module.exports = {
   testMatch: ['<rootDir>/packages/*/test/**/*.test.ts', '<rootDir>/examples/*/test/**/*.test.ts', '<rootDir>/scripts/test/**/*.test.ts'],
   transform: {
-    '^.+\\.ts$|/node_modules/(hyparquet|hyparquet-compressors|hysnappy)/.+\\.js$': [
+    '^.+\\.ts$|/node_modules/(hyparquet|hyparquet-compressors|hysnappy|linkedom)/.+\\.js$': [
       '@swc/jest',
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],
@@ -15,8 +15,12 @@ module.exports = {
     '^@plumbline/core/base$': '<rootDir>/packages/core/src/base.ts',
     // Packages of ES modules alone, which jest resolves and loads as CommonJS.
     '^(hyparquet|hyparquet-compressors|hysnappy)$': '<rootDir>/node_modules/$1',
+    // The same of the packages that draw charts, each in the one file that it brings.
+    '^@observablehq/plot$': '<rootDir>/node_modules/@observablehq/plot/dist/plot.umd.min.js',
+    '^d3(@[\\d.]+/dist/d3.min.js)?$': '<rootDir>/node_modules/d3/dist/d3.min.js',
+    '^linkedom$': '<rootDir>/node_modules/linkedom/worker.js',
   },
-  transformIgnorePatterns: ['/node_modules/(?!(hyparquet|hyparquet-compressors|hysnappy)/)'],
+  transformIgnorePatterns: ['/node_modules/(?!(hyparquet|hyparquet-compressors|hysnappy|linkedom)/)'],
   maxWorkers: 2,
   testTimeout: 60_000,
 }

@@ -3,6 +3,7 @@ import type { BackendCandidate, CodeIdentity, Identity, ResolvedConfig } from '.
 import { isPlumbError, PlumbError } from '../errors'
 import { renderPrompt } from '../prompt/render'
 import type { RunEvent, StageName, StageProgress } from '../run/events'
+import { thisMachine } from '../run/machine'
 import { Spools } from '../run/spool'
 import type { Manifest, RunStore, StageExample, StageFolder, StageNotice } from '../run/store'
 import type { BackendProbe, BaseSource, ModelFacts, ModelSource, Policy } from '../seams/policy'
@@ -136,6 +137,11 @@ export class StageContext {
     }
   }
 
+  /** The backend and its device, for people. */
+  get engineTitle(): string {
+    return `${this.backend.name} (${this.backend.probe.device})`
+  }
+
   /** Says something of the run as a whole, in the report too. */
   say(level: StageNotice['level'], message: string): void {
     this.notice({ level, message })
@@ -263,7 +269,8 @@ export class StageContext {
     const { artifacts, summary, figures = {}, examples, watched } = await work(desk).finally(() => spools.close())
     const seconds = (performance.now() - started) / 1000
     const result = { artifacts, summary, figures, notices, examples, watched }
-    const manifest = await folder.finish(result, { stage, variant, seconds, summary })
+    const machine = thisMachine(this.engineTitle)
+    const manifest = await folder.finish(result, { stage, variant, key: folder.identity.key, seconds, summary, machine })
     this.emit({ type: 'stage-end', stage, variant, seconds, path: folder.path, summary })
     return { folder, manifest }
   }

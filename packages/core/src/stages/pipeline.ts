@@ -5,6 +5,7 @@ import type { ResolvedConfig } from '../config/resolve'
 import { isPlumbError } from '../errors'
 import { STAGES, type RunEvent, type RunReport, type StageName, type UnparsedAnswers } from '../run/events'
 import { writeFileAtomic, writeJson } from '../run/files'
+import { logSources } from '../run/log'
 import { Spools } from '../run/spool'
 import { RunStore } from '../run/store'
 import { isGiven } from '../seams/sampler'
@@ -17,6 +18,7 @@ import { evaluateModel, type Evaluation, type PreparedTest } from './evaluate'
 import { labelStage } from './label'
 import { memoryReport } from './memory'
 import { sourceNotice } from './source-notice'
+import { modelTitle, sourcesOf } from './sources-read'
 import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './report'
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
@@ -58,8 +60,8 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
     const { data, base } = await read(resolved, backend, store, spools)
     const context = new StageContext(resolved, backend, store, signal, onEvent)
     try {
-      const engine = `${backend.name} (${backend.probe.device})`
-      onEvent({ type: 'run-start', run: config.run, engine, model: modelTitle(config) })
+      onEvent({ type: 'run-start', run: config.run, engine: context.engineTitle, model: modelTitle(config) })
+      await logSources(config.run, sourcesOf(resolved, data))
       noteThreads(backend, onEvent)
       for (const figures of data.sources) onEvent({ type: 'data', ...figures })
       context.memory = await noteMemory(resolved.config, backend, base, onEvent)
@@ -190,11 +192,4 @@ function noteData(context: StageContext, data: RunData): void {
 function unparsedOf({ manifest: { figures, examples } }: Finished): UnparsedAnswers | undefined {
   const { unparsed = 0, labelled = 0 } = figures
   return unparsed > 0 ? { count: unparsed, of: labelled, examples: examples?.unparsed ?? [] } : undefined
-}
-
-function modelTitle({ model }: Config): string {
-  if (typeof model === 'string') return model
-  if ('base' in model) return `${model.base} with ${model.adapter}`
-  const { model_type: type = 'model' } = model.architecture
-  return `${String(type)} from scratch`
 }

@@ -67,6 +67,15 @@ export interface LabelledCandidate {
   readonly given?: string
 }
 
+/** A line of `questions.jsonl`, beside `candidates.jsonl`: a test question as its data file has it. */
+export interface AskedQuestion {
+  readonly id: string
+  /** Of a conversation, its last user message. */
+  readonly prompt: string
+  /** The expected final answer, where it is known. */
+  readonly answer?: string
+}
+
 /** A line of `candidates.jsonl`: what every model's assessment is measured on. */
 export interface TestQuestion {
   readonly id: string

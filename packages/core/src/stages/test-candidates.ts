@@ -12,7 +12,7 @@ import { encodeGiven, GivenCounts, leftOut } from './given'
 import { isCutOff, labelledWrong } from './cut-off'
 import { EncodedPrompts } from './prompts'
 import { AnswerReader, askedAs } from './reading'
-import { isRanked, isRight, type SampledQuestion, type TestCandidate, type TestQuestion } from './records'
+import { isRanked, isRight, type AskedQuestion, type SampledQuestion, type TestCandidate, type TestQuestion } from './records'
 import { distinct, samplingOf } from './sample'
 import { mapped } from './slices'
 import { valueAt } from '../util/sequence'
@@ -73,8 +73,9 @@ export async function testCandidates(context: StageContext, test: TestSet, model
         return { id, promptTokens: prompt, candidates: labelled }
       })
       await writeJsonLines(desk.folder.file('candidates.jsonl'), lines)
+      await writeJsonLines(desk.folder.file('questions.jsonl'), askedQuestions(test))
       return {
-        artifacts: ['candidates.jsonl'],
+        artifacts: ['candidates.jsonl', 'questions.jsonl'],
         summary: `${counts.all} test candidates, ${counts.ranked ? 'ranked' : `${counts.right} right`}`,
         figures: {
           candidates: counts.all,
@@ -84,6 +85,11 @@ export async function testCandidates(context: StageContext, test: TestSet, model
       }
     }),
   )
+}
+
+/** The test questions as people read them: the other artifacts name them by id and tokens. No stage is determined by this file. */
+function* askedQuestions({ records }: TestSet): Generator<AskedQuestion> {
+  for (const { id, prompt, answer } of records) yield { id, prompt, ...(answer === undefined ? {} : { answer }) }
 }
 
 /**
@@ -132,11 +138,12 @@ async function givenTestCandidates(context: StageContext, test: TestSet, model: 
           return { id, promptTokens, candidates: candidates.map(({ text, tokens }, c) => testCandidate(text, tokens, valueAt(labels, c))) }
         }
         await writeJsonLines(desk.folder.file('candidates.jsonl'), mapped(given, label))
+        await writeJsonLines(desk.folder.file('questions.jsonl'), askedQuestions(test))
         if (counts.candidates === 0 && askedOf(context.resolved, test.records).length === 0) {
           desk.notice('warning', `${test.title} has neither candidates nor answers: nothing is measured on it.`)
         }
         return {
-          artifacts: ['candidates.jsonl'],
+          artifacts: ['candidates.jsonl', 'questions.jsonl'],
           summary: `${counts.candidates} test candidates from the data file${leftOut(counts)}`,
           figures: { candidates: counts.candidates },
         }
