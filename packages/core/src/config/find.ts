@@ -55,7 +55,7 @@ export async function searchConfig({ cwd, say }: FindOptions): Promise<RawConfig
     if (isRoot.includes(true) || path.dirname(folder) === folder) break
   }
   const names = 'plumbline.config.{yaml,yml,json,js,cjs,mjs,ts}, .plumblinerc or a "plumbline" key in package.json'
-  const message = `There is no configuration: looked for ${names}, here and up to the project's root.`
+  const message = `There is no configuration: looked for ${names}, here and up to the project's root. "plumb init" writes one, --config names one.`
   throw new PlumbError('PLUMB_CONFIG_NOT_FOUND', message, cwd)
 }
 
