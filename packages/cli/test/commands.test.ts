@@ -3,14 +3,16 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parseConfig } from '@plumbline/core'
+import Ajv from 'ajv'
 import { parse } from 'yaml'
 import { configTemplate } from '../src/init/template'
-import { folderWith, plumb } from './cli'
+import { folderWith, plumb, TINY_CONFIG, tinyProject } from './cli'
 
 it('lists the commands', async () => {
   const { code, stdout, stderr } = await plumb(['--help'])
   expect([code, stderr]).toEqual([0, ''])
   expect(stdout.split('\nCOMMANDS\n')[1]).toBe(`  align     Align on the labelled candidates: every variant, or one.
+  config    Show the configuration: all of it, or its schema.
   doctor    Check this machine and the configuration.
   evaluate  Evaluate every variant and print the table.
   export    Write a trained model as a Hugging Face folder, with a model card.
@@ -47,6 +49,30 @@ it('prints errors as JSON on stdout when asked for JSON', async () => {
   expect([code, stderr]).toEqual([2, ''])
   expect(JSON.parse(stdout)).toEqual({
     error: { code: 'PLUMB_CONFIG_NOT_FOUND', where: 'absent.yaml', message: 'There is no such configuration file.' },
+  })
+})
+
+describe('plumb config', () => {
+  it('prints the whole configuration, with where each key comes from', async () => {
+    const cwd = tinyProject()
+    const { code, stdout, stderr } = await plumb(['config', 'print', '--origin', '--set', 'seed=3'], { cwd })
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toContain('seed: 3 # --set seed=3\n')
+    expect(stdout).toContain('  temperature: 1 # default\n')
+    expect(stdout).toContain('        constraint: boundary # plumbline.config.yaml:11\n')
+    expect(stdout).toContain('        boundaryGradient: stop # default\n')
+    expect(parseConfig(parse(stdout), { folder: cwd }).config.seed).toBe(3)
+  })
+
+  it('prints a schema with the options of every plugin, also where the configuration is wrong', async () => {
+    const cwd = tinyProject(TINY_CONFIG.replace('seed', 'seeed').replace('run: run', 'run: 3'))
+    const { code, stdout, stderr } = await plumb(['config', 'schema'], { cwd })
+    expect([code, stderr]).toEqual([0, ''])
+    const validate = new Ajv().compile(JSON.parse(stdout) as object)
+    validate(parse(TINY_CONFIG))
+    expect(validate.errors).toBeNull()
+    expect(validate(parse(TINY_CONFIG.replace('constraint: boundary', 'constraint: boundry')))).toBe(false)
+    expect(validate(parse(TINY_CONFIG.replace('backend: fake', 'backend: { name: onnx, thread: 2 }')))).toBe(false)
   })
 })
 
