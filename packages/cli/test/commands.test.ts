@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parseConfig } from '@plumbline/core'
@@ -12,12 +12,11 @@ it('lists the commands', async () => {
   const { code, stdout, stderr } = await plumb(['--help'])
   expect([code, stderr]).toEqual([0, ''])
   expect(stdout.split('\nCOMMANDS\n')[1]).toBe(`  align     Align on the labelled candidates: every variant, or one.
-  config    Show the configuration: all of it, or its schema.
   doctor    Check this machine and the configuration.
   evaluate  Evaluate every variant and print the table.
   export    Write a trained model as a Hugging Face folder, with a model card.
   help      Display help for plumb.
-  init      Look at the data and the model, and write a commented plumbline.config.yaml that fits them.
+  init      Write a plumbline.config.yaml that fits the data and the model.
   label     Label the sampled candidates right or wrong, or with rewards.
   plugins   List installed plugins.
   run       Run the pipeline: fine-tune, sample, label, align, evaluate.
@@ -138,7 +137,7 @@ describe('plugins', () => {
     const { stdout } = await plumb(['doctor', '--json'], { cwd })
     const { checks } = JSON.parse(stdout) as { checks: { status: string; detail: string }[] }
     expect(checks.filter(({ status }) => status === 'warning').map(({ detail }) => detail)).toEqual([
-      expect.stringMatching(/^The installed plugin broken cannot be used: .*out of order$/),
+      expect.stringMatching(/^The installed plugin broken cannot be used: .*out of order\.$/),
     ])
   })
 

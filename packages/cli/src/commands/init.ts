@@ -9,7 +9,7 @@ const FILE_NAME = 'plumbline.config.yaml'
 export default class Init extends Command {
   static override enableJsonFlag = true
 
-  static override summary = 'Look at the data and the model, and write a commented plumbline.config.yaml that fits them.'
+  static override summary = 'Write a plumbline.config.yaml that fits the data and the model.'
 
   static override description =
     'Finds the format of the data by reading it, opens the configuration and tokenizer of the model, and writes the stages that they allow. Where there is no held-out file, a tenth of the questions is written into plumbline-data and held out. ' +
