@@ -11,18 +11,20 @@ import { folderWith, plumb, TINY_CONFIG, tinyProject } from './cli'
 it('lists the commands', async () => {
   const { code, stdout, stderr } = await plumb(['--help'])
   expect([code, stderr]).toEqual([0, ''])
-  expect(stdout.split('\nCOMMANDS\n')[1]).toBe(`  align     Align on the labelled candidates: every variant, or one.
-  doctor    Check this machine and the configuration.
-  evaluate  Evaluate every variant and print the table.
-  export    Write a trained model as a Hugging Face folder, with a model card.
-  help      Display help for plumb.
-  init      Write a plumbline.config.yaml that fits the data and the model.
-  label     Label the sampled candidates right or wrong, or with rewards.
-  plugins   List installed plugins.
-  run       Run the pipeline: fine-tune, sample, label, align, evaluate.
-  sample    Sample k candidate chains for every question.
-  sft       Fine-tune on the reference chains of thought (L_VFT).
-  why       Say what a run would do with a stage, and why.
+  expect(stdout.split('\nCOMMANDS\n')[1]).toBe(`  align         Align on the labelled candidates: every variant, or one.
+  autocomplete  Display autocomplete installation instructions.
+  doctor        Check this machine and the configuration.
+  evaluate      Evaluate every variant and print the table.
+  export        Write a trained model as a Hugging Face folder, with a model
+                card.
+  help          Display help for plumb.
+  init          Write a plumbline.config.yaml that fits the data and the model.
+  label         Label the sampled candidates right or wrong, or with rewards.
+  plugins       List installed plugins.
+  run           Run the pipeline: fine-tune, sample, label, align, evaluate.
+  sample        Sample k candidate chains for every question.
+  sft           Fine-tune on the reference chains of thought (L_VFT).
+  why           Say what a run would do with a stage, and why.
 
 `)
 })

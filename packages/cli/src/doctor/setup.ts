@@ -104,7 +104,8 @@ async function configChecks(loaded: LoadedConfig, registry: PluginRegistry, meas
         return needs?.fits
       })
       const { surveys } = looked as { readonly surveys?: Surveys }
-      if (surveys !== undefined && measures && fits !== 'never') checks.push(await timeCheck(resolved, chosen.backend, source, surveys))
+      if (surveys !== undefined && measures && (fits ?? 'yes') === 'yes')
+        checks.push(await timeCheck(resolved, chosen.backend, source, surveys))
     }
   }
   await resolved.context.dispose()
