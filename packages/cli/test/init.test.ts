@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import Ajv from 'ajv'
 import type { Config as OclifConfig } from '@oclif/core'
-import { definePlugin, runConfig, type Backend, type ChatMessage, type Plugin, type Policy, type StageName } from '@plumbline/core'
+import { definePlugin, runConfig, type Backend, type ChatMessage, type Plugin, type StageName } from '@plumbline/core'
 import { loadModel, wordLevelTokenizerConfig, wordLevelTokenizerJson, writeModelFolder } from '@plumbline/transformer'
 import { parse } from 'yaml'
 import type { Dialogue } from '../src/init/ask'
@@ -30,7 +30,7 @@ const chatty = definePlugin({
               const policy = await backend.open(source)
               const renderChat = (messages: readonly ChatMessage[], { addGenerationPrompt = true } = {}): string =>
                 messages.map(({ role, content }) => `<${role}>${content}\n`).join('') + (addGenerationPrompt ? '<assistant>' : '')
-              return Object.assign(policy, { tokenizer: { ...policy.tokenizer, renderChat } }) as Policy
+              return Object.assign(policy, { tokenizer: { ...policy.tokenizer, renderChat } })
             }
             return { ...backend, name: 'chatty', open }
           },

@@ -210,12 +210,15 @@ const ZOD_FORMATS = ['includes', 'starts_with', 'ends_with', 'regex', 'safeint']
 function readable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(readable)
   if (typeof value !== 'object' || value === null) return value
-  const { whenAbsent, $schema: _, ...rest } = value as Readonly<Record<string, unknown>>
+  const { whenAbsent, description, ...rest } = value as Readonly<Record<string, unknown>>
   const entries = Object.entries(rest).filter(
     ([key, inner]) =>
       inner !== Number.MAX_SAFE_INTEGER && inner !== Number.MIN_SAFE_INTEGER && !(key === 'format' && ZOD_FORMATS.includes(String(inner))),
   )
-  const described =
-    typeof whenAbsent === 'string' ? { description: `${String(rest.description ?? '')} When absent: ${whenAbsent}.`.trim() } : {}
-  return { ...Object.fromEntries(entries.map(([key, inner]) => [key, readable(inner)])), ...described }
+  const absence = typeof whenAbsent === 'string' ? `When absent: ${whenAbsent}.` : undefined
+  // A property may be called so, too.
+  const explained =
+    typeof description === 'string' || description === undefined ? [description, absence].filter(Boolean).join(' ') : readable(description)
+  const shown = entries.filter(([key]) => key !== '$schema').map(([key, inner]) => [key, readable(inner)] as const)
+  return { ...(explained === '' ? {} : { description: explained }), ...Object.fromEntries(shown) }
 }

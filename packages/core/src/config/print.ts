@@ -78,7 +78,7 @@ function has(root: unknown, path: KeyPath): boolean {
 
 /** With the defaults of the plugins' own options beside those that are written. */
 function withOptions(config: Config, registry: PluginRegistry): Section {
-  const filled = <T extends Section>(kind: PluginKind, name: string, section: T, own: readonly string[]): Section => {
+  const filled = (kind: PluginKind, name: string, section: Section, own: readonly string[]): Section => {
     if (!registry.names(kind).includes(name)) return section
     const options = without(section, ...own)
     // What asks for the environment may be of another type until it is filled in.

@@ -26,7 +26,7 @@ it('is checked by the compiler', () => {
   defineConfig({ model: 'm', data, align, sampel: {} })
   // @ts-expect-error no key of a training section
   defineConfig({ model: 'm', data, align, sft: { step: 1 } })
-  // @ts-expect-error a number
+  // @ts-expect-error a number of steps
   defineConfig({ model: 'm', data, align: { loss: 'ca', steps: '1' } })
   // @ts-expect-error one of three
   defineConfig({ model: 'm', data, align: { losses: ['sft'], steps: 1, schedule: 'cosin' } })
