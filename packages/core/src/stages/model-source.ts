@@ -32,8 +32,7 @@ const FOLDERS_OF_MODELS = /^(models?|checkpoints?|ckpts?|weights|runs?|outputs?|
 /** What to do where a model was expected. A name of the Hugging Face Hub, `owner/name`, becomes a path two levels below the config's folder. */
 export function noModelAt(target: string): string {
   const [owner, name] = [path.basename(path.dirname(target)), path.basename(target)]
-  const isHubName =
-    !existsSync(path.dirname(target)) && existsSync(path.dirname(path.dirname(target))) && !FOLDERS_OF_MODELS.test(owner)
+  const isHubName = !existsSync(path.dirname(target)) && existsSync(path.dirname(path.dirname(target))) && !FOLDERS_OF_MODELS.test(owner)
   if (!isHubName) return 'There is no model folder here; "How to get a model" in docs/models.md says where they come from.'
   const hub = `${owner}/${name}`
   return (
