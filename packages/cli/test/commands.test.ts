@@ -2,27 +2,29 @@ import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { gzipSync } from 'node:zlib'
 import { parseConfig } from '@plumbline/core'
+import Ajv from 'ajv'
 import { parse } from 'yaml'
 import { configTemplate } from '../src/init/template'
-import { folderWith, plumb } from './cli'
+import { folderWith, plumb, TINY_CONFIG, tinyProject } from './cli'
 
 it('lists the commands', async () => {
   const { code, stdout, stderr } = await plumb(['--help'])
   expect([code, stderr]).toEqual([0, ''])
-  expect(stdout.split('\nCOMMANDS\n')[1]).toBe(`  align     Align on the labelled candidates: every variant, or one.
-  doctor    Check this machine and the configuration.
-  evaluate  Evaluate every variant and print the table.
-  export    Write a trained model as a Hugging Face folder, with a model card.
-  help      Display help for plumb.
-  init      Write a commented plumbline.config.yaml.
-  label     Label the sampled candidates right or wrong, or with rewards.
-  plugins   List installed plugins.
-  run       Run the pipeline: fine-tune, sample, label, align, evaluate.
-  sample    Sample k candidate chains for every question.
-  sft       Fine-tune on the reference chains of thought (L_VFT).
-  why       Say what a run would do with a stage, and why.
+  expect(stdout.split('\nCOMMANDS\n')[1]).toBe(`  align         Align on the labelled candidates: every variant, or one.
+  autocomplete  Display autocomplete installation instructions.
+  doctor        Check this machine and the configuration.
+  evaluate      Evaluate every variant and print the table.
+  export        Write a trained model as a Hugging Face folder, with a model
+                card.
+  help          Display help for plumb.
+  init          Write a plumbline.config.yaml that fits the data and the model.
+  label         Label the sampled candidates right or wrong, or with rewards.
+  plugins       List installed plugins.
+  run           Run the pipeline: fine-tune, sample, label, align, evaluate.
+  sample        Sample k candidate chains for every question.
+  sft           Fine-tune on the reference chains of thought (L_VFT).
+  why           Say what a run would do with a stage, and why.
 
 `)
 })
@@ -51,79 +53,51 @@ it('prints errors as JSON on stdout when asked for JSON', async () => {
   })
 })
 
-describe('plumb init', () => {
-  const files = { 'data/train.jsonl': '{"question":"1?","answer":"#### 1"}\n', 'data/test.jsonl': '' }
+describe('plumb config', () => {
+  it('prints the whole configuration, with where each key comes from', async () => {
+    const cwd = tinyProject()
+    const { code, stdout, stderr } = await plumb(['config', 'print', '--origin', '--set', 'seed=3'], { cwd })
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toContain('seed: 3 # --set seed=3\n')
+    expect(stdout).toContain('  temperature: 1 # default\n')
+    expect(stdout).toContain('        constraint: boundary # plumbline.config.yaml:11\n')
+    expect(stdout).toContain('        boundaryGradient: stop # default\n')
+    expect(parseConfig(parse(stdout), { folder: cwd }).config.seed).toBe(3)
+  })
 
-  it('writes a config that is valid, with the format read off the data', async () => {
-    const cwd = folderWith(files)
-    expect(await plumb(['init', '--data', 'data', '--model', 'models/a', '--loss', 'dpo'], { cwd })).toEqual({
-      code: 0,
-      signal: null,
-      stdout: 'Wrote plumbline.config.yaml. Next: plumb doctor, then plumb run.\n',
-      stderr: '',
-    })
+  it('prints a schema with the options of every plugin, also where the configuration is wrong', async () => {
+    const cwd = tinyProject(TINY_CONFIG.replace('seed', 'seeed').replace('run: run', 'run: 3'))
+    const { code, stdout, stderr } = await plumb(['config', 'schema'], { cwd })
+    expect([code, stderr]).toEqual([0, ''])
+    const validate = new Ajv().compile(JSON.parse(stdout) as object)
+    validate(parse(TINY_CONFIG))
+    expect(validate.errors).toBeNull()
+    expect(validate(parse(TINY_CONFIG.replace('constraint: boundary', 'constraint: boundry')))).toBe(false)
+    expect(validate(parse(TINY_CONFIG.replace('backend: fake', 'backend: { name: onnx, thread: 2 }')))).toBe(false)
+  })
+})
+
+describe('plumb init', () => {
+  it('writes a config with placeholders where there is nothing yet, and says so', async () => {
+    const cwd = folderWith({})
+    const { code, stdout, stderr } = await plumb(['init', '--loss', 'dpo'], { cwd })
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(
+      /^model: models\/base is a placeholder; .*hf download.*\ndata: data\/train\.jsonl and test\.jsonl are placeholders/,
+    )
+    expect(stdout).toMatch(/\nWrote plumbline\.config\.yaml\. Next: plumb doctor, then plumb run\.\n$/)
     const { config } = parseConfig(parse(readFileSync(join(cwd, 'plumbline.config.yaml'), 'utf8')), { folder: cwd })
     expect(config.data.train).toEqual({ path: join(cwd, 'data', 'train.jsonl'), format: 'gsm8k' })
     expect(config.align.map(({ losses }) => losses.map((entry) => entry.loss))).toEqual([['sft', 'dpo'], ['sft']])
   })
 
   it.each(['ca', 'rrhf', 'pro', 'dpo', 'rft', 'margin'])('has a valid template for %s', (loss) => {
-    const choices = { model: 'a b', train: 'train.jsonl', test: 'no', format: 'qa', loss }
-    const { config } = parseConfig(parse(configTemplate(choices)), { folder: '/' })
-    expect(config).toMatchObject({ model: '/a b', data: { test: { path: '/no', format: 'qa' } } })
-  })
-
-  const turn = (role: string, content: string) => ({ role, content })
-  const pair = { prompt: [turn('user', 'Hi')], chosen: [turn('assistant', 'Yo')], rejected: [turn('assistant', 'No')] }
-  const chat = { messages: [turn('user', 'Hi'), turn('assistant', 'Yo')] }
-  it.each([
-    ['literal pairs', { prompt: 'The sky is', chosen: ' blue', rejected: ' red' }, 'preference', false, true],
-    ['conversational pairs', pair, 'preference', false, true],
-    ['pairs of a question', { question: 'Which?', chosen: 'this', rejected: 'that' }, 'preference', true, true],
-    ['hh-rlhf', { chosen: 'Human: a Assistant: b', rejected: 'Human: a Assistant: c' }, 'preference', false, true],
-    ['messages', chat, 'messages', false, false],
-    [
-      'ShareGPT',
-      {
-        conversations: [
-          { from: 'human', value: 'a' },
-          { from: 'gpt', value: 'b' },
-        ],
-      },
-      'messages',
-      false,
-      false,
-    ],
-    ['prompt and completion', { prompt: 'The sky is', completion: ' blue' }, 'qa', false, false],
-    ['prompt and completion lists', { prompt: pair.prompt, completion: pair.chosen }, 'qa', false, false],
-    ['Alpaca', { instruction: 'Add', input: '1 2', output: '3' }, 'qa', true, false],
-    ['Alpaca with a system message', { instruction: 'Add', output: '3', system: 'Be brief.' }, 'qa', false, false],
-    [
-      'ranked',
-      {
-        question: 'Which?',
-        candidates: [
-          { text: 'a', rating: 1 },
-          { text: 'b', rating: 2 },
-        ],
-      },
-      'ranked',
-      true,
-      true,
-    ],
-    ['aqua', { question: 'Which?', options: ['A)1', 'B)2'], rationale: 'r', correct: 'A' }, 'aqua', true, false],
-    ['groups with one chain', { prompt: 'a', answer: '1', candidates: [{ text: '1', reference: true }] }, 'groups', true, false],
-  ])('writes what fits %s, also in a packed array', async (_, record, format, hasTemplate, isGiven) => {
-    const cwd = folderWith({})
-    for (const name of ['train.jsonl', 'test.jsonl']) writeFileSync(join(cwd, name), gzipSync(JSON.stringify([record], null, 1)))
-    expect((await plumb(['init', '--data', '.', '--loss', 'dpo'], { cwd })).code).toBe(0)
-    const { config } = parseConfig(parse(readFileSync(join(cwd, 'plumbline.config.yaml'), 'utf8')), { folder: cwd })
-    expect(config.data).toMatchObject({ train: { format }, test: { format } })
-    expect(config.prompt.template !== undefined).toBe(hasTemplate)
-    expect([config.sample.sampler, config.label.name, config.sft.steps]).toEqual(
-      isGiven ? ['dataset', 'dataset', 0] : ['policy', 'answer', undefined],
-    )
-    expect(config.align[0]?.losses.map(({ loss }) => loss)).toEqual(isGiven ? ['dpo'] : ['sft', 'dpo'])
+    const source = (path: string) => ({ path, format: 'qa' })
+    const choices = { model: 'a b', train: [source('train.jsonl')], test: source('no'), loss, prompts: 'template' } as const
+    for (const kind of ['sampled', 'judged', 'given', 'tuned'] as const) {
+      const { config } = parseConfig(parse(configTemplate({ ...choices, kind })), { folder: '/' })
+      expect(config).toMatchObject({ model: '/a b', data: { test: { path: '/no', format: 'qa' } } })
+    }
   })
 
   it('overwrites only when told to', async () => {
@@ -165,7 +139,7 @@ describe('plugins', () => {
     const { stdout } = await plumb(['doctor', '--json'], { cwd })
     const { checks } = JSON.parse(stdout) as { checks: { status: string; detail: string }[] }
     expect(checks.filter(({ status }) => status === 'warning').map(({ detail }) => detail)).toEqual([
-      expect.stringMatching(/^The installed plugin broken cannot be used: .*out of order$/),
+      expect.stringMatching(/^The installed plugin broken cannot be used: .*out of order\.$/),
     ])
   })
 

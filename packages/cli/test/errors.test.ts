@@ -42,6 +42,9 @@ it('suggests the command that was meant, and none where nothing is near', () => 
   expect(said(new Errors.CLIError('command plugins:instal not found'))).toBe(
     'PLUMB_UNKNOWN_COMMAND  plumb plugins instal  "plugins instal" is not a command. Did you mean "plugins install"? "plumb --help" lists them.',
   )
+  expect(said(new Errors.CLIError('Command rnu not found.'))).toBe(
+    'PLUMB_UNKNOWN_COMMAND  plumb rnu  "rnu" is not a command. Did you mean "run"? "plumb --help" lists them.',
+  )
   expect(said(new Errors.CLIError('command xyzzy not found'))).toBe(
     'PLUMB_UNKNOWN_COMMAND  plumb xyzzy  "xyzzy" is not a command. "plumb --help" lists them.',
   )

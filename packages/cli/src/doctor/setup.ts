@@ -7,7 +7,10 @@ import {
   memoryReport,
   modelSource,
   resolveConfig,
+  type Backend,
   type LoadedConfig,
+  type ModelFacts,
+  type ModelSource,
   type PluginRegistry,
   type PluginKind,
   type ResolvedConfig,
@@ -15,16 +18,20 @@ import {
 import { printable, shownPath } from '@plumbline/core/base'
 import { loadAllPlugins } from '../run/plugins'
 import type { Check } from './check'
+import { costLine, estimate, measure } from './cost'
 import { diskCheck, memoryCheck, nodeCheck, onnxRuntimeCheck, optionalPeerChecks } from './machine'
+import { surveyData, type Surveys } from './survey'
 
 export interface DoctorOptions {
   readonly configFile?: string
   readonly overrides: readonly string[]
   readonly oclif: OclifConfig
+  /** Whether the model is opened to measure how long a run takes; default true. */
+  readonly measures?: boolean
 }
 
 /** Everything a run depends on, in the order in which a run would meet it. */
-export async function examine({ configFile, overrides, oclif }: DoctorOptions): Promise<Check[]> {
+export async function examine({ configFile, overrides, oclif, measures = true }: DoctorOptions): Promise<Check[]> {
   const checks: Check[] = [nodeCheck(), memoryCheck(), await onnxRuntimeCheck(), ...optionalPeerChecks()]
   const loaded = await attempt(
     'Config',
@@ -42,7 +49,7 @@ export async function examine({ configFile, overrides, oclif }: DoctorOptions): 
     ...plugins.warnings.map((detail): Check => ({ status: 'warning', name: 'Plugin', detail })),
   )
   checks.push(...(await backendChecks(plugins.registry)))
-  if (loaded !== undefined) checks.push(...(await configChecks(loaded, plugins.registry)))
+  if (loaded !== undefined) checks.push(...(await configChecks(loaded, plugins.registry, measures)))
   return checks
 }
 
@@ -74,38 +81,62 @@ async function backendChecks(registry: PluginRegistry): Promise<Check[]> {
   )
 }
 
-async function configChecks(loaded: LoadedConfig, registry: PluginRegistry): Promise<Check[]> {
+async function configChecks(loaded: LoadedConfig, registry: PluginRegistry, measures: boolean): Promise<Check[]> {
   const checks: Check[] = []
   const resolved = await attempt('Config', checks, async () => resolveConfig(loaded, registry))
   if (resolved === undefined) return checks
-  checks.push(await modelCheck(loaded), ...(await dataChecks(resolved)))
+  const chosen = await attempt('Backend', checks, () => chooseBackend(resolved.backend.candidates.map(({ made }) => made)))
+  const source = await attempt('Model', checks, () => modelSource(loaded.config.model))
+  const facts = source && chosen && (await attempt('Model', checks, async () => chosen.backend.inspect?.(source)))
+  const isRefused = checks.some(({ name, status }) => name === 'Model' && status === 'error')
+  if (source !== undefined && !isRefused) checks.push(modelCheck(source, facts))
+  const looked = facts === undefined ? { checks: await dataChecks(resolved) } : await surveyData(resolved, facts)
+  checks.push(...looked.checks)
   const losses = resolved.variants.map(({ name }) => name).join(', ')
   checks.push({ status: 'ok', name: 'Config', detail: `${shownPath(loaded.source.file ?? '')} is valid; variants: ${losses}` })
-  const chosen = await attempt('Backend', checks, () => chooseBackend(resolved.backend.candidates.map(({ made }) => made)))
   if (chosen !== undefined) {
     checks.push({ status: 'ok', name: 'Chosen', detail: chosen.notice })
-    await attempt('Memory', checks, async () => {
-      const needs = await memoryReport(resolved.config, chosen.backend, await modelSource(loaded.config.model))
-      const status = needs && ({ yes: 'ok', tight: 'warning', never: 'error' } as const)[needs.fits]
-      if (needs && status) checks.push({ status, name: 'Memory', detail: needs.detail })
-    })
+    if (source !== undefined && !isRefused) {
+      const fits = await attempt('Memory', checks, async () => {
+        const needs = await memoryReport(resolved.config, chosen.backend, source)
+        const status = needs && ({ yes: 'ok', tight: 'warning', never: 'error' } as const)[needs.fits]
+        if (needs && status) checks.push({ status, name: 'Memory', detail: needs.detail })
+        return needs?.fits
+      })
+      const { surveys } = looked as { readonly surveys?: Surveys }
+      if (surveys !== undefined && measures && (fits ?? 'yes') === 'yes')
+        checks.push(await timeCheck(resolved, chosen.backend, source, surveys))
+    }
   }
   await resolved.context.dispose()
   return checks
 }
 
-async function modelCheck({ config: { model } }: LoadedConfig): Promise<Check> {
-  const name = 'Model'
+function modelCheck(source: ModelSource, facts: ModelFacts | undefined): Check {
+  const known =
+    facts === undefined
+      ? ''
+      : `; a context of ${facts.contextLength} tokens, ${facts.tokenizer.renderChat === undefined ? 'no' : 'a'} chat template`
+  return { status: 'ok', name: 'Model', detail: `${describeSource(source)}${known}` }
+}
+
+function describeSource(source: ModelSource): string {
+  if (source.kind === 'folder') return `a folder ${shownPath(source.path)}`
+  if (source.kind === 'scratch') return `random weights, with the tokenizer ${shownPath(source.tokenizer)}`
+  const base = source.base.kind === 'folder' ? source.base.path : source.base.tokenizer
+  return `the adapter ${shownPath(source.path)} on ${shownPath(base)}`
+}
+
+/** How long a run takes, measured; what cannot be measured is no fault of the configuration. */
+async function timeCheck(resolved: ResolvedConfig, backend: Backend, source: ModelSource, surveys: Surveys): Promise<Check> {
+  const groups = [...surveys.questions.groups, ...surveys.train.groups].slice(0, 8)
+  const open = resolved.backend.candidates.find(({ made }) => made === backend)?.open ?? {}
+  if (groups.length === 0) return { status: 'missing', name: 'Time', detail: 'not measured: no record has an answer to train on' }
   try {
-    const source = await modelSource(model)
-    if (source.kind === 'folder') return { status: 'ok', name, detail: `a folder ${shownPath(source.path)}` }
-    if (source.kind === 'scratch')
-      return { status: 'ok', name, detail: `random weights, with the tokenizer ${shownPath(source.tokenizer)}` }
-    const base = source.base.kind === 'folder' ? source.base.path : source.base.tokenizer
-    return { status: 'ok', name, detail: `the adapter ${shownPath(source.path)} on ${shownPath(base)}` }
+    const rates = await measure(backend, source, open, groups, resolved.config.seed)
+    return { status: 'ok', name: 'Time', detail: costLine(estimate(resolved, surveys, rates), rates) }
   } catch (error) {
-    if (!isPlumbError(error)) throw error
-    return { status: 'error', name, detail: formatError(error) }
+    return { status: 'warning', name: 'Time', detail: `not measured: ${(error as Error).message}` }
   }
 }
 

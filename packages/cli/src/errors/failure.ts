@@ -67,7 +67,8 @@ function bug(error: Error): Failure {
 }
 
 function usageFailure(error: OclifError, { command, commands }: FailureContext): Failure {
-  const unknown = /^command (.+) not found$/.exec(error.message)
+  // The second is what "plumb help" says.
+  const unknown = /^command (.+) not found$/.exec(error.message) ?? /^Command (.+) not found\.$/.exec(error.message)
   if (unknown) {
     const name = (unknown[1] ?? '').replaceAll(':', ' ')
     return {

@@ -1,27 +1,40 @@
 import { createInterface } from 'node:readline/promises'
 import { INTERRUPTED, UserError } from '../errors/user-error'
 
-export type Question = readonly [text: string, standard: string]
+export interface Question {
+  readonly text: string
+  /** What an empty line stands for. */
+  readonly standard: string
+  /** Why an answer cannot be taken; it is then asked again. */
+  readonly refuse?: (answer: string) => Promise<string | undefined>
+}
 
-/**
- * Asks on the terminal; an empty line takes the default in brackets.
- * @throws UserError PLUMB_INTERRUPTED at Ctrl-C and at the end of the input.
- */
-export async function ask(questions: Readonly<Record<string, Question>>): Promise<Record<string, string>> {
+/** Asks one question after the other. */
+export interface Dialogue {
+  ask(question: Question): Promise<string>
+  close(): void
+}
+
+/** A dialogue on the terminal. Its questions reject with UserError PLUMB_INTERRUPTED at Ctrl-C and at the end of the input. */
+export function openDialogue(): Dialogue {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const left = new AbortController()
   terminal.once('close', () => left.abort())
-  const answers: Record<string, string> = {}
-  try {
-    for (const [key, [text, standard]] of Object.entries(questions)) {
-      answers[key] = (await terminal.question(`${text} [${standard}] `, { signal: left.signal })).trim() || standard
-    }
-  } catch (error) {
-    if (!left.signal.aborted) throw error
-    process.stderr.write('\n')
-    throw new UserError(INTERRUPTED, 'Nothing was written.', undefined, { cause: error })
-  } finally {
-    terminal.close()
+  return {
+    async ask({ text, standard, refuse }) {
+      try {
+        for (;;) {
+          const answer = (await terminal.question(`${text} [${standard}] `, { signal: left.signal })).trim() || standard
+          const reason = await refuse?.(answer)
+          if (reason === undefined) return answer
+          process.stderr.write(`  ${reason}\n`)
+        }
+      } catch (error) {
+        if (!left.signal.aborted) throw error
+        process.stderr.write('\n')
+        throw new UserError(INTERRUPTED, 'Nothing was written.', undefined, { cause: error })
+      }
+    },
+    close: () => terminal.close(),
   }
-  return answers
 }

@@ -5,7 +5,13 @@ import { join } from 'node:path'
 interface LabelledGroup {
   readonly prompt: string
   readonly answer?: string
-  readonly candidates: readonly { readonly text: string; readonly status?: string; readonly reference?: boolean; readonly times?: number }[]
+  readonly candidates: readonly {
+    readonly text: string
+    readonly status?: string
+    readonly reward?: number
+    readonly reference?: boolean
+    readonly times?: number
+  }[]
 }
 
 const FIRST_BYTES = 1 << 18
@@ -29,10 +35,14 @@ export function labelledChains(labelFolder: string): string[] {
   const expected = shown.answer === undefined ? '' : `  (${shown.answer})`
   return [
     `  ${oneLine(shown.prompt, QUESTION_WIDTH)}${expected}`,
-    ...chosen.map(
-      ({ status = '', text }) => `    ${(status === 'unparsed' ? 'no answer' : status).padEnd(9)}  ${oneLine(text, CHAIN_WIDTH)}`,
-    ),
+    ...chosen.map(({ status = '', reward, text }) => `    ${saidOf(status, reward).padEnd(9)}  ${oneLine(text, CHAIN_WIDTH)}`),
   ]
+}
+
+/** Of a ranked candidate its reward says everything. */
+function saidOf(status: string, reward: number | undefined): string {
+  if (status === 'ranked' && reward !== undefined) return String(Number(reward.toPrecision(4)))
+  return status === 'unparsed' ? 'no answer' : status
 }
 
 function sampled(candidates: LabelledGroup['candidates']): LabelledGroup['candidates'] {

@@ -41,3 +41,12 @@ it('shows the references of a data file, which stand among its candidates', () =
 })
 
 it('shows nothing where there is no file', () => expect(labelledChains(folderWith({}))).toEqual([]))
+
+it('shows the rewards of ranked candidates', () => {
+  const candidates = [
+    { text: 'good', status: 'ranked', reward: 0.88889, times: 1 },
+    { text: 'bad', status: 'ranked', reward: -2, times: 1 },
+  ]
+  const folder = folderWith({ 'groups.jsonl': `${JSON.stringify({ prompt: 'Q', candidates })}\n` })
+  expect(labelledChains(folder)).toEqual(['  Q', '    0.8889     good', '    -2         bad'])
+})

@@ -2,7 +2,9 @@ import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { defaultLoaders } from 'cosmiconfig'
 import { PlumbError } from '../errors'
+import { importTypeScript } from '../plugins/import-typescript'
 import { shownPath } from '../util/shown-path'
+import { withoutEnd } from '../util/without-end'
 import { ParsedText } from './source'
 
 // Of cosmiconfig the loaders are used and not its search: `cosmiconfig()` first reads, and runs, a configuration of its own from the
@@ -55,7 +57,7 @@ export async function searchConfig({ cwd, say }: FindOptions): Promise<RawConfig
     if (isRoot.includes(true) || path.dirname(folder) === folder) break
   }
   const names = 'plumbline.config.{yaml,yml,json,js,cjs,mjs,ts}, .plumblinerc or a "plumbline" key in package.json'
-  const message = `There is no configuration: looked for ${names}, here and up to the project's root.`
+  const message = `There is no configuration: looked for ${names}, here and up to the project's root. "plumb init" writes one, --config names one.`
   throw new PlumbError('PLUMB_CONFIG_NOT_FOUND', message, cwd)
 }
 
@@ -105,12 +107,17 @@ class Reader {
     }
     if (path.dirname(file) !== path.resolve(this.cwd)) this.say?.(`Running the configuration ${file}, which is code.`)
     try {
-      return { value: (await defaultLoaders[extension](file, content)) as unknown }
+      return { value: await valueOf(extension, file, content) }
     } catch (error) {
       // What a config written in code throws becomes a sentence about that file.
-      throw new PlumbError('PLUMB_CONFIG_SYNTAX', `The configuration cannot be loaded: ${(error as Error).message}`, shown, {
-        cause: error,
-      })
+      throw new PlumbError(
+        'PLUMB_CONFIG_SYNTAX',
+        `The configuration cannot be loaded: ${withoutEnd((error as Error).message, '. \n')}.`,
+        shown,
+        {
+          cause: error,
+        },
+      )
     }
   }
 
@@ -131,6 +138,13 @@ class Reader {
     }
     return merge(merged, rest)
   }
+}
+
+async function valueOf(extension: '.js' | '.cjs' | '.mjs' | '.ts', file: string, content: string): Promise<unknown> {
+  if (extension !== '.ts') return defaultLoaders[extension](file, content)
+  // cosmiconfig's loader needs the compiler of TypeScript beside the configuration, and writes a file there.
+  const module = (await importTypeScript(file, { again: true })) as { readonly default?: unknown }
+  return module.default ?? module
 }
 
 type Section = Record<string, unknown>

@@ -1,5 +1,7 @@
 import type { z } from 'zod'
 import { closest, suggestion } from '../util/suggest'
+import { foreignName, plain } from './foreign-names'
+import { homeOf } from './homes'
 import { droppedKeys, keysOf, schemaAt } from './schema-shape'
 import type { KeyPath, Problem } from './source'
 import { withoutEnd } from '../util/without-end'
@@ -114,8 +116,18 @@ function requirement(issue: Issue): string {
 function unknownKey(path: KeyPath, key: string, schema: unknown, { shown, where, noun, alsoKnown = [] }: Wording): Problem {
   const known = keysOf(schemaAt(schema, path))
   const others = path.length === 0 ? [...known, ...alsoKnown] : known
-  const hint = closest(key, others) === undefined ? suggestion(key, known, 'Known keys') : suggestion(key, others)
+  const hint = hintFor(key, known, others)
   return { code: 'PLUMB_CONFIG_UNKNOWN_KEY', where: where([...path, key]), message: `${shown([...path, key])} is not ${noun}. ${hint}` }
+}
+
+/** What was meant: our own name written otherwise, another tool's name, a slip of the keyboard, or a key of another section. */
+function hintFor(key: string, known: readonly string[], others: readonly string[]): string {
+  const same = others.find((other) => plain(other) === plain(key))
+  if (same !== undefined) return suggestion(same, [same])
+  const foreign = foreignName(key)
+  if (foreign !== undefined) return foreign
+  if (closest(key, others) !== undefined) return suggestion(key, others)
+  return homeOf(key) ?? suggestion(key, known, 'Known keys')
 }
 
 const KINDS: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { isPlumbError } from '../errors'
+import { isPlumbError, PlumbError } from '../errors'
 import { guarded, guardedCall } from '../plugins/guard'
 import { KIND_TITLES, type Pluggable, type PluginKind } from '../plugins/kinds'
 import type { PluginRegistry, Registered } from '../plugins/registry'
@@ -64,6 +64,7 @@ export class Maker {
     const what = `${KIND_TITLES[kind]} "${name}" of plugin "${plugin}"`
     const watched = watch(this.context)
     const raw = guardedCall(what, () => factory.create(checked.value, watched.context))
+    requireMembers(kind, raw, what)
     // Engines keep their own kind of failure; what core brings is core's.
     const isOwn = kind === 'backend' || '@plumbline/core' in code
     const made = isOwn ? raw : guarded<Pluggable[K]>(raw, what)
@@ -116,6 +117,27 @@ export function named(chosen: string | ({ name: string } & Options), path: KeyPa
   if (typeof chosen === 'string') return { name: chosen, options: {}, path }
   const { name, ...options } = chosen
   return { name, options, path, nameKey: 'name', alsoKnown: ['name'] }
+}
+
+/** What the stages ask a thing for; what lacks it would fail later, as if it were our fault. */
+const MEMBERS: Readonly<Record<PluginKind, Readonly<Record<string, 'function' | 'object' | 'string'>>>> = {
+  loss: { manifest: 'object', loss: 'function' },
+  sampler: {},
+  labeler: { feedback: 'string', label: 'function' },
+  backend: { probe: 'function', open: 'function' },
+  dataset: { read: 'function' },
+}
+
+/** @throws PlumbError PLUMB_PLUGIN_INVALID for what is not of its kind. */
+function requireMembers(kind: PluginKind, thing: unknown, what: string): void {
+  const found = (typeof thing === 'object' && thing !== null ? thing : {}) as Readonly<Record<string, unknown>>
+  for (const [member, type] of Object.entries(MEMBERS[kind])) {
+    if (typeof found[member] === type && found[member] !== null) continue
+    throw new PlumbError(
+      'PLUMB_PLUGIN_INVALID',
+      `The ${what} has no ${member}${type === 'function' ? '()' : ''}; docs/plugins.md shows one.`,
+    )
+  }
 }
 
 /** Notes whether a factory asks for what depends on the seed. */

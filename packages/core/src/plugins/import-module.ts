@@ -1,10 +1,12 @@
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { importTypeScript, isTypeScript } from './import-typescript'
 import { manifestOf } from './package-manifest'
 
-/** The exports of a file, CommonJS or ES module: the former through `require`, so that it shares the process's module cache. */
+/** The exports of a file, TypeScript, CommonJS or ES module: the second through `require`, so that it shares the process's module cache. */
 export async function importModule(file: string): Promise<unknown> {
+  if (isTypeScript(file)) return importTypeScript(file)
   if (!isEsModule(file)) {
     try {
       return createRequire(file)(file) as unknown

@@ -7,6 +7,7 @@ import { codeIdentity } from './code-identity'
 import { importModule } from './import-module'
 import { packageVersion } from './package-manifest'
 import { packageFolder, resolveModule } from './resolve-module'
+import { withoutEnd } from '../util/without-end'
 import { isPlugin, unwrapped, type PluginModule } from './unwrap'
 
 export interface LoadPluginsOptions {
@@ -22,7 +23,7 @@ export interface LoadPluginsOptions {
  * Loads the listed plugins, then the extra ones, in order; register them with `createRegistry(await loadPlugins(…))`. A listed
  * plugin takes the place of a built-in of the same name.
  *
- * @param specifiers - package names, paths starting with `.`, absolute paths or file URLs; CommonJS and ES modules alike.
+ * @param specifiers - package names, paths starting with `.`, absolute paths or file URLs; CommonJS, ES modules and TypeScript alike.
  * @throws PlumbError PLUMB_PLUGIN_NOT_FOUND, PLUMB_PLUGIN_LOAD (its code threw), PLUMB_PLUGIN_INVALID (its default export is no plugin),
  *   PLUMB_PLUGIN_CHANGED (its files are not those that this process loaded before).
  */
@@ -41,7 +42,14 @@ async function loadPlugin(specifier: string, folders: readonly string[]): Promis
   try {
     loaded = await importModule(file)
   } catch (error) {
-    throw new PlumbError('PLUMB_PLUGIN_LOAD', `Plugin "${specifier}" ${whyNotLoaded(error, file)}`, file, { cause: error })
+    throw new PlumbError(
+      'PLUMB_PLUGIN_LOAD',
+      `Plugin "${specifier}" failed while it was loaded: ${withoutEnd((error as Error).message, '. \n')}.`,
+      file,
+      {
+        cause: error,
+      },
+    )
   }
   const plugin = pluginOf(loaded, specifier, file)
   const { name, apiVersion, version = packageVersion(file) } = plugin
@@ -68,14 +76,6 @@ function codeOf(file: string, specifier: string): string | undefined {
   }
   loadedCode.set(file, code)
   return code
-}
-
-function whyNotLoaded(error: unknown, file: string): string {
-  const [reason = ''] = (error as Error).message.trim().split('\n')
-  if (/\.[cm]?tsx?$/.test(file)) {
-    return `is a TypeScript file, which Node ${process.version} did not load (${reason}); compile it and list the .js file.`
-  }
-  return `failed while it was loaded: ${(error as Error).message}`
 }
 
 async function findModule(specifier: string, folders: readonly string[]): Promise<string> {

@@ -15,16 +15,31 @@ import { isReadableFile } from '../util/regular-file'
  */
 export async function modelSource(model: Config['model']): Promise<ModelSource> {
   if (typeof model === 'string') {
-    mustExist(model, 'PLUMB_MODEL_MISSING', 'There is no model folder here.')
+    mustExist(model, 'PLUMB_MODEL_MISSING', noModelAt(model))
     return (await adapterAlone(model)) ?? { kind: 'folder', path: model }
   }
   if ('base' in model) {
-    mustExist(model.base, 'PLUMB_MODEL_MISSING', 'There is no model folder here.')
+    mustExist(model.base, 'PLUMB_MODEL_MISSING', noModelAt(model.base))
     mustExist(model.adapter, 'PLUMB_ADAPTER_MISSING', 'There is no adapter folder here.')
     return { kind: 'adapter', base: { kind: 'folder', path: model.base }, path: model.adapter }
   }
   mustExist(model.tokenizer, 'PLUMB_TOKENIZER_MISSING', 'There is no tokenizer here.')
   return { kind: 'scratch', ...model }
+}
+
+const FOLDERS_OF_MODELS = /^(models?|checkpoints?|ckpts?|weights|runs?|outputs?|outs?|data|base|\.{1,2})$/i
+
+/** What to do where a model was expected. A name of the Hugging Face Hub, `owner/name`, becomes a path two levels below the config's folder. */
+export function noModelAt(target: string): string {
+  const [owner, name] = [path.basename(path.dirname(target)), path.basename(target)]
+  const isHubName = !existsSync(path.dirname(target)) && existsSync(path.dirname(path.dirname(target))) && !FOLDERS_OF_MODELS.test(owner)
+  if (!isHubName) return 'There is no model folder here; "How to get a model" in docs/models.md says where they come from.'
+  const hub = `${owner}/${name}`
+  return (
+    `There is no model folder here, and nothing is downloaded. If ${hub} is a model of the Hugging Face Hub, get it first: ` +
+    `hf download ${hub} --local-dir models/${name} (pip install huggingface_hub), or git clone https://huggingface.co/${hub} models/${name} ` +
+    `(with git-lfs); then model: models/${name}.`
+  )
 }
 
 /** The model whose weights are all its own, without what an adapter adds. */

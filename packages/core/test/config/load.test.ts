@@ -129,6 +129,7 @@ describe('where it is looked for', () => {
     const { code, message, where } = await failure(() => loadConfig({ cwd: folderWith({ 'package.json': '{}' }) }))
     expect(code).toBe('PLUMB_CONFIG_NOT_FOUND')
     expect(message).toContain('plumbline.config.{yaml,yml,json,js,cjs,mjs,ts}')
+    expect(message).toContain('"plumb init" writes one')
     expect(where).toBeDefined()
   })
 

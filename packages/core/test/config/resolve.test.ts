@@ -272,3 +272,16 @@ describe('the environment', () => {
     expect(found.model).toBe('/somewhere/m')
   })
 })
+
+it('refuses what is not of its kind, by the name of its plugin', async () => {
+  const bare = definePlugin({
+    name: 'bare',
+    apiVersion: 1,
+    register: (registry) => registry.loss('bare', { options: z.strictObject({}), create: () => ({ loss: () => undefined }) as never }),
+  })
+  const loaded = parseConfig({ ...MINIMAL, align: { loss: 'bare', steps: 1 } })
+  expect(await failure(() => resolveConfig(loaded, createRegistry([bare])))).toMatchObject({
+    code: 'PLUMB_PLUGIN_INVALID',
+    message: 'The loss "bare" of plugin "bare" has no manifest; docs/plugins.md shows one.',
+  })
+})
