@@ -8,7 +8,7 @@ import { parity, peerObjective } from '../support/aft'
 import { adapter, describeOnDevice, describeOnGpu, device, isSoftwareAdapter, itOnGpu, openModel, runNode } from '../support/device'
 import { TinyModel, tinyGroups, tokenGroups } from '../support/tiny'
 
-jest.setTimeout(120_000)
+jest.setTimeout(300_000)
 
 const adamW: AdamWOptions = { learningRate: 1e-4, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 }
 const groups = tokenGroups(tinyGroups.slice(0, 4))

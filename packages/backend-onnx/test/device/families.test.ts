@@ -6,7 +6,7 @@ import { describeOnGpu, device } from '../support/device'
 import { expectGradients, expectGreedyText, expectLogProbs, expectTrajectory } from '../support/family-checks'
 
 // Every engine compiles its shaders anew, which takes a software adapter seconds.
-jest.setTimeout(120_000)
+jest.setTimeout(300_000)
 
 const folders = new ModelFolders()
 afterAll(() => folders.dispose())
