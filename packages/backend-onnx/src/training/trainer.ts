@@ -54,6 +54,7 @@ type Mode = 'plain' | 'adapted' | 'dropping'
 
 /** Scores and differentiates packed batches, and adds the gradients up in the parameter store. */
 export class Trainer {
+  /** By mode, and by whether weights are fed as 16 bits. */
   private readonly programs = new Map<string, Map<AttentionLayout, Program>>()
   private readonly tables: RopeTables
   private readonly keptMemory = new Scratch()
@@ -160,7 +161,7 @@ export class Trainer {
   drop(): void {
     for (const { kept } of this.pending) kept?.give()
     this.pending = []
-    this.trained.clearGradients()
+    if (this.adapter !== undefined || this.own instanceof ParameterStore) this.trained.clearGradients()
   }
 
   async release(): Promise<void> {
@@ -187,7 +188,7 @@ export class Trainer {
 
   private program(layout: AttentionLayout, mode: Mode, weights = this.today, shape = this.adapter?.shape): Program {
     const typeOf = (name: string) => weights.get(name)?.half ?? 'float32'
-    // Weights that were frozen as they are stored may have become float32 since.
+    // A snapshot's weights may be held as they are stored while today's have become float32.
     const key = `${mode}:${[...weights.values()].some(({ half }) => half !== undefined)}`
     const programs = this.programs.get(key) ?? new Map<AttentionLayout, Program>()
     this.programs.set(key, programs)
