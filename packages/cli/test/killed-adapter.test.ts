@@ -75,4 +75,4 @@ it('an adapter whose alignment was killed between two checkpoints ends with the 
   }
   const [expected, actual] = [whole, killed].map((cwd) => runFiles(cwd).filter((name) => /adapter|samples|labels|results/.test(name)))
   expect(actual).toEqual(expected)
-}, 300_000)
+}, 120_000)
