@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AdamWOptions, Generation, LoraPlan, ModelSource, Objective, OpenOptions, Policy, Sampling } from '@plumbline/core'
-import { openModelFolder, readWeights, type HalfType } from '@plumbline/transformer'
+import { loadModel, openModelFolder, readWeights, wordLevelTokenizerJson, writeModelFolder, type HalfType } from '@plumbline/transformer'
 import { expectedCase, ModelFolders } from '../../transformer/test/families/fixtures'
 import { OnnxBackend } from '../src'
 import { BaseWeights, baseBytes } from '../src/training/base-weights'
@@ -166,4 +166,35 @@ describe.each<[string, HalfType, 'keep' | 'recompute']>([
       expect(halves.frozen).not.toEqual(halves.handedOn[0])
     }, 120_000)
   },
+)
+
+it.each([
+  [5000, 'log-probs are kept'],
+  [17_000, 'log-probs are computed again'],
+])(
+  'a head of %s words, in several parts, where %s: the same bits too',
+  async (words) => {
+    const folder = join(scratch, `words-${words}`)
+    const tokenizer = join(scratch, `tokenizer-${words}.json`)
+    writeFileSync(tokenizer, JSON.stringify(wordLevelTokenizerJson(['one', 'two'])))
+    const shape = { hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, intermediate_size: 12 }
+    const architecture = { model_type: 'llama', vocab_size: words, max_position_embeddings: 32, tie_word_embeddings: true, ...shape }
+    await writeModelFolder(folder, await loadModel({ kind: 'scratch', architecture, tokenizer, seed: 1 }))
+    const { half, float32 } = await storedTwice(folder, 'bfloat16', folder + '-twice')
+    const asked = [{ id: 'a', prompt: [1, 4000, 2], completions: [[3, words - 1, 2500], [2100]] }]
+    const mean: Objective = (batch) => ({ loss: 0, cotangents: batch.map(({ tokenLogProbs }) => tokenLogProbs.map((_, c) => 1 - 3 * c)) })
+    const run = async (path: string) => {
+      const policy = await backend.open({ kind: 'folder', path }, { frozenBase: true })
+      await policy.prepareTraining!({ lora })
+      const found: unknown[] = []
+      for (let step = 0; step < 2; step++) {
+        await policy.forwardBackward(asked, mean)
+        found.push(await policy.optimStep(adamW), await policy.logProbs(asked))
+      }
+      await policy.dispose()
+      return found
+    }
+    expect(await run(half)).toEqual(await run(float32))
+  },
+  60_000,
 )

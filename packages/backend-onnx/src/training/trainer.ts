@@ -57,6 +57,7 @@ type Mode = 'plain' | 'adapted' | 'dropping'
  * out; weights, activations and gradients stay in their place.
  */
 export class Trainer<Tensor, Store extends PlacedStore<Tensor>, Run extends Releasable> {
+  /** By mode, and by whether weights are fed as 16 bits. */
   private readonly programs = new Map<string, Map<AttentionLayout, Program<Run>>>()
   private readonly tables: RopeTables
   private pending: Pending<Run>[] = []
@@ -145,7 +146,7 @@ export class Trainer<Tensor, Store extends PlacedStore<Tensor>, Run extends Rele
   drop(): void {
     for (const { kept } of this.pending) kept?.release()
     this.pending = []
-    this.trained.clearGradients()
+    if (this.adapter !== undefined || isStore(this.own)) this.trained.clearGradients()
   }
 
   async release(): Promise<void> {
@@ -175,7 +176,7 @@ export class Trainer<Tensor, Store extends PlacedStore<Tensor>, Run extends Rele
       const tensor = weights.get(name)
       return tensor === undefined ? 'float32' : this.place.typeOf(tensor)
     }
-    // Weights that were frozen as they are stored may have become float32 since.
+    // A snapshot's weights may be held as they are stored while today's have become float32.
     const key = `${mode}:${[...weights.values()].some((tensor) => this.place.typeOf(tensor) !== 'float32')}`
     const programs = this.programs.get(key) ?? new Map<AttentionLayout, Program<Run>>()
     this.programs.set(key, programs)
