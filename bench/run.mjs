@@ -14,7 +14,7 @@ import { alignFigures, largestLossDifference, LOSS_TOLERANCE, sampleFigures, und
 import { tokenCounts, neededFlops } from './lib/flops.mjs'
 import { GEMM_SHAPE, gemmRate } from './lib/gemm.mjs'
 import { machine, median, writeJson } from './lib/measure.mjs'
-import { findPeer, peerEnvironment, root } from './lib/peer.mjs'
+import { findPeer, peerEnvironment, peerScript, root } from './lib/peer.mjs'
 import { table } from './lib/table.mjs'
 import { prepareWorkload } from './lib/prepare.mjs'
 import { loadWorkload, stepGroups } from './lib/workload.mjs'
@@ -50,7 +50,7 @@ const raw = (name) => join(workFolder, `${name}.json`)
 function runOurs(job, folder, round) {
   const [script, own] =
     job.kind === 'align'
-      ? ['ours-align.mjs', ['--loss', job.loss, '--steps', `${steps}`]]
+      ? ['ours-align.mjs', ['--loss', job.loss, ...(job.lora ? ['--lora'] : []), '--steps', `${steps}`]]
       : ['ours-sample.mjs', [...job.args, '--repeats', `${repeats}`]]
   const out = raw(`${job.name}-ours-${round}`)
   return measure(process.execPath, [join(root, 'bench', script), '--workload', folder, ...own], out)
@@ -59,7 +59,7 @@ function runOurs(job, folder, round) {
 function runPeer(job, rival, folder, round) {
   const own = job.kind === 'align' ? ['--steps', `${steps}`, '--warmup', `${warmup}`] : [...job.args, '--repeats', `${repeats}`]
   const out = raw(`${job.name}-${rival.name.replace(/\W+/g, '-')}-${round}`)
-  return measure(peer.python, [join(peer.scripts, rival.script), '--workload', folder, ...rival.args, ...own], out, peerEnvironment())
+  return measure(peer.python, [peerScript(rival.script), '--workload', folder, ...rival.args, ...own], out, peerEnvironment())
 }
 
 /** Runs one job and returns its figures. */

@@ -7,7 +7,7 @@ const mark = (reached) => (reached === undefined ? '' : reached ? ' ✓' : ' ✗
 /** @param results what run.mjs writes, one per job */
 export function table(results, { date, machine, versions, gemm }) {
   const lines = [
-    `Measured ${date} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, PyTorch ${versions.torch}, transformers ${versions.transformers}, TRL ${versions.trl}, float32.`,
+    `Measured ${date} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, PyTorch ${versions.torch}, transformers ${versions.transformers}, TRL ${versions.trl}, PEFT ${versions.peft}, float32.`,
     '`npm run bench` wrote this. One process a figure, ours and the peer alternating, medians; × is the peer’s time over ours (ours over the peer’s, in tokens per second). Steps that either side took beside other work (over 0.1 cores) are left out on both.',
     '',
     '| job | ours | peer | | × | aimed at | peak MiB, ours / peer | losses differ by | steps compared | tokens computed, ours / needed / padded |',
