@@ -28,15 +28,12 @@ const { work } = workload
 const losses = lossesOf(args.loss, work)
 const number = (text) => (text === undefined ? undefined : Number(text))
 const base = { kind: 'folder', path: workload.model }
-const policy = await open(
-  args.lora ? { kind: 'adapter', base, path: join(args.workload, work.adapter) } : base,
-  {
-    device: args.device,
-    threads: number(args.threads),
-    microBatchTokens: number(args['micro-batch-tokens']),
-    activationMemory: args['activation-memory'],
-  },
-)
+const policy = await open(args.lora ? { kind: 'adapter', base, path: join(args.workload, work.adapter) } : base, {
+  device: args.device,
+  threads: number(args.threads),
+  microBatchTokens: number(args['micro-batch-tokens']),
+  activationMemory: args['activation-memory'],
+})
 if (args.lora) await policy.prepareTraining({ lora: { ...work.lora, targetModules: 'all-linear', seed: 0 } })
 
 /** Reference log-probs of the weights the run starts from, computed before the first step as the trainer does. */

@@ -45,5 +45,12 @@ export function peerScript(name) {
 /** Nothing is downloaded and nothing is reported while it runs. */
 export function peerEnvironment() {
   const PYTHONPATH = [scripts, process.env.PYTHONPATH].filter(Boolean).join(delimiter)
-  return { ...process.env, PYTHONPATH, HF_HUB_OFFLINE: '1', HF_DATASETS_OFFLINE: '1', TOKENIZERS_PARALLELISM: 'false', PYTHONUNBUFFERED: '1' }
+  return {
+    ...process.env,
+    PYTHONPATH,
+    HF_HUB_OFFLINE: '1',
+    HF_DATASETS_OFFLINE: '1',
+    TOKENIZERS_PARALLELISM: 'false',
+    PYTHONUNBUFFERED: '1',
+  }
 }
