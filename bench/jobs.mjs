@@ -47,11 +47,12 @@ const MAIN = [
   sample('longprompt', 8, 4),
 ]
 
-/** The shape of SmolLM2-135M: 30 layers, vocabulary 49,152. Steps of two questions: the peer takes most of a minute for them. */
+/** The shape of SmolLM2-135M: 30 layers, vocabulary 49,152. Steps of one question. */
 const SMOL = [
   align('135m', 'aft-bc', [padded('aft-bc', 2.5)], 0.5),
+  align('135m-long', 'aft-bc', [padded('aft-bc', 2.5)], 0.5),
   lora('135m', 'aft-bc', [peft('aft-bc', 2.5)], 0.5),
-  align('135m', 'dpo', [trl(2, '--micro', '2', '--precompute')], 0.5),
+  align('135m', 'dpo', [trl(2, '--micro', '1')], 0.5),
   sample('135m', 4, 4, 0.5),
 ]
 

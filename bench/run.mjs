@@ -3,6 +3,8 @@
 //   npm run bench                       everything, about half an hour on two idle cores
 //   npm run bench -- --tiny             a model of 0.16M parameters: checks the harness and that losses agree, in two minutes
 //   npm run bench -- --only gsm-aft     jobs whose name matches
+//   npm run bench -- --threads 1        one thread a side: on a machine that others use, processor times then compare where clocks do not
+//   npm run bench -- --resume           takes the raw runs that are in bench/work already
 //
 // Writes bench/results/<job>.json, and of the jobs that share a model bench/results/table….md.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,7 +12,15 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SUITES, TINY_SUITE } from './jobs.mjs'
 import { measure } from './lib/children.mjs'
-import { alignFigures, largestLossDifference, largestNormDifference, LOSS_TOLERANCE, sampleFigures, undisturbed } from './lib/compare.mjs'
+import {
+  alignFigures,
+  largestLossDifference,
+  largestNormDifference,
+  LOSS_TOLERANCE,
+  sampleFigures,
+  timesAsFast,
+  undisturbed,
+} from './lib/compare.mjs'
 import { tokenCounts, neededFlops } from './lib/flops.mjs'
 import { gemmRate } from './lib/gemm.mjs'
 import { machine, median, writeJson } from './lib/measure.mjs'
@@ -27,6 +37,9 @@ const { values: args } = parseArgs({
     steps: { type: 'string', default: '5' },
     warmup: { type: 'string', default: '1' },
     repeats: { type: 'string', default: '1' },
+    threads: { type: 'string' },
+    resume: { type: 'boolean', default: false },
+    note: { type: 'string' },
     'keep-going': { type: 'boolean', default: false },
     'table-only': { type: 'boolean', default: false },
   },
@@ -46,6 +59,13 @@ if (peer.missing.length > 0) {
 const [rounds, steps, warmup, repeats] = [args.rounds, args.steps, args.warmup, args.repeats].map(Number)
 const isWanted = ({ name }) => !args.only || new RegExp(args.only).test(name)
 const raw = (name) => join(workFolder, `${name}.json`)
+const threads = args.threads === undefined ? [] : ['--threads', args.threads]
+
+/** Measures, or takes what an earlier run has left. */
+function measured(command, own, out, env) {
+  if (args.resume && existsSync(out)) return JSON.parse(readFileSync(out, 'utf8'))
+  return measure(command, [...own, ...threads], out, env)
+}
 
 function runOurs(job, folder, round) {
   const [script, own] =
@@ -53,13 +73,13 @@ function runOurs(job, folder, round) {
       ? ['ours-align.mjs', ['--loss', job.loss, ...(job.lora ? ['--lora'] : []), '--steps', `${steps}`]]
       : ['ours-sample.mjs', [...job.args, '--repeats', `${repeats}`]]
   const out = raw(`${job.name}-ours-${round}`)
-  return measure(process.execPath, [join(root, 'bench', script), '--workload', folder, ...own], out)
+  return measured(process.execPath, [join(root, 'bench', script), '--workload', folder, ...own], out)
 }
 
 function runPeer(job, rival, folder, round) {
   const own = job.kind === 'align' ? ['--steps', `${steps}`, '--warmup', `${warmup}`] : [...job.args, '--repeats', `${repeats}`]
   const out = raw(`${job.name}-${rival.name.replace(/\W+/g, '-')}-${round}`)
-  return measure(peer.python, [peerScript(rival.script), '--workload', folder, ...rival.args, ...own], out, peerEnvironment())
+  return measured(peer.python, [peerScript(rival.script), '--workload', folder, ...rival.args, ...own], out, peerEnvironment())
 }
 
 /** Runs one job and returns its figures. */
@@ -83,7 +103,7 @@ function alignResult(job, folder, runs) {
       throw new Error(`${job.name}: losses differ by ${lossDifference} (relative) from ${rival.name}; nothing to compare`)
     const paired = undisturbed(runs.ours, runs.peers[i], warmup)
     const normDifference = largestNormDifference(runs.ours[0], runs.peers[i][0])
-    const ratio = paired.theirs / paired.ours
+    const ratio = timesAsFast(paired, args.threads)
     return { name: rival.name, target: rival.target, ...figures, paired, ratio, lossDifference, normDifference }
   })
   const timedSteps = runs.ours[0].steps.filter(({ step }) => step >= warmup)
@@ -106,6 +126,8 @@ function alignResult(job, folder, runs) {
     },
     gflop: median(groups.map((step) => neededFlops(architecture, step, job.lora ? workload.work.lora.rank : undefined))) / 1e9,
     machine: machine(),
+    threads: args.threads,
+    note: args.note,
   }
 }
 
@@ -121,7 +143,7 @@ function sampleResult(job, runs) {
     const figures = sampleFigures(runs.peers[i])
     return { name: rival.name, target: rival.target, ...figures, ratio: ours.tokensPerSecond / figures.tokensPerSecond }
   })
-  return { job, ours, peers, machine: machine() }
+  return { job, ours, peers, machine: machine(), threads: args.threads, note: args.note }
 }
 
 /** The rate of large matrix products, PyTorch's and our engine's, in this same run. */
@@ -135,7 +157,7 @@ function matrixProducts({ suffix, gemm: shape }) {
 function runSuite(suite) {
   const gemmPath = join(results, `gemm${suite.suffix}.json`)
   if (!args['table-only']) {
-    writeJson(gemmPath, matrixProducts(suite))
+    if (!args.resume) writeJson(gemmPath, matrixProducts(suite))
     for (const job of suite.jobs.filter(isWanted)) {
       try {
         writeJson(join(results, `${job.name}.json`), runJob(job))
@@ -152,7 +174,12 @@ function runSuite(suite) {
     .filter(({ path }) => existsSync(path))
     .map(({ job, path }) => ({ ...read(path), job }))
   if (written.length === 0) return
-  const measured = { date: new Date().toISOString().slice(0, 10), machine: machine(), versions: peer.versions, gemm: read(gemmPath) }
+  const measured = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: machine(),
+    versions: peer.versions,
+    gemm: existsSync(gemmPath) ? read(gemmPath) : undefined,
+  }
   const text = table(written, measured)
   const path = join(results, `table${suite.suffix}.md`)
   writeFileSync(path, text)

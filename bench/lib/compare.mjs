@@ -58,6 +58,14 @@ export function undisturbed(ours, theirs, warmup) {
   }
 }
 
+/**
+ * The peer's time over ours. Of one thread a side that had to share the machine processor times are compared: how often it had a core
+ * says nothing of a program. Several threads spin while they wait for one another, so of those the clock counts all the same.
+ */
+export function timesAsFast({ ours, theirs, cpuSeconds, othersCores }, threads) {
+  return othersCores !== undefined && threads === '1' ? cpuSeconds.theirs / cpuSeconds.ours : theirs / ours
+}
+
 export function sampleFigures(runs) {
   const timed = runs.flatMap((run) => run.runs.filter(({ warmup }) => !warmup))
   return {

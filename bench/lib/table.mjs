@@ -9,11 +9,20 @@ const besideWork = ({ othersCores, cpuSeconds }) =>
     ? ''
     : `, beside other work (${fixed(othersCores, 1)} cores); processor time ${fixed(cpuSeconds.ours, 1)} / ${fixed(cpuSeconds.theirs, 1)} s (${fixed(cpuSeconds.theirs / cpuSeconds.ours, 2)})`
 
+/** How it was measured where that was otherwise. */
+function asides(results) {
+  const threads = results.some((result) => result.threads === '1')
+    ? ['One thread a side; where others used the machine, × is of processor times.']
+    : []
+  return [...threads, ...new Set(results.flatMap(({ note }) => note ?? []))]
+}
+
 /** @param results what run.mjs writes, one per job */
 export function table(results, { date, machine, versions, gemm }) {
   const lines = [
     `Measured ${date} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, PyTorch ${versions.torch}, transformers ${versions.transformers}, TRL ${versions.trl}, PEFT ${versions.peft}, float32.`,
     '`npm run bench` wrote this. One process a figure, ours and the peer alternating, medians; × is the peer’s time over ours (ours over the peer’s, in tokens per second). Steps that either side took beside other work (over 0.1 cores) are left out on both, where at least half of them remain.',
+    ...asides(results),
     '',
     '| job | ours | peer | | × | aimed at | peak MiB, ours / peer | losses differ by | steps compared | tokens computed, ours / needed / padded |',
     '|---|---|---|---|---|---|---|---|---|---|',

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The shape of SmolLM2-135M with random weights, for the questions of `gsm`; and an adapter of rank 16 for it.
+"""The shape of SmolLM2-135M with random weights, for the questions of `gsm` or `longprompt`; and an adapter of rank 16 for it.
 
-    workload_135m.py --out DIR --preset {135m,135m-tiny}
+    workload_135m.py --out DIR --preset {135m,135m-long,135m-tiny}
 
-Writes what make_workload.py writes, and DIR/adapter in PEFT's format. Two questions a step. `135m-tiny` has two narrow layers:
+Writes what make_workload.py writes, and DIR/adapter in PEFT's format. One question a step. `135m-tiny` has two narrow layers:
 it checks the adapters' losses in seconds. Needs the folder of make_workload.py on PYTHONPATH.
 
 B is not 0, as it is in a new adapter, but as it may be after some steps: else a wrong gradient of A would not show in the losses.
@@ -18,9 +18,10 @@ import make_workload
 SHAPE = dict(hidden=576, layers=30, heads=9, kv_heads=3, ffn=1536, vocab=49152, tied=True, max_pos=2048)
 RANK, ALPHA, STD_B = 16, 32, 0.02
 make_workload.PRESETS["135m"] = dict(make_workload.PRESETS["gsm"], model=SHAPE, questions=16)
+make_workload.PRESETS["135m-long"] = dict(make_workload.PRESETS["longprompt"], model=SHAPE, questions=8)
 make_workload.PRESETS["135m-tiny"] = dict(
     make_workload.PRESETS["tiny"], model=dict(SHAPE, hidden=72, layers=2, ffn=192, vocab=512, max_pos=256))
-QUESTIONS_PER_STEP = 2
+QUESTIONS_PER_STEP = 1
 
 
 def make_adapter(folder, out):
@@ -41,7 +42,7 @@ def make_adapter(folder, out):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--out", required=True)
-    ap.add_argument("--preset", required=True, choices=["135m", "135m-tiny"])
+    ap.add_argument("--preset", required=True, choices=["135m", "135m-long", "135m-tiny"])
     a = ap.parse_args()
     sys.argv = ["make_workload.py", "--out", a.out, "--preset", a.preset]
     make_workload.main()
