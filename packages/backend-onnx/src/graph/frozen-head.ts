@@ -50,9 +50,14 @@ interface Mean {
   readonly logSum: Value
 }
 
+/**
+ * The runtime runs a node's oldest input first: made first is the share of what was before, so a chunk begins when the one before is
+ * done with. The other way round every chunk's log-probs were alive at once.
+ */
 function joined(graph: Graph, before: Mean, chunk: Mean): Mean {
   const less = graph.node('Sub', [before.logSum, chunk.logSum])
   const share = (of: Value, logit: Value) => graph.node('Mul', [of, graph.node('Sigmoid', [logit])])
-  const mean = graph.node('Add', [share(before.mean, less), share(chunk.mean, graph.node('Neg', [less]))])
+  const ofBefore = share(before.mean, less)
+  const mean = graph.node('Add', [ofBefore, share(chunk.mean, graph.node('Neg', [less]))])
   return { mean, logSum: graph.node('Add', [chunk.logSum, graph.node('Softplus', [less])]) }
 }
