@@ -1,4 +1,4 @@
-// The output head alone, forward and backward: log-probs kept or computed again, by the width of a chunk. One process a figure, the
+// The output head alone, forward and backward: log-probs kept or computed again, or a table that is not trained, by the width of a chunk. One process a figure, the
 // variants by turns; time is the processor's (user, all threads), median of all rounds, memory the peak above what the process held before the first run (Linux).
 //
 //   node bench/head.mjs --words 49152 --width 576 --rows 512
@@ -23,7 +23,7 @@ const [words, width, rows] = [args.words, args.width, args.rows].map(Number)
 
 const hwm = () => Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024
 
-async function measure(wide, chunk) {
+async function measure(how, chunk) {
   const dist = (path) => require(`../packages/backend-onnx/dist/${path}`)
   const { PLAIN } = dist('graph/attention-layout')
   const { Tape } = dist('graph/autodiff')
@@ -45,9 +45,12 @@ async function measure(wide, chunk) {
   const inputs = new BatchInputs(graph, PLAIN, chunk)
   const [x, table] = [graph.input('hidden'), graph.input('head')]
   const kept = []
-  const output = selectedLogProbs(graph, tape, inputs, (value, of) => kept.push({ value, of }), words, x, table, wide)
+  const isFrozen = how === 'frozen'
+  const options = { wide: how !== 'kept', ...(isFrozen ? { frozenWidth: width } : {}) }
+  const keep = (value, of) => kept.push({ value, of })
+  const { logProbs: output } = selectedLogProbs(graph, tape, inputs, keep, words, x, table, undefined, options)
   const chunks = vocabularyChunks(words, chunk)
-  const parts = chunks.map((_, c) => graph.input(headPart('head', c)))
+  const parts = isFrozen ? [] : chunks.map((_, c) => graph.input(headPart('head', c)))
   const sums = new Map(parts.map((value) => [value, graph.input(`sum_${value.name}`)]))
   const gradients = tape.gradients(output, graph.input('cotangent'), [x, ...parts], sums)
   const head = array(words * width)
@@ -62,6 +65,7 @@ async function measure(wide, chunk) {
   for (const [c, { from, to }] of chunks.entries()) {
     const part = (data) => ({ data: data.subarray(from * width, to * width), dims: [to - from, width] })
     feeds[headPart('head', c)] = part(head)
+    if (isFrozen) continue
     feeds[`sum_${headPart('head', c)}`] = into[`d_${c}`] = part(gradient)
   }
   const settings = { threads: 2 }
@@ -94,9 +98,9 @@ async function measure(wide, chunk) {
 
 if (args.variant) {
   const [how, chunk] = args.variant.split(':')
-  console.log(JSON.stringify(await measure(how === 'again', Number(chunk))))
+  console.log(JSON.stringify(await measure(how, Number(chunk))))
 } else {
-  const variants = args.chunks.split(',').flatMap((chunk) => [`kept:${chunk}`, `again:${chunk}`])
+  const variants = args.chunks.split(',').flatMap((chunk) => ['kept', 'again', 'frozen'].map((how) => `${how}:${chunk}`))
   const found = new Map(variants.map((variant) => [variant, { seconds: [], mib: 0 }]))
   for (let round = 0; round < Number(args.rounds); round++) {
     for (const variant of variants) {

@@ -1,6 +1,8 @@
 // One alignment step after another on a workload of the peer, with our engine, in a process of its own.
 //
 //   node bench/ours-align.mjs --workload bench/work/gsm --loss aft-bc --steps 6 --out result.json
+//   node bench/ours-align.mjs --workload bench/work/135m --lora …      trains the workload's adapter, and nothing else
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { adamW, createObjective, lossesOf, neededCandidates, open } from './lib/engine.mjs'
 import { tokenCounts } from './lib/flops.mjs'
@@ -12,6 +14,7 @@ const { values: args } = parseArgs({
     workload: { type: 'string' },
     loss: { type: 'string', default: 'aft-bc' },
     steps: { type: 'string', default: '6' },
+    lora: { type: 'boolean', default: false },
     out: { type: 'string' },
     device: { type: 'string' },
     threads: { type: 'string' },
@@ -24,15 +27,14 @@ const workload = loadWorkload(args.workload)
 const { work } = workload
 const losses = lossesOf(args.loss, work)
 const number = (text) => (text === undefined ? undefined : Number(text))
-const policy = await open(
-  { kind: 'folder', path: workload.model },
-  {
-    device: args.device,
-    threads: number(args.threads),
-    microBatchTokens: number(args['micro-batch-tokens']),
-    activationMemory: args['activation-memory'],
-  },
-)
+const base = { kind: 'folder', path: workload.model }
+const policy = await open(args.lora ? { kind: 'adapter', base, path: join(args.workload, work.adapter) } : base, {
+  device: args.device,
+  threads: number(args.threads),
+  microBatchTokens: number(args['micro-batch-tokens']),
+  activationMemory: args['activation-memory'],
+})
+if (args.lora) await policy.prepareTraining({ lora: { ...work.lora, targetModules: 'all-linear', seed: 0 } })
 
 /** Reference log-probs of the weights the run starts from, computed before the first step as the trainer does. */
 async function referenceLogProbs(groups) {
@@ -85,6 +87,7 @@ writeJson(args.out, {
   engine,
   preset: work.preset,
   loss: args.loss,
+  lora: args.lora,
   referenceSeconds: reference?.seconds,
   peakRssMiB: peakRssMiB(),
   steps,

@@ -5,10 +5,15 @@ import { median } from './measure.mjs'
 export const LOSS_TOLERANCE = 1e-3
 
 /** Largest relative difference of the losses over the steps both logged; undefined where the peer logs none. */
-export function largestLossDifference(ours, theirs) {
-  const differences = ours.steps.flatMap(({ step, loss }) => {
-    const other = theirs.steps.find((candidate) => candidate.step === step)?.loss
-    return other === undefined ? [] : [Math.abs(loss - other) / Math.max(Math.abs(other), 1e-12)]
+export const largestLossDifference = (ours, theirs) => largestDifference(ours, theirs, 'loss', 'loss')
+
+/** The same of the norm of all gradients. */
+export const largestNormDifference = (ours, theirs) => largestDifference(ours, theirs, 'gradNorm', 'grad_norm')
+
+function largestDifference(ours, theirs, name, peerName) {
+  const differences = ours.steps.flatMap(({ step, [name]: own }) => {
+    const other = theirs.steps.find((candidate) => candidate.step === step)?.[peerName]
+    return other === undefined ? [] : [Math.abs(own - other) / Math.max(Math.abs(other), 1e-12)]
   })
   return differences.length ? Math.max(...differences) : undefined
 }
@@ -40,13 +45,25 @@ export function undisturbed(ours, theirs, warmup) {
       .filter(({ other }) => other),
   )
   const quiet = pairs.filter(({ own, other }) => isQuiet(own) && isQuiet(other))
-  const used = 2 * quiet.length >= pairs.length ? quiet : pairs
+  const isQuietEnough = 2 * quiet.length >= pairs.length
+  const used = isQuietEnough ? quiet : pairs
   return {
     ours: median(used.map(({ own }) => own.seconds)),
     theirs: median(used.map(({ other }) => other.seconds)),
+    // Processor time of all threads: less sensitive to other work than the clock, not indifferent to it.
+    cpuSeconds: { ours: median(used.map(({ own }) => own.cpuSeconds)), theirs: median(used.map(({ other }) => other.cpu_seconds)) },
+    othersCores: isQuietEnough ? undefined : median(used.flatMap(({ own, other }) => [own.othersCores, other.others_cores])),
     used: used.length,
     of: pairs.length,
   }
+}
+
+/**
+ * The peer's time over ours. Of one thread a side that had to share the machine processor times are compared: how often it had a core
+ * says nothing of a program. Several threads spin while they wait for one another, so of those the clock counts all the same.
+ */
+export function timesAsFast({ ours, theirs, cpuSeconds, othersCores }, threads) {
+  return othersCores !== undefined && threads === '1' ? cpuSeconds.theirs / cpuSeconds.ours : theirs / ours
 }
 
 export function sampleFigures(runs) {

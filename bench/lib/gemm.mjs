@@ -7,7 +7,7 @@ import { root } from './peer.mjs'
 export const GEMM_SHAPE = [1024, 512, 1408]
 
 /** GF/s by one of bench's scripts, in a process of its own; `out` is where that writes. */
-export function gemmRate(command, script, out, env) {
-  const size = GEMM_SHAPE.flatMap((n, i) => [`--${'mkn'[i]}`, `${n}`])
+export function gemmRate(command, script, out, env, shape = GEMM_SHAPE) {
+  const size = shape.flatMap((n, i) => [`--${'mkn'[i]}`, `${n}`])
   return measure(command, [join(root, 'bench', script), ...size], out, env).gflops
 }

@@ -3,20 +3,21 @@ import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { peerEnvironment } from './peer.mjs'
+import { peerEnvironment, peerScript } from './peer.mjs'
 
 const { wordLevelTokenizerConfig, wordLevelTokenizerJson } = createRequire(import.meta.url)('../../packages/transformer')
 
 /** Makes the workload if it is not there; returns its folder. */
-export function prepareWorkload(preset, workFolder, { python, scripts }) {
+export function prepareWorkload(preset, workFolder, { python }) {
   const folder = join(workFolder, preset)
   if (!existsSync(join(folder, 'workload.json'))) {
     console.error(`Making the workload ${preset} …`)
-    const { status } = spawnSync(python, [join(scripts, 'make_workload.py'), '--out', folder, '--preset', preset], {
+    const script = preset.startsWith('135m') ? 'workload_135m.py' : 'make_workload.py'
+    const { status } = spawnSync(python, [peerScript(script), '--out', folder, '--preset', preset], {
       stdio: ['ignore', 2, 2],
       env: peerEnvironment(),
     })
-    if (status !== 0) throw new Error(`make_workload.py --preset ${preset} ended with ${status}`)
+    if (status !== 0) throw new Error(`${script} --preset ${preset} ended with ${status}`)
   }
   addTokenizer(join(folder, 'model'))
   return folder

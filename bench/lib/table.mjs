@@ -1,14 +1,28 @@
 // The bench's figures as a Markdown table.
-import { MEMORY_TARGET } from '../jobs.mjs'
 
 const fixed = (value, digits) => (value === undefined ? '–' : value.toFixed(digits))
 const mark = (reached) => (reached === undefined ? '' : reached ? ' ✓' : ' ✗')
 
+/** Says so where too few steps were taken alone: what was compared is then two disturbed clocks, and the processor's time beside them. */
+const besideWork = ({ othersCores, cpuSeconds }) =>
+  othersCores === undefined
+    ? ''
+    : `, beside other work (${fixed(othersCores, 1)} cores); processor time ${fixed(cpuSeconds.ours, 1)} / ${fixed(cpuSeconds.theirs, 1)} s (${fixed(cpuSeconds.theirs / cpuSeconds.ours, 2)})`
+
+/** How it was measured where that was otherwise. */
+function asides(results) {
+  const threads = results.some((result) => result.threads === '1')
+    ? ['One thread a side; where others used the machine, × is of processor times.']
+    : []
+  return [...threads, ...new Set(results.flatMap(({ note }) => note ?? []))]
+}
+
 /** @param results what run.mjs writes, one per job */
 export function table(results, { date, machine, versions, gemm }) {
   const lines = [
-    `Measured ${date} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, PyTorch ${versions.torch}, transformers ${versions.transformers}, TRL ${versions.trl}, float32.`,
-    '`npm run bench` wrote this. One process a figure, ours and the peer alternating, medians; × is the peer’s time over ours (ours over the peer’s, in tokens per second). Steps that either side took beside other work (over 0.1 cores) are left out on both.',
+    `Measured ${date} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, PyTorch ${versions.torch}, transformers ${versions.transformers}, TRL ${versions.trl}, PEFT ${versions.peft}, float32.`,
+    '`npm run bench` wrote this. One process a figure, ours and the peer alternating, medians; × is the peer’s time over ours (ours over the peer’s, in tokens per second). Steps that either side took beside other work (over 0.1 cores) are left out on both, where at least half of them remain.',
+    ...asides(results),
     '',
     '| job | ours | peer | | × | aimed at | peak MiB, ours / peer | losses differ by | steps compared | tokens computed, ours / needed / padded |',
     '|---|---|---|---|---|---|---|---|---|---|',
@@ -20,7 +34,7 @@ export function table(results, { date, machine, versions, gemm }) {
         job.kind === 'align'
           ? [fixed(peer.paired.ours, 3), fixed(peer.paired.theirs, 3)]
           : [fixed(ours.tokensPerSecond, 0), fixed(peer.tokensPerSecond, 0)]
-      const steps = peer.paired ? `${peer.paired.used} of ${peer.paired.of}` : '–'
+      const steps = peer.paired ? `${peer.paired.used} of ${peer.paired.of}${besideWork(peer.paired)}` : '–'
       const memory = ours.peakRssMiB / peer.peakRssMiB
       lines.push(
         `| ${[
@@ -30,7 +44,7 @@ export function table(results, { date, machine, versions, gemm }) {
           peer.name,
           `**${fixed(peer.ratio, 2)}**${mark(peer.target && peer.ratio >= peer.target)}`,
           peer.target ? `${peer.target}` : '–',
-          `${fixed(ours.peakRssMiB, 0)} / ${fixed(peer.peakRssMiB, 0)} (${Math.round(100 * memory)} %${mark(job.preset === 'tiny' ? undefined : memory <= MEMORY_TARGET)})`,
+          `${fixed(ours.peakRssMiB, 0)} / ${fixed(peer.peakRssMiB, 0)} (${Math.round(100 * memory)} %${mark(job.memoryTarget && memory <= job.memoryTarget)})`,
           peer.lossDifference === undefined ? '–' : peer.lossDifference.toExponential(1),
           steps,
           tokens ? `${tokens.computed} / ${tokens.needed} / ${tokens.padded}` : '–',

@@ -18,8 +18,8 @@ const cotangents = random.array(packGroups(groups).scoredIds.length, 1)
 const block = (layer: number) => (name: string) => name.startsWith(`model.layers.${layer}.`)
 
 /** Gradients by the name of the parameter; only those of trained ones. */
-async function gradients(tied: boolean, isFrozen: (name: string) => boolean, keep: boolean) {
-  const config = smallLlama(tied)
+async function gradients(tied: boolean, isFrozen: (name: string) => boolean, keep: boolean, vocabSize = 24) {
+  const config = { ...smallLlama(tied), vocabSize }
   const store = ParameterStore.from(randomWeights(config, new Lcg(3)))
   store.plan({ frozen: [...parameterShapes(config).keys()].filter(isFrozen) })
   const trainer = new Trainer(config, store, new HostPlace(config, { threads: 1 }))
@@ -27,6 +27,19 @@ async function gradients(tied: boolean, isFrozen: (name: string) => boolean, kee
   await trainer.backward(cotangents)
   await trainer.release()
   return new Map(store.parameters.map(({ name, gradient }) => [name, gradient]))
+}
+
+type Gradients = ReadonlyMap<string, Float32Array>
+
+function expectAlike(found: Gradients, all: Gradients, isFrozen: (name: string) => boolean): void {
+  expect([...found.keys()]).toEqual([...all.keys()].filter((name) => !isFrozen(name)))
+  for (const [name, gradient] of found) {
+    const largest = (values: Iterable<number>) => Array.from(values, Math.abs).reduce((most, value) => Math.max(most, value), 0)
+    const scale = largest(gradient)
+    expect(scale).toBeGreaterThan(0)
+    const error = largest(gradient.map((g, i) => g - all.get(name)![i]!))
+    expect({ name, withinBound: error <= 1e-6 * scale, error }).toMatchObject({ withinBound: true })
+  }
 }
 
 describe.each([true, false])('frozen parameters, tied embeddings: %s', (tied) => {
@@ -41,15 +54,15 @@ describe.each([true, false])('frozen parameters, tied embeddings: %s', (tied) =>
   ])('%s: the others have the gradients that they have without freezing', async (_, isFrozen) => {
     const all = await gradients(tied, () => false, true)
     for (const keep of [true, false]) {
-      const found = await gradients(tied, isFrozen, keep)
-      expect([...found.keys()]).toEqual([...all.keys()].filter((name) => !isFrozen(name)))
-      for (const [name, gradient] of found) {
-        const scale = Math.max(...gradient.map(Math.abs))
-        expect(scale).toBeGreaterThan(0)
-        const error = Math.max(...gradient.map((g, i) => Math.abs(g - all.get(name)![i]!)))
-        expect({ name, withinBound: error <= 1e-6 * scale, error }).toMatchObject({ withinBound: true })
-      }
+      expectAlike(await gradients(tied, isFrozen, keep), all, isFrozen)
     }
+  })
+
+  it('a frozen head of a large vocabulary: the others have the gradients that they have without freezing', async () => {
+    const words = 16_400
+    const isHead = (name: string) => name === (tied ? EMBEDDING : 'lm_head.weight')
+    const all = await gradients(tied, () => false, true, words)
+    for (const keep of [true, false]) expectAlike(await gradients(tied, isHead, keep, words), all, isHead)
   })
 
   it('nothing below the lowest trained parameter is differentiated or kept', () => {

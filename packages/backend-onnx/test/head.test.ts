@@ -20,13 +20,22 @@ const batches: Record<string, PackedGroup[]> = {
 }
 const variants = Object.keys(batches).flatMap((name) =>
   [WORDS, 4, 3, 1].flatMap((wordsPerChunk) =>
-    [undefined, 0.7].flatMap((cap) => [false, true].map((wide) => ({ name, wordsPerChunk, cap, wide }))),
+    [undefined, 0.7].flatMap((cap) =>
+      ['kept', 'wide', 'wide and frozen'].map((how) => ({
+        name,
+        wordsPerChunk,
+        cap,
+        how,
+        wide: how !== 'kept',
+        frozen: how.endsWith('frozen'),
+      })),
+    ),
   ),
 )
 
 describe.each(variants)(
-  'the output head: $name, $wordsPerChunk words a chunk, capped at $cap, wide: $wide',
-  ({ name, wordsPerChunk, cap, wide }) => {
+  'the output head: $name, $wordsPerChunk words a chunk, capped at $cap, $how',
+  ({ name, wordsPerChunk, cap, wide, frozen }) => {
     it('has the log-probabilities and gradients of the formula in float64', async () => {
       const batch = packGroups(batches[name]!)
       const random = new Lcg(11)
@@ -40,20 +49,14 @@ describe.each(variants)(
       const inputs = new BatchInputs(graph, PLAIN, wordsPerChunk)
       const [x, table] = [graph.input('hidden'), graph.input('head')]
       const residuals: Value[] = []
-      const { logProbs: output, slope } = selectedLogProbs(
-        graph,
-        tape,
-        inputs,
-        (value) => residuals.push(value),
-        WORDS,
-        x,
-        table,
-        cap,
+      const { logProbs: output, slope } = selectedLogProbs(graph, tape, inputs, (value) => residuals.push(value), WORDS, x, table, cap, {
         wide,
-      )
+        ...(frozen ? { frozenWidth: WIDTH } : {}),
+      })
       const chunks = vocabularyChunks(WORDS, wordsPerChunk)
       const parts = chunks.map((_, c) => graph.input(headPart('head', c)))
-      const gradients = tape.gradients(output, graph.input('cotangent'), [x, ...parts])
+      const sources = frozen ? [x] : [x, ...parts]
+      const gradients = tape.gradients(output, graph.input('cotangent'), sources)
       const feeds: Record<string, HostTensor> = {
         ...headFeeds(batch, WORDS, wordsPerChunk),
         hidden: { data: hidden, dims: [batch.tailRows, WIDTH] },
@@ -65,28 +68,30 @@ describe.each(variants)(
       }
       const kept = Object.fromEntries(residuals.map((value) => [value.name, value]))
       const forward = await Session.create(emit({ output, ...kept, ...(slope ? { slope } : {}) }), { threads: 1 })
-      const wanted = Object.fromEntries([x, ...parts].map((value) => [`d_${value.name}`, gradients.get(value)!]))
+      const wanted = Object.fromEntries(sources.map((value) => [`d_${value.name}`, gradients.get(value)!]))
       const backward = await Session.create(emit(wanted, residuals), { threads: 1 })
       const found = await forward.run(feeds)
       const slopes = await backward.run({ ...feeds, ...found })
+
+      const bend = found.slope?.data as Float32Array | undefined
+      expect(bend === undefined).toBe(cap === undefined)
+      const expected = closedForm(hidden, head, batch.scoredRows, batch.scoredIds, g, cap)
+      expectClose(found.output!.data as Float32Array, expected.logProbs)
+      expectClose(slopes.d_hidden!.data as Float32Array, expected.dHidden)
+      await forward.release()
+      await backward.release()
+      if (frozen) return
 
       const dHead = new Float64Array(WORDS * WIDTH)
       for (const [c, { from }] of chunks.entries()) {
         for (const [i, value] of (slopes[`d_${headPart('head', c)}`]!.data as Float32Array).entries()) dHead[from * WIDTH + i] = value
       }
       // The one-hot part, which is the caller's.
-      const bend = found.slope?.data as Float32Array | undefined
-      expect(bend === undefined).toBe(cap === undefined)
       for (let s = 0; s < count; s++) {
         const factor = g[s]! * (bend?.[s] ?? 1)
         for (let j = 0; j < WIDTH; j++) dHead[batch.scoredIds[s]! * WIDTH + j]! += factor * hidden[batch.scoredRows[s]! * WIDTH + j]!
       }
-      const expected = closedForm(hidden, head, batch.scoredRows, batch.scoredIds, g, cap)
-      expectClose(found.output!.data as Float32Array, expected.logProbs)
-      expectClose(slopes.d_hidden!.data as Float32Array, expected.dHidden)
       expectClose(dHead, expected.dHead)
-      await forward.release()
-      await backward.release()
     })
   },
 )
@@ -122,3 +127,24 @@ function expectClose(found: ArrayLike<number>, expected: Float64Array): void {
   for (let i = 0; i < expected.length; i++)
     expect(Math.abs(found[i]! - expected[i]!)).toBeLessThan(2e-6 * Math.max(1, Math.abs(expected[i]!)))
 }
+
+describe('a frozen head of a large vocabulary', () => {
+  it('keeps the mean of its rows, and computes no logits in the backward pass', () => {
+    const graph = new Graph()
+    const tape = new Tape()
+    const kept: { readonly value: Value; readonly width: number }[] = []
+    const [x, table] = [graph.input('hidden'), graph.input('head')]
+    const keep = (value: Value, width: number) => kept.push({ value, width })
+    const options = { wide: true, frozenWidth: WIDTH }
+    const { logProbs } = selectedLogProbs(graph, tape, new BatchInputs(graph, PLAIN, 3), keep, WORDS, x, table, undefined, options)
+    const dHidden = tape.gradients(logProbs, graph.input('cotangent'), [x]).get(x)!
+    expect(kept.map(({ width }) => width)).toEqual([WIDTH])
+    const backward = emit(
+      { dHidden },
+      kept.map(({ value }) => value),
+    )
+    expect(backward.inputs.map(({ name }) => name)).not.toContain(headPart('head', 0))
+    // Who only scores does not make it.
+    expect(Buffer.from(emit({ logProbs }).model).includes('head_mean')).toBe(false)
+  })
+})

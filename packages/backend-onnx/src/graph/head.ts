@@ -1,6 +1,7 @@
 import type { Tape } from './autodiff'
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
+import { frozenLogProbs } from './frozen-head'
 import { capSlope, column, firstColumn, oneHot, rowCotangents, type ScoredLogProbs } from './head-parts'
 import { softcap } from './ops'
 import { weightGradient } from './weight-gradient'
@@ -24,6 +25,12 @@ const MOST_KEPT = 16_384
 
 /** Whether the log-probs of a vocabulary are computed again in the backward pass. */
 export const isWide = (words: number) => words > MOST_KEPT
+
+export interface HeadOptions {
+  readonly wide?: boolean
+  /** The table's width, where it is not trained: no gradient with respect to it will be asked for. */
+  readonly frozenWidth?: number
+}
 
 /** The vocabulary in chunks of equal size, up to a word. */
 export function vocabularyChunks(words: number, most = CHUNK): Words[] {
@@ -49,7 +56,7 @@ export const headPart = (head: string, chunk: number) => `${head}#${chunk}`
  * scored tokens for the one-hot part.
  *
  * @param keep called for values that the gradient needs and that are dear to compute again, with their width.
- * @param wide for a test: whether it takes the way of large vocabularies.
+ * @param options.wide for a test: whether it takes the way of large vocabularies.
  */
 export function selectedLogProbs(
   graph: Graph,
@@ -60,11 +67,14 @@ export function selectedLogProbs(
   hidden: Value,
   head: Value,
   cap?: number,
-  wide = isWide(words),
+  { wide = isWide(words), frozenWidth }: HeadOptions = {},
 ): ScoredLogProbs {
   const chunks = vocabularyChunks(words, batch.wordsPerChunk)
   const isWhole = chunks.length === 1
   const weights = chunks.map((_, c) => graph.input(headPart(head.name, c), head.dtype))
+  if (wide && frozenWidth !== undefined && cap === undefined) {
+    return frozenLogProbs(graph, tape, batch, keep, frozenWidth, { hidden, head, weights })
+  }
   if (wide) return wideLogProbs(graph, tape, batch, keep, { hidden, head, weights }, cap)
   const logProbs = weights.map((weight) => {
     const product = graph.node('Gemm', [hidden, widened(graph, weight, hidden)], { attributes: { transB: 1 }, label: 'logits' })

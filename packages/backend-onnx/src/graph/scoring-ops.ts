@@ -52,6 +52,7 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
     },
     private readonly batch = new BatchInputs(graph),
     private readonly factors?: FactorOptions,
+    private readonly isFrozen: (weight: string) => boolean = () => false,
   ) {
     super(graph, recorded, factors?.lowRankOf)
   }
@@ -86,17 +87,11 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
   selectedLogProbs(hidden: Value, head: Value, _rows: Value, _ids: Value, softcap?: number): Value {
     this.hidden = hidden
     const keep = (value: Value, width: number) => this.residuals.push({ value, width, split: 1, tail: true })
-    const formulation = this.graph.device === 'cpu' ? selectedLogProbs : deviceLogProbs
-    const scored: { readonly logProbs: Value; readonly slope?: Value } = formulation(
-      this.graph,
-      this.recorded,
-      this.batch,
-      keep,
-      this.shapeOf(head)[0]!,
-      hidden,
-      head,
-      softcap,
-    )
+    const { graph, recorded, batch } = this
+    const [words, width] = this.shapeOf(head) as [number, number]
+    if (graph.device === 'webgpu') return deviceLogProbs(graph, recorded, batch, keep, words, hidden, head, softcap).logProbs
+    const options = this.isFrozen(head.name) ? { frozenWidth: width } : {}
+    const scored = selectedLogProbs(graph, recorded, batch, keep, words, hidden, head, softcap, options)
     this.scoredSlope = scored.slope
     return scored.logProbs
   }

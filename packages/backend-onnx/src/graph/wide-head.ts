@@ -22,28 +22,12 @@ export function wideLogProbs(
   { hidden, head, weights }: HeadInputs,
   cap?: number,
 ): ScoredLogProbs {
-  const pairs = graph.node('Shape', [batch.scoredRowPairs], { dtype: 'int64' })
-  const counts = graph.node('Slice', [pairs, graph.ints(0), graph.ints(1)])
-  const flat = (x: Value) => graph.node('Reshape', [x, graph.ints(-1)])
-  const chunks = weights.map((weight, c) => {
-    const product = graph.node('Gemm', [hidden, widened(graph, weight, hidden)], { attributes: { transB: 1 }, label: 'logits' })
-    const logits = cap === undefined ? product : softcap(graph, product, cap).y
-    const own = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
-    const selected = graph.node('Mul', [graph.node('GatherND', [logits, batch.scoredPairs(c)]), batch.scoredInChunk(c)])
-    const sum = graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, own)])
-    // Side by side, so that both are there before the next chunk begins.
-    return graph.node('Concat', [selected, flat(sum)], { attributes: { axis: 0 } })
-  })
-  const all = graph.node('Reshape', [graph.node('Concat', chunks, { attributes: { axis: 0 } }), graph.ints(chunks.length, -1)])
-  const logits = graph.node('ReduceSum', [graph.node('Slice', [all, graph.ints(0), counts, graph.ints(1)]), graph.ints(0)], {
-    attributes: { keepdims: 0 },
-  })
-  const sums = graph.node('Slice', [all, counts, graph.ints(2 ** 31 - 1), graph.ints(1)])
-  const shares = graph.node('LogSoftmax', [graph.node('Transpose', [sums], { attributes: { perm: [1, 0] } })], { attributes: { axis: -1 } })
-  const first = graph.node('Reshape', [graph.node('Slice', [sums, graph.ints(0), graph.ints(1), graph.ints(0)]), graph.ints(-1, 1)])
-  const z = graph.node('Sub', [first, firstColumn(graph, shares)], { label: 'log_sums' })
+  const { logits, z, result } = scored(
+    graph,
+    batch,
+    weights.map((weight, c) => chunkScores(graph, batch, hidden, weight, c, cap).scores),
+  )
   keep(z, 1)
-  const result = graph.node('Sub', [logits, graph.node('GatherND', [z, batch.scoredRowPairs])], { label: 'selected' })
   const slope = cap === undefined ? undefined : capSlope(graph, logits, cap)
   const recorded = tape.record(result, [hidden, ...weights], (g) => {
     const row = rowCotangents(graph, batch, g)
@@ -64,6 +48,49 @@ export function wideLogProbs(
     return [(sum) => graph.node('Sum', [oneHot(graph, batch, head, bent), dx, ...(sum ? [sum] : [])]), ...parts]
   })
   return slope ? { logProbs: recorded, slope } : { logProbs: recorded }
+}
+
+/**
+ * One chunk's logits of the scored tokens, 0 for those that are in another, and behind them each row's log-sum. [m + rows]
+ *
+ * Side by side, so that both are there before the next chunk begins.
+ */
+export function chunkScores(
+  graph: Graph,
+  batch: BatchInputs,
+  hidden: Value,
+  weight: Value,
+  chunk: number,
+  cap?: number,
+): { readonly scores: Value; readonly logProbs: Value } {
+  const product = graph.node('Gemm', [hidden, widened(graph, weight, hidden)], { attributes: { transB: 1 }, label: 'logits' })
+  const logits = cap === undefined ? product : softcap(graph, product, cap).y
+  const logProbs = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
+  const selected = graph.node('Mul', [graph.node('GatherND', [logits, batch.scoredPairs(chunk)]), batch.scoredInChunk(chunk)])
+  const sum = graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, logProbs)])
+  const scores = graph.node('Concat', [selected, graph.node('Reshape', [sum, graph.ints(-1)])], { attributes: { axis: 0 } })
+  return { scores, logProbs }
+}
+
+/** Number of scored tokens, and so the place of the log-sums in a chunk's scores. int64 [1] */
+export function scoredCount(graph: Graph, batch: BatchInputs): Value {
+  const pairs = graph.node('Shape', [batch.scoredRowPairs], { dtype: 'int64' })
+  return graph.node('Slice', [pairs, graph.ints(0), graph.ints(1)])
+}
+
+/** From the scores of all chunks: the scored tokens' logits [m], each row's log-sum over all words [rows, 1], and the log-probs [m]. */
+export function scored(graph: Graph, batch: BatchInputs, chunks: readonly Value[]) {
+  const counts = scoredCount(graph, batch)
+  const all = graph.node('Reshape', [graph.node('Concat', chunks, { attributes: { axis: 0 } }), graph.ints(chunks.length, -1)])
+  const logits = graph.node('ReduceSum', [graph.node('Slice', [all, graph.ints(0), counts, graph.ints(1)]), graph.ints(0)], {
+    attributes: { keepdims: 0 },
+  })
+  const sums = graph.node('Slice', [all, counts, graph.ints(2 ** 31 - 1), graph.ints(1)])
+  const shares = graph.node('LogSoftmax', [graph.node('Transpose', [sums], { attributes: { perm: [1, 0] } })], { attributes: { axis: -1 } })
+  const first = graph.node('Reshape', [graph.node('Slice', [sums, graph.ints(0), graph.ints(1), graph.ints(0)]), graph.ints(-1, 1)])
+  const z = graph.node('Sub', [first, firstColumn(graph, shares)], { label: 'log_sums' })
+  const result = graph.node('Sub', [logits, graph.node('GatherND', [z, batch.scoredRowPairs])], { label: 'selected' })
+  return { logits, z, result }
 }
 
 /** exp(logits − z), times the slope of the cap where there is one. */

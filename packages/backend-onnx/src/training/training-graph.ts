@@ -75,10 +75,17 @@ export function traceTraining(
   const inputs = new BatchInputs(graph, layout)
   const { weights, lowRankOf } = adaptedWeights((name) => graph.input(name, typeOf(name)), adapter)
   const maskOf = (module: string) => graph.input(keptInputOf(module), 'bool')
-  const ops = new OnnxScoringOps(graph, tape, ({ name }) => shapes.get(name)!, inputs, {
-    lowRankOf,
-    ...(adapter?.drops ? { maskOf } : {}),
-  })
+  const ops = new OnnxScoringOps(
+    graph,
+    tape,
+    ({ name }) => shapes.get(name)!,
+    inputs,
+    {
+      lowRankOf,
+      ...(adapter?.drops ? { maskOf } : {}),
+    },
+    (name) => frozen.has(name),
+  )
   const logProbs = scorePacked(ops, config, weights, inputs)
   const embedded = ops.embedded!
   const [embedding, head, { positions }] = [embeddingName(config), headName(config), architectureOf(config).names]
