@@ -41,7 +41,7 @@ def choose(logits: torch.Tensor, uniforms: torch.Tensor, choice: Choice) -> torc
 
 def _nucleus(logits: torch.Tensor, weights: torch.Tensor, top_p: float) -> torch.Tensor:
     """Keeps the smallest set of tokens whose probability reaches p (arXiv:1904.09751); of equally likely ones the lower ids."""
-    order = torch.sort(logits, 1, descending=True, stable=True).indices
+    order = torch.sort(logits, dim=1, descending=True, stable=True).indices
     ranked = weights.gather(1, order)
     before = ranked.cumsum(1) - ranked
     kept = before < top_p * ranked.sum(1, keepdim=True)

@@ -73,8 +73,8 @@ export class FrameReader {
         const { value, arrays } = this.header!
         let offset = 0
         const found = arrays.map((each): NumberArray => {
-          // A copy of its own: views of four and eight bytes want to begin at multiples of them.
-          const own = data.slice(offset, (offset += bytesOf(each)))
+          // A copy of its own (which a Buffer's `slice` is not): views of four and eight bytes want to begin at multiples of them.
+          const own = new Uint8Array(data.subarray(offset, (offset += bytesOf(each))))
           return new TYPES[each.dtype](own.buffer, 0, elements(each))
         })
         this.wanted = 4
