@@ -1,13 +1,5 @@
 import type { LinearModule, LoraPlan, ModelSource } from '@plumbline/core'
-import {
-  factorTensors,
-  hubName,
-  initialAdapter,
-  requireSameAdapter,
-  scalingOf,
-  type Adapter,
-  type Factors,
-} from '@plumbline/transformer'
+import { factorTensors, hubName, initialAdapter, requireSameAdapter, scalingOf, type Adapter, type Factors } from '@plumbline/transformer'
 import type { FactorShape } from './process/methods'
 
 /** Factors that are going to be trained. */

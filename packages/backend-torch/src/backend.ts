@@ -1,6 +1,7 @@
 import {
   isPlumbError,
   PlumbError,
+  type Logger,
   type Backend,
   type BackendProbe,
   type ModelFacts,
@@ -13,7 +14,7 @@ import { factorArrays, factorShape } from './adapter'
 import { folderModel, knownFacts, type FolderModel } from './model'
 import { torchOptions, type TorchDevice, type TorchOptions } from './options'
 import { TorchPolicy } from './policy'
-import { hasGpuDriver, installedIn, missingIn } from './probe'
+import { installedIn, mayHaveGpu, missingIn } from './probe'
 import { pythonOf, startCommand } from './process/command'
 import type { DeviceFacts, Opened } from './process/methods'
 import { leaseProcess, type Lease } from './process/start'
@@ -24,8 +25,13 @@ export class TorchBackend implements Backend {
   readonly name = 'torch'
   readonly lora = true
   private readonly options: TorchOptions
+  /** What was said of opened models, each once. */
+  private readonly said = new Set<string>()
 
-  constructor(options: Partial<TorchOptions> = {}) {
+  constructor(
+    options: Partial<TorchOptions> = {},
+    private readonly logger?: Pick<Logger, 'info' | 'warn'>,
+  ) {
     this.options = { ...torchOptions.parse({}), ...options }
   }
 
@@ -38,7 +44,7 @@ export class TorchBackend implements Backend {
         const installed = await installedIn(chosen)
         const missing = missingIn(chosen, installed)
         if (missing !== undefined) return { usable: false, device: 'none', detail: missing }
-        if (device === 'cpu' || (device === 'auto' && !hasGpuDriver())) {
+        if (device === 'cpu' || (device === 'auto' && !mayHaveGpu(installed))) {
           const detail = `PyTorch ${installed.torch} and transformers ${installed.transformers} on the CPU.`
           return { usable: true, device: 'CPU', kind: 'cpu', detail, accelerated: false }
         }
@@ -71,6 +77,7 @@ export class TorchBackend implements Backend {
       const remote = new RemoteModel(lease.channel, opened.model)
       if (adapter) await remote.call('adapt', factorShape(adapter), factorArrays(adapter))
       const { config, contextLength } = model
+      this.say(opened, dtype)
       return new TorchPolicy({
         remote,
         info: {
@@ -113,6 +120,17 @@ export class TorchBackend implements Backend {
     } finally {
       lease.release()
     }
+  }
+
+  /** Which numbers and which form of the rows were chosen; what is slower than it might be is a warning. */
+  private say({ device, paddedBecause, architecture }: Opened, dtype: 'bf16' | 'f32'): void {
+    const rows =
+      paddedBecause === null ? 'packed rows, prompts computed once' : `a padded row for each candidate (${architecture}: ${paddedBecause})`
+    const message = `PyTorch on ${device}: ${numbersOf(dtype)}, ${rows}.`
+    if (this.said.has(message)) return
+    this.said.add(message)
+    if (paddedBecause === null || paddedBecause === 'as asked for') this.logger?.info(message)
+    else this.logger?.warn(message)
   }
 
   private async ask(device: TorchDevice): Promise<DeviceFacts> {

@@ -1,4 +1,4 @@
-import { definePlugin, PLUGIN_API_VERSION } from '@plumbline/core'
+import { definePlugin, PLUGIN_API_VERSION, TOKENS } from '@plumbline/core'
 import { TorchBackend } from './backend'
 import { torchOptions } from './options'
 
@@ -8,5 +8,6 @@ export { torchOptions, type TorchOptions } from './options'
 export default definePlugin({
   name: '@plumbline/backend-torch',
   apiVersion: PLUGIN_API_VERSION,
-  register: (registry) => registry.backend('torch', { options: torchOptions, create: (chosen) => new TorchBackend(chosen) }),
+  register: (registry) =>
+    registry.backend('torch', { options: torchOptions, create: (chosen, context) => new TorchBackend(chosen, context.get(TOKENS.logger)) }),
 })

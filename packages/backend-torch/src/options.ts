@@ -7,14 +7,11 @@ export const torchOptions = z.strictObject({
     .enum(['auto', 'cuda', 'mps', 'cpu'])
     .default('auto')
     .describe('`auto` takes an NVIDIA or AMD GPU that PyTorch works with, else the GPU of a Mac, else the CPU.'),
-  dtype: z
-    .enum(['bf16', 'f32'])
-    .optional()
-    .meta({
-      description:
-        '`bf16`: matrix products in bfloat16 over float32 weights (autocast), and with LoRA frozen weights in bfloat16. `f32`: float32 throughout.',
-      whenAbsent: '`bf16` on CUDA, `f32` elsewhere',
-    }),
+  dtype: z.enum(['bf16', 'f32']).optional().meta({
+    description:
+      '`bf16`: matrix products in bfloat16 over float32 weights (autocast), and with LoRA frozen weights in bfloat16. `f32`: float32 throughout.',
+    whenAbsent: '`bf16` on CUDA, `f32` elsewhere',
+  }),
   python: z
     .string()
     .min(1)
@@ -42,15 +39,14 @@ export const torchOptions = z.strictObject({
   activationMemory: z
     .enum(['keep', 'recompute'])
     .default('keep')
-    .meta({ ...affectsNoResult, description: 'Keep the forward pass’s activations for the backward pass (faster), or compute them again.' }),
-  microBatchTokens: z
-    .int()
-    .min(1)
-    .optional()
     .meta({
-      description: 'Most tokens of one micro-batch, prompts counted once.',
-      whenAbsent: 'as many as a share of the free memory holds, by what a few rows were measured to take',
+      ...affectsNoResult,
+      description: 'Keep the forward pass’s activations for the backward pass (faster), or compute them again.',
     }),
+  microBatchTokens: z.int().min(1).optional().meta({
+    description: 'Most tokens of one micro-batch, prompts counted once.',
+    whenAbsent: 'as many as a share of the free memory holds, by what a few rows were measured to take',
+  }),
   threads: z
     .int()
     .min(1)

@@ -61,8 +61,12 @@ function isOlder(version: string, [major, minor]: readonly [number, number]): bo
   return a < major || (a === major && b < minor)
 }
 
-/** Whether a driver for a GPU that PyTorch works with is loaded: only then is it worth seconds to ask PyTorch. */
-export function hasGpuDriver(): boolean {
+/** Whether it is worth seconds to ask PyTorch for a GPU: a driver is loaded, and it was not built for CPUs alone. */
+export function mayHaveGpu({ torch }: Installed): boolean {
+  return torch?.endsWith('+cpu') !== true && hasGpuDriver()
+}
+
+function hasGpuDriver(): boolean {
   switch (process.platform) {
     case 'linux':
       return ['/proc/driver/nvidia/version', '/dev/nvidiactl', '/dev/dxg', '/dev/kfd'].some((path) => existsSync(path))

@@ -25,7 +25,7 @@ export class RemoteModel {
     params: Omit<Methods[M]['params'], 'model'>,
     arrays: readonly NumberArray[] = [],
   ): Promise<Answer<Methods[M]['result']>> {
-    return this.channel.call(method, { ...params, model: this.model } as Methods[M]['params'], arrays)
+    return this.channel.call(method, { ...params, model: this.model }, arrays)
   }
 
   async logProbs(part: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {

@@ -108,14 +108,15 @@ function parseHeader(data: Uint8Array): { value: Readonly<Record<string, unknown
 
 function isDescribed(value: unknown): value is Described {
   const { dtype, shape } = (value ?? {}) as Partial<Described>
-  return (
-    dtype !== undefined && Object.hasOwn(TYPES, dtype) && Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0)
-  )
+  return dtype !== undefined && Object.hasOwn(TYPES, dtype) && Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0)
 }
 
 const elements = ({ shape }: Described) => shape.reduce((product, size) => product * size, 1)
 const bytesOf = (described: Described) => elements(described) * TYPES[described.dtype].BYTES_PER_ELEMENT
 
 function broken(what: string): PlumbError {
-  return new PlumbError('PLUMB_TORCH_PROTOCOL', `The Python process sent ${what}, which is no frame; is anything else writing to its output?`)
+  return new PlumbError(
+    'PLUMB_TORCH_PROTOCOL',
+    `The Python process sent ${what}, which is no frame; is anything else writing to its output?`,
+  )
 }

@@ -20,5 +20,7 @@ export const PYTHON = withTorch()
 /** A suite that needs it; skipped by its name where there is none. */
 export function describeTorch(name: string, suite: (python: string) => void): void {
   if (PYTHON !== undefined) describe(name, () => suite(PYTHON))
-  else it.skip(`${name} (skipped: no Python with torch, transformers and peft; PLUMBLINE_PYTHON names one, scripts/torch-venv.mjs makes one)`, () => undefined)
+  else
+    it.skip(`${name} (skipped: no Python with torch, transformers and peft; PLUMBLINE_PYTHON names one, scripts/torch-venv.mjs makes one)`, () =>
+      undefined)
 }
