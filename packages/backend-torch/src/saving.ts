@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import {
+  configText,
   openTrainingState,
-  typedConfig,
   writeAdapter,
   writeDurably,
   writeStateFiles,
@@ -22,7 +22,7 @@ interface Saved {
 export async function saveWeights(folder: string, { remote, model: { configJson, files } }: Omit<Saved, 'isTransposed'>): Promise<void> {
   await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
     for (const [name, bytes] of files) await writeDurably(join(temporary, name), bytes)
-    await writeDurably(join(temporary, 'config.json'), JSON.stringify(typedConfig(configJson, 'float32'), null, 2) + '\n')
+    await writeDurably(join(temporary, 'config.json'), configText(configJson, 'float32'))
     await remote.call('save_weights', { file: resolve(temporary, 'model.safetensors') })
   })
 }

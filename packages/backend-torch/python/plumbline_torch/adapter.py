@@ -43,7 +43,7 @@ class Adapter:
         """A and B of every module, one behind the other."""
         with torch.no_grad():
             for factor, values in zip(self._held.factors.values(), arrays, strict=True):
-                factor.copy_(torch.from_numpy(values))
+                factor.copy_(torch.from_numpy(values).view(factor.shape))
 
     def arrays(self) -> list[np.ndarray]:
         return [each.detach().float().cpu().numpy() for each in self._held.factors.values()]
