@@ -5,8 +5,6 @@ The model computes one packed row; who sees whom is known to the pass that is un
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -27,17 +25,12 @@ class Pass(Protocol):
         ...
 
 
-_passes: list[Pass] = []
+_under_way: list[Pass] = []
 
 
-@contextmanager
-def attending(current: Pass) -> Iterator[None]:
-    """Makes a pass the one that is under way."""
-    _passes.append(current)
-    try:
-        yield
-    finally:
-        _passes.pop()
+def begin(current: Pass) -> None:
+    """Makes a pass the one that is under way, until the next: layers that compute their activations again do so in the backward pass."""
+    _under_way[:] = [current]
 
 
 def register() -> None:
@@ -62,7 +55,7 @@ def _attention(
     options = Options(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap, s_aux)
     layer = int(getattr(module, "layer_idx", None) or 0)
     rows = [each[0].transpose(0, 1) for each in (query, key, value)]
-    return _passes[-1].attend(layer, rows[0], rows[1], rows[2], options)[None], None
+    return _under_way[0].attend(layer, rows[0], rows[1], rows[2], options)[None], None
 
 
 class PackedPass:

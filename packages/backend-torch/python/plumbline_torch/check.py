@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from plumbline_torch import attention
-from plumbline_torch.attention import Pass, attending
+from plumbline_torch.attention import Pass, begin
 from plumbline_torch.errors import first_line, is_out_of_memory
 from plumbline_torch.groups import Group
 from plumbline_torch.kernel import Options
@@ -26,7 +26,7 @@ def settle_attention(held: HeldModel, pads: bool = False) -> None:
         if reason is None:
             try:
                 ours = _logits(held, *packed(held, groups))
-            except Exception as error:  # noqa: BLE001 - whatever it is, the packed form is not for this model
+            except Exception as error:
                 if is_out_of_memory(error):
                     raise
                 reason = f"{type(error).__name__}: {first_line(error)}"
@@ -71,9 +71,10 @@ def _unknown_layers(held: HeldModel) -> str | None:
     recorder = _Recorder()
     tokens = torch.zeros((1, 2), dtype=torch.int64, device=held.torch_device)
     try:
-        with torch.no_grad(), attending(recorder):
+        begin(recorder)
+        with torch.no_grad():
             held.trunk(input_ids=tokens, position_ids=torch.arange(2, device=held.torch_device)[None], use_cache=False)
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:
         return f"{type(error).__name__}: {first_line(error)}"
     layers = config.num_hidden_layers
     if len(recorder.windows) != layers:

@@ -1,4 +1,4 @@
-"""How a token is chosen from logits and a number in [0, 1): as packages/transformer does, temperature, then top-k, then top-p, in float64."""
+"""How a token is chosen from logits and a number in [0, 1): temperature, then top-k, then top-p, in float64, as in packages/transformer."""
 
 from __future__ import annotations
 

@@ -52,8 +52,9 @@ def choose_device(wanted: str) -> Device:
 
     has_mps = torch.backends.mps.is_available()
     if wanted == "cuda" and not torch.cuda.is_available():
-        built = f"PyTorch {torch.__version__} was built for CUDA {torch.version.cuda}" if torch.version.cuda else f"PyTorch {torch.__version__} was built without CUDA"
-        raise PlumbError("PLUMB_DEVICE_UNSUPPORTED", f"PyTorch sees no CUDA device here ({built}); expected one, or device cpu.")
+        built = f"was built for CUDA {torch.version.cuda}" if torch.version.cuda else "was built without CUDA"
+        message = f"PyTorch sees no CUDA device here (PyTorch {torch.__version__} {built}); expected one, or device cpu."
+        raise PlumbError("PLUMB_DEVICE_UNSUPPORTED", message)
     if wanted == "mps" and not has_mps:
         raise PlumbError("PLUMB_DEVICE_UNSUPPORTED", "PyTorch sees no MPS device here; expected a Mac with Apple silicon, or device cpu.")
     if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()):

@@ -42,7 +42,8 @@ def _mixed(h: np.ndarray) -> np.ndarray:
     h = (h * np.uint64(0x85EBCA6B)) & np.uint64(WORD)
     h = h ^ (h >> np.uint64(13))
     h = (h * np.uint64(0xC2B2AE35)) & np.uint64(WORD)
-    return h ^ (h >> np.uint64(16))
+    mixed: np.ndarray = h ^ (h >> np.uint64(16))
+    return mixed
 
 
 def _mixed_tensor(h: torch.Tensor) -> torch.Tensor:

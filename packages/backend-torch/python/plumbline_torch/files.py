@@ -1,4 +1,4 @@
-"""Safetensors files as packages/transformer writes them: names in byte order, a header padded to eight bytes, flushed, with their CRC-32."""
+"""Safetensors files as packages/transformer writes them: names in byte order, a header padded to eight bytes, flushed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def write_tensors(path: str, tensors: dict[str, tuple[list[int], TensorOf]], met
             if list(values.shape) != shape:
                 raise ValueError(f"{name} has shape {list(values.shape)}, not {shape}")
             if not bool(torch.isfinite(values).all()):
-                raise PlumbError("PLUMB_NON_FINITE_WEIGHTS", f"Tensor {name} holds numbers that are not finite; {why}.", os.path.dirname(path))
+                raise PlumbError(
+                    "PLUMB_NON_FINITE_WEIGHTS", f"Tensor {name} holds numbers that are not finite; {why}.", os.path.dirname(path)
+                )
             write(memoryview(values.numpy().reshape(-1)).cast("B") if values.numel() else b"")
         file.flush()
         os.fsync(file.fileno())

@@ -38,7 +38,7 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
     if unknown:
         raise ProtocolError(f"{unknown[0]} is no type of the protocol")
     header = json.dumps({**frame.header, "arrays": described}).encode()
-    return [LENGTH.pack(len(header)), header, *(memoryview(array).cast("B") for array in arrays if array.size)]
+    return [LENGTH.pack(len(header)), header, *(array.tobytes() for array in arrays if array.size)]
 
 
 def read_frame(stream: BinaryIO) -> Frame | None:

@@ -29,10 +29,12 @@ class Host:
         if method == "inspect":
             return self._inspect(params["folder"]), []
         if method == "close":
-            return self._close(params["model"]), []
+            self._close(params["model"])
+            return None, []
         if method.startswith("_"):
             raise ValueError(f"there is no method {method}")
-        return getattr(self._sessions[params["model"]], method)(params, arrays)
+        answer: tuple[Any, list[Any]] = getattr(self._sessions[params["model"]], method)(params, arrays)
+        return answer
 
     def _open(self, params: Header) -> Any:
         require_packages(["torch", "transformers"])

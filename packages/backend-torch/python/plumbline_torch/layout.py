@@ -53,7 +53,9 @@ def pack(groups: list[Group], device: torch.device) -> Layout:
     starts = np.concatenate([[0], np.cumsum(prompt_lengths)])
     prompt_rows = np.zeros((len(groups), longest_prompt), np.int64)
     completion_rows = np.zeros((len(filled), longest), np.int64)
-    order, positions, places = [], [], []
+    order: list[np.ndarray] = []
+    positions: list[np.ndarray] = []
+    places: list[np.ndarray] = []
     for g, length in enumerate(prompt_lengths):
         steps = np.arange(length)
         prompt_rows[g, :length] = starts[g] + steps
@@ -71,18 +73,16 @@ def pack(groups: list[Group], device: torch.device) -> Layout:
         places.append(_places(g, 1 + i, steps))
         row += len(tokens)
 
-    scored_rows = [
-        np.concatenate([[starts[g + 1] - 1], first_rows.get((g, i), 0) + np.arange(len(tokens))]) for g, i, tokens in slots
-    ]
+    scored_rows = [np.concatenate([[starts[g + 1] - 1], first_rows.get((g, i), 0) + np.arange(len(tokens))]) for g, i, tokens in slots]
     scored_ids = [tokens for group in groups for tokens in group.completions]
-    tokens = [group.prompt for group in groups] + [tokens for _, _, tokens in filled]
+    inputs = [group.prompt for group in groups] + [tokens for _, _, tokens in filled]
 
     def tensor(values: np.ndarray | list[np.ndarray]) -> torch.Tensor:
         joined = values if isinstance(values, np.ndarray) else np.concatenate([np.zeros(0, np.int64), *values])
         return torch.from_numpy(np.ascontiguousarray(joined, dtype=np.int64)).to(device)
 
     return Layout(
-        tokens=tensor(tokens),
+        tokens=tensor(inputs),
         positions=tensor(positions),
         prompt_rows=tensor(prompt_rows),
         completion_rows=tensor(completion_rows),

@@ -27,8 +27,8 @@ def out_of_memory(held: HeldModel, optimizer: Optimizer | None, row_bytes: int, 
     # What the error came from is not known to the byte; where more would seem to fit than was asked for, half of that is tried.
     fit = fit if rows is None else min(fit, max(1, rows // 2))
     message = (
-        f"{held.device.name} has no more memory{what}: the weights take {weights // MIB} MiB, gradients and moments up to {3 * trained // MIB} MiB, "
-        f"activations about {max(1, row_bytes // 1024)} KiB a token, and {free // MIB} MiB are free now; "
+        f"{held.device.name} has no more memory{what}: the weights take {weights // MIB} MiB, gradients and moments up to "
+        f"{3 * trained // MIB} MiB, activations about {max(1, row_bytes // 1024)} KiB a token, and {free // MIB} MiB are free now; "
         f"expected microBatchTokens of at most {fit}, or activationMemory: recompute."
     )
     return PlumbError("PLUMB_OUT_OF_MEMORY", message, "backend.microBatchTokens")

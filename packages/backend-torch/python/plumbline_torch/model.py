@@ -73,6 +73,11 @@ class HeldModel:
         """bfloat16 products over float32 weights, where that was asked for."""
         return torch.autocast(self.device.kind, torch.bfloat16) if self.bf16 else nullcontext()
 
+    def hidden(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """What the trunk makes of one packed row, under the pass that is under way. [rows] → [rows, d]"""
+        out: torch.Tensor = self.trunk(input_ids=tokens[None], position_ids=positions[None], use_cache=False).last_hidden_state
+        return out[0]
+
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden [n, d] → float32 [n, vocabulary]"""
         return self._head(inputs_embeds=hidden[None], use_cache=False).logits[0].float()
@@ -80,7 +85,8 @@ class HeldModel:
     def recompute(self) -> None:
         """Activations within a layer are computed again for the backward pass. Dropout stays off: it is asked for by `training`."""
         if not self.model.supports_gradient_checkpointing:
-            raise PlumbError("PLUMB_TORCH_UNSUPPORTED", f"{type(self.model).__name__} cannot recompute activations.", "backend.activationMemory")
+            message = f"{type(self.model).__name__} cannot compute activations again; expected activationMemory: keep."
+            raise PlumbError("PLUMB_TORCH_UNSUPPORTED", message, "backend.activationMemory")
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
         for module in self.model.modules():
             if getattr(module, "gradient_checkpointing", False):

@@ -23,9 +23,7 @@ class Step:
     @staticmethod
     def of(options: dict[str, Any]) -> Step:
         first, second = options["betas"]
-        return Step(
-            options["learningRate"], (first, second), options["epsilon"], options["weightDecay"], options.get("maxGradNorm")
-        )
+        return Step(options["learningRate"], (first, second), options["epsilon"], options["weightDecay"], options.get("maxGradNorm"))
 
 
 class Optimizer:

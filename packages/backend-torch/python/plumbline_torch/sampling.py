@@ -1,4 +1,4 @@
-"""Sampling over a cache of keys and values: a prompt is computed once for all of its candidates, then every step adds a token to each row."""
+"""Sampling over a cache of keys and values: a prompt is computed once for its candidates, then every step adds a token to each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from plumbline_torch.attention import PackedPass, attending, near
+from plumbline_torch.attention import PackedPass, begin, near
 from plumbline_torch.choosing import Choice, choose
 from plumbline_torch.devices import free_bytes
 from plumbline_torch.groups import Group
@@ -33,19 +33,20 @@ class Sampler:
         self.slots = max(1, min(wanted, MOST_ROWS[held.device.kind], _rows_that_fit(held, capacity)))
         self._caches: dict[int, Cache] = {}
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def start(self, prompts: list[Group], slots: list[list[int]], uniforms: torch.Tensor) -> torch.Tensor:
         """Computes prompts, puts their keys and values into slots, and chooses the first token of every slot, in their order."""
         layout = pack(prompts, self.held.torch_device)
         rows = [slot for own in slots for slot in own]
         sources = [p for p, own in enumerate(slots) for _ in own]
-        with self.held.numbers(), attending(_Prefill(self, layout, rows, sources)):
-            hidden = self.held.trunk(input_ids=layout.tokens[None], position_ids=layout.positions[None], use_cache=False).last_hidden_state[0]
+        begin(_Prefill(self, layout, rows, sources))
+        with self.held.numbers():
+            hidden = self.held.hidden(layout.tokens, layout.positions)
         ends = layout.prompt_lengths.cumsum(0) - 1
         logits = self._logits(hidden.index_select(0, ends))
         return self._choose(logits.index_select(0, torch.tensor(sources, device=logits.device)), uniforms)
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, tokens: torch.Tensor, positions: torch.Tensor, moves: list[list[int]], uniforms: torch.Tensor) -> torch.Tensor:
         """Adds a token to each of the first rows and chooses the next. positions: where those tokens stand."""
         for source, target in moves:
@@ -53,9 +54,10 @@ class Sampler:
                 keys[target].copy_(keys[source])
                 values[target].copy_(values[source])
         tokens, positions = tokens.to(self.held.torch_device), positions.to(self.held.torch_device)
-        with self.held.numbers(), attending(_Continue(self, positions)):
+        begin(_Continue(self, positions))
+        with self.held.numbers():
             # One packed row again: a token of every sequence, each at its own position.
-            hidden = self.held.trunk(input_ids=tokens[None], position_ids=positions[None], use_cache=False).last_hidden_state[0]
+            hidden = self.held.hidden(tokens, positions)
         return self._choose(self._logits(hidden), uniforms)
 
     def cache(self, layer: int, like_keys: torch.Tensor, like_values: torch.Tensor) -> Cache:
@@ -121,5 +123,5 @@ def _rows_that_fit(held: HeldModel, capacity: int) -> int:
     config: Any = held.model.config
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    row = 2 * config.num_hidden_layers * heads * width * capacity * (2 if held.bf16 else 4)
+    row: int = 2 * config.num_hidden_layers * heads * width * capacity * (2 if held.bf16 else 4)
     return math.floor(CACHE_SHARE[held.device.kind] * free_bytes(held.device.kind) / row)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from plumbline_torch.attention import PackedPass, attending
+from plumbline_torch.attention import PackedPass, begin
 from plumbline_torch.dropout import KeyedDropout, row_keys
 from plumbline_torch.groups import Group
 from plumbline_torch.layout import pack
@@ -27,14 +27,17 @@ def packed(held: HeldModel, groups: list[Group], dropout: KeyedDropout | None = 
     layout = pack(groups, held.torch_device)
     if dropout:
         dropout.draw_for(row_keys([group.key for group in groups], layout.places))
-    with held.numbers(), attending(PackedPass(layout)):
-        out = held.trunk(input_ids=layout.tokens[None], position_ids=layout.positions[None], use_cache=False)
-    return out.last_hidden_state[0].index_select(0, layout.scored_rows), layout.scored_ids
+    begin(PackedPass(layout))
+    with held.numbers():
+        hidden = held.hidden(layout.tokens, layout.positions)
+    return hidden.index_select(0, layout.scored_rows), layout.scored_ids
 
 
 def padded(held: HeldModel, groups: list[Group], dropout: KeyedDropout | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """The same from a row for every completion, prompt included, padded to the longest: for any architecture."""
-    rows = [(g, i, group.prompt, tokens) for g, group in enumerate(groups) for i, tokens in zip(group.selected, group.completions, strict=True)]
+    rows = [
+        (g, i, group.prompt, tokens) for g, group in enumerate(groups) for i, tokens in zip(group.selected, group.completions, strict=True)
+    ]
     longest = max(len(prompt) + len(tokens) - 1 for _, _, prompt, tokens in rows)
     inputs = np.zeros((len(rows), longest), np.int64)
     mask = np.zeros_like(inputs)

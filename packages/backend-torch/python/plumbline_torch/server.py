@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from plumbline_torch import PROTOCOL
-from plumbline_torch.errors import PlumbError, described
+from plumbline_torch.errors import described
 from plumbline_torch.framing import Frame, Header, ProtocolError, Writer, read_frame
 
 HEARTBEAT_SECONDS = 1.0
@@ -82,7 +82,5 @@ def _answer(frame: Frame, handle: Handler) -> Frame:
     try:
         result, arrays = handle(str(frame.header.get("method")), frame.header.get("params") or {}, frame.arrays)
         return Frame({"id": identity, "result": result}, arrays)
-    except PlumbError as error:
-        return Frame({"id": identity, "error": described(error)})
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other side tells it
+    except Exception as error:  # whatever it is, the other side tells it
         return Frame({"id": identity, "error": described(error)})

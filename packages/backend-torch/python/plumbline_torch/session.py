@@ -232,4 +232,5 @@ class Session:
 
 
 def _ids(tokens: torch.Tensor) -> np.ndarray:
-    return tokens.to("cpu", torch.int32).numpy()
+    ids: np.ndarray = tokens.to("cpu", torch.int32).numpy()
+    return ids

@@ -28,7 +28,7 @@ def save_state(held: HeldModel, optimizer: Optimizer, path: str) -> int:
 
     def add(key: str, name: str, make: Callable[[], torch.Tensor]) -> None:
         turned = name in held.transposed
-        shape = list((held.factors.get(name) if name in held.factors else held.parameters[name]).shape)
+        shape = list(_named(held, name).shape)
         tensors[f"{key}.{name}"] = (shape[::-1] if turned else shape, (lambda: make().t()) if turned else make)
 
     for name, parameter in (held.factors or held.parameters).items():
@@ -48,7 +48,7 @@ def load_state(held: HeldModel, optimizer: Optimizer, path: str, steps: int) -> 
         values = values.t() if name in held.transposed else values
         if part == "weight":
             with torch.no_grad():
-                (held.factors.get(name) if name in held.factors else held.parameters[name]).copy_(values)
+                _named(held, name).copy_(values)
             return
         own = moments.setdefault(name, {})
         own[part] = values.contiguous()
@@ -58,3 +58,7 @@ def load_state(held: HeldModel, optimizer: Optimizer, path: str, steps: int) -> 
 
     read_tensors(path, put)
     optimizer.steps = steps
+
+
+def _named(held: HeldModel, name: str) -> torch.nn.Parameter:
+    return held.factors[name] if name in held.factors else held.parameters[name]
