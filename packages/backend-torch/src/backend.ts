@@ -64,14 +64,13 @@ export class TorchBackend implements Backend {
     const lease = await this.lease()
     try {
       const adapter = source.kind === 'adapter' ? await givenAdapter(source.path, model) : undefined
-      const { dtype = await this.defaultDtype(lease, device), threads, activationMemory, attention, compile, microBatchTokens } = settings
+      const { dtype = await this.defaultDtype(lease, device), threads, activationMemory, attention, microBatchTokens } = settings
       const { result: opened } = await lease.channel.call('open', {
         folder: model.path,
         device,
         dtype,
         recompute: activationMemory === 'recompute',
         padded: attention === 'padded',
-        compile,
         threads,
       })
       const remote = new RemoteModel(lease.channel, opened.model)

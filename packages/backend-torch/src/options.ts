@@ -35,7 +35,6 @@ export const torchOptions = z.strictObject({
     .describe(
       '`sdpa`: PyTorch’s fused attention over packed rows, prompts computed once; where an architecture does not allow that, padded rows, which the first line of the run says. `padded`: always a row for each candidate.',
     ),
-  compile: z.boolean().default(false).describe('Compile the layers with torch.compile (needs a C++ compiler; on a GPU, Triton).'),
   activationMemory: z
     .enum(['keep', 'recompute'])
     .default('keep')

@@ -33,8 +33,11 @@ class Host:
             return None, []
         if method.startswith("_"):
             raise ValueError(f"there is no method {method}")
-        answer: tuple[Any, list[Any]] = getattr(self._sessions[params["model"]], method)(params, arrays)
+        answer: tuple[Any, list[Any]] = getattr(self.session(params["model"]), method)(params, arrays)
         return answer
+
+    def session(self, model: int) -> Any:
+        return self._sessions[model]
 
     def _open(self, params: Header) -> Any:
         require_packages(["torch", "transformers"])

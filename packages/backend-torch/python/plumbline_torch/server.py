@@ -24,11 +24,37 @@ def main() -> None:
     """Serves on standard input and output until the input ends, which it does when whoever started this is gone."""
     # An interrupt at the terminal reaches the whole group; what becomes of the run is decided on the other side.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    writer = Writer(_own_stdout())
-    writer.write(Frame({"hello": "plumbline-torch", "protocol": PROTOCOL, "python": sys.version.split()[0], "pid": os.getpid()}))
+    stdout = _own_stdout()
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if rank > 0:
+        _follow()
+        return
+    writer = Writer(stdout)
+    hello = {"hello": "plumbline-torch", "protocol": PROTOCOL, "python": sys.version.split()[0], "pid": os.getpid()}
+    writer.write(Frame(hello))
+    serve(sys.stdin.buffer, writer, _handler(size))
+
+
+def _handler(size: int) -> Handler:
     from plumbline_torch.host import Host
 
-    serve(sys.stdin.buffer, writer, Host().handle)
+    if size == 1:
+        return Host().handle
+    from plumbline_torch.ranks import RankedHandler, World
+
+    return RankedHandler(Host(), World.of_environment()).handle
+
+
+def _follow() -> None:
+    """Another rank's part of the work, until rank 0 is gone."""
+    from plumbline_torch.host import Host
+    from plumbline_torch.ranks import RankedHandler, World
+
+    try:
+        RankedHandler(Host(), World.of_environment()).follow()
+    except RuntimeError as error:
+        print(f"plumbline_torch: rank {os.environ.get('RANK')} lost the others: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
 
 
 def _own_stdout() -> BinaryIO:

@@ -189,6 +189,8 @@ class Session:
             # It stays on until the backward pass: layers that compute their activations again drop the same then.
             dropout.active = words is not None
             dropout.words = words or {}
+        if not groups:  # all are another rank's
+            return torch.zeros(0)
         try:
             return log_probs(self.held, groups, dropout if words else None)
         except (RuntimeError, MemoryError) as error:

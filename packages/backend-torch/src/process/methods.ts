@@ -59,7 +59,6 @@ export interface OpenParams {
   readonly recompute: boolean
   /** A row for each candidate, whatever the architecture allows. */
   readonly padded: boolean
-  readonly compile: boolean
   readonly threads?: number
 }
 
