@@ -62,5 +62,5 @@ describeTorch('two processes under torchrun', (python) => {
       expect({ name, near: error <= 1e-5 * largest }).toEqual({ name, near: true })
     }
     expect(two.drawn).toEqual(one.drawn)
-  }, 120_000)
+  }, 300_000)
 })
