@@ -20,6 +20,8 @@ KINDS_OF_LAYERS = {"full_attention", "sliding_attention"}
 
 def settle_attention(held: HeldModel, pads: bool = False) -> None:
     """Takes the packed form where it computes what padded rows do, and else padded rows with the model's own attention, and says why."""
+    if held.padded_because is not None:
+        return
     groups = _sample(held.vocabulary)
     reason = "as asked for" if pads else _unknown_layers(held)
     with torch.no_grad():

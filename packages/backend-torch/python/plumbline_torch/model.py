@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -93,17 +93,18 @@ class HeldModel:
                 module.training = True  # of the layer itself, not of what is in it
 
 
-def open_model(folder: str, device: Device, bf16: bool, own_attention: bool = True) -> tuple[HeldModel, bool]:
+def open_model(folder: str, device: Device, bf16: bool) -> tuple[HeldModel, bool]:
     """Opens a folder in float32, and says whether its head is its embedding table. Whatever is missing in it, or left over, is refused."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     attention.register()
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    takes_attention = _takes_attention(config)
     model, report = AutoModelForCausalLM.from_pretrained(
         folder,
         config=config,
         dtype=torch.float32,
-        attn_implementation=attention.NAME if own_attention else None,
+        attn_implementation=attention.NAME if takes_attention else None,
         local_files_only=True,
         output_loading_info=True,
     )
@@ -121,8 +122,16 @@ def open_model(folder: str, device: Device, bf16: bool, own_attention: bool = Tr
     except NotImplementedError as error:
         raise PlumbError("PLUMB_DEVICE_UNSUPPORTED", f"The model cannot be put on {device.kind}: {first_line(error)}.") from error
     held = HeldModel(model, device, bf16)
+    if not takes_attention:
+        held.padded_because = "its attention does not go through transformers' AttentionInterface"
     head = model.get_output_embeddings()
     return held, head is not None and head.weight is model.get_input_embeddings().weight
+
+
+def _takes_attention(config: PretrainedConfig) -> bool:
+    """Whether the class of a model calls the attention that it is told to. One that does not keeps its own, whatever is set later."""
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    return kind is None or bool(kind._can_set_attn_implementation())
 
 
 def facts(model: PreTrainedModel) -> dict[str, Any]:

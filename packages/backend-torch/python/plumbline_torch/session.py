@@ -20,6 +20,7 @@ from plumbline_torch.optimizer import Optimizer, Step
 from plumbline_torch.sampling import Sampler
 from plumbline_torch.scoring import log_probs
 from plumbline_torch.state import load_state, save_state, save_weights
+from plumbline_torch.whole_rows import WholeRows
 
 Answer = tuple[Any, list[np.ndarray]]
 Params = dict[str, Any]
@@ -48,7 +49,7 @@ class Session:
         self.adapter: Adapter | None = None
         self._pending: list[_Pending] = []
         self._snapshots: dict[int, dict[str, torch.Tensor]] = {}
-        self._sampler: Sampler | None = None
+        self._sampler: Sampler | WholeRows | None = None
         self._next = 0
         self.opened = {
             **facts(self.held.model),
@@ -158,7 +159,10 @@ class Session:
     def begin_sampling(self, params: Params, _arrays: list[np.ndarray]) -> Answer:
         self._drop_nothing()
         choice = Choice(params["temperature"], params.get("topK") or 0, params.get("topP", 1.0))
-        self._sampler = Sampler(self.held, params["wanted"], params["capacity"], choice)
+        if self.held.padded_because is not None:
+            self._sampler = WholeRows(self.held, params["wanted"], choice)
+        else:
+            self._sampler = Sampler(self.held, params["wanted"], params["capacity"], choice)
         return self._sampler.slots, []
 
     def start_rows(self, params: Params, arrays: list[np.ndarray]) -> Answer:
@@ -173,7 +177,7 @@ class Session:
         self._sampler = None
         return None, []
 
-    def _sampling(self) -> Sampler:
+    def _sampling(self) -> Sampler | WholeRows:
         if self._sampler is None:
             raise RuntimeError("no sampling is under way")
         return self._sampler

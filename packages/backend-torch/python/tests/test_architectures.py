@@ -12,6 +12,7 @@ from plumbline_torch.groups import Group
 from plumbline_torch.model import HeldModel, open_model
 from plumbline_torch.sampling import Sampler
 from plumbline_torch.scoring import log_probs
+from plumbline_torch.whole_rows import WholeRows
 
 SMALL = {
     "vocab_size": 61,
@@ -33,7 +34,19 @@ PACKED = {
     "stablelm": {},
     "qwen3_moe": {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2, "head_dim": 8},
 }
-PADDED = {"mamba": {"state_size": 4}, "bloom": {"n_layer": 2, "n_head": 4}}
+PADDED = {
+    "mamba": {"state_size": 4},
+    "bloom": {"n_layer": 2, "n_head": 4},
+    "jamba": {
+        "attn_layer_offset": 1,
+        "attn_layer_period": 2,
+        "expert_layer_period": 2,
+        "expert_layer_offset": 1,
+        "num_experts": 2,
+        "num_experts_per_tok": 1,
+        "use_mamba_kernels": False,
+    },
+}
 
 
 def opened(kind: str, extra: dict, folder) -> HeldModel:
@@ -73,7 +86,7 @@ def gradients(held: HeldModel, values: torch.Tensor) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("kind", [*PACKED, *PADDED])
 def test_log_probs_and_gradients_are_those_of_rows_of_their_own(kind, tmp_path):
-    held = opened(kind, PACKED.get(kind) or PADDED.get(kind) or {}, tmp_path)
+    held = opened(kind, {**PACKED, **PADDED}[kind], tmp_path)
     assert (held.padded_because is None) == (kind in PACKED), held.padded_because
     ours = log_probs(held, groups())
     own = gradients(held, ours)
@@ -83,11 +96,11 @@ def test_log_probs_and_gradients_are_those_of_rows_of_their_own(kind, tmp_path):
         assert float((own[name] - expected).abs().max()) <= 1e-4 * float(expected.abs().max()) + 1e-7, name
 
 
-@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("kind", [*PACKED, *PADDED])
 def test_greedy_rows_are_the_likeliest_tokens_of_whole_forward_passes(kind, tmp_path):
-    held = opened(kind, PACKED[kind], tmp_path)
+    held = opened(kind, {**PACKED, **PADDED}[kind], tmp_path)
     prompts = [Group(group.prompt, [], []) for group in groups()]
-    sampler = Sampler(held, 3, 32, Choice(0.0))
+    sampler = WholeRows(held, 3, Choice(0.0)) if kind in PADDED else Sampler(held, 3, 32, Choice(0.0))
     zeros = torch.zeros(3, dtype=torch.float64)
     rows = [[int(token)] for token in sampler.start(prompts, [[0, 1], [2]], zeros)]
     lengths = [9, 9, 4]
