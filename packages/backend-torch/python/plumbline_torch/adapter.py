@@ -53,10 +53,10 @@ class Adapter:
         module = name.removesuffix(".weight")
         if module not in self.layers or name == module:
             return weight
-        a, b = (self._held.factors[f"{module}.lora_{factor}.weight"].detach().double().cpu() for factor in "AB")
+        a, b = (self._held.factors[f"{module}.lora_{factor}.weight"].detach().cpu().double() for factor in "AB")
         product = b @ a
         change = product.t() if name in self._held.transposed else product
-        return (weight.detach().double().cpu() + self.scaling * change).float().to(weight.device)
+        return (weight.detach().cpu().double() + self.scaling * change).float().to(weight.device)
 
     def merge(self) -> None:
         """Makes the model what it and its adapter compute together; the factors are gone."""

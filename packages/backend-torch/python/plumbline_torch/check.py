@@ -22,6 +22,15 @@ def settle_attention(held: HeldModel, pads: bool = False) -> None:
     """Takes the packed form where it computes what padded rows do, and else padded rows with the model's own attention, and says why."""
     if held.padded_because is not None:
         return
+    # In float32: what bfloat16 rounds away is larger than the difference that is looked for.
+    bf16, held.bf16 = held.bf16, False
+    try:
+        held.padded_because = _reason_to_pad(held, pads)
+    finally:
+        held.bf16 = bf16
+
+
+def _reason_to_pad(held: HeldModel, pads: bool) -> str | None:
     groups = _sample(held.vocabulary)
     reason = "as asked for" if pads else _unknown_layers(held)
     with torch.no_grad():
@@ -41,7 +50,7 @@ def settle_attention(held: HeldModel, pads: bool = False) -> None:
             held.model.set_attn_implementation(attention.NAME)
         else:
             _fastest_of_its_own(held, groups, theirs)
-    held.padded_because = reason
+    return reason
 
 
 def _fastest_of_its_own(held: HeldModel, groups: list[Group], expected: torch.Tensor) -> None:

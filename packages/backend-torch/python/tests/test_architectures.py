@@ -12,6 +12,7 @@ from plumbline_torch.groups import Group
 from plumbline_torch.model import HeldModel, open_model
 from plumbline_torch.sampling import Sampler
 from plumbline_torch.scoring import log_probs
+from plumbline_torch.session import Session
 from plumbline_torch.whole_rows import WholeRows
 
 SMALL = {
@@ -114,3 +115,32 @@ def test_greedy_rows_are_the_likeliest_tokens_of_whole_forward_passes(kind, tmp_
         whole = torch.from_numpy(np.concatenate([prompt, row[:-1]]))
         logits = held.model(input_ids=whole[None], use_cache=False).logits[0]
         assert logits[len(prompt) - 1 :].argmax(-1).tolist() == row
+
+
+def test_bfloat16_is_for_products_and_for_frozen_weights(tmp_path):
+    torch.manual_seed(1)
+    AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **SMALL)).save_pretrained(tmp_path)
+    shapes = [{"prompt": 5, "completions": [4, 3], "selected": [0, 1]}]
+    tokens, cotangents = np.arange(3, 15, dtype=np.int32), np.linspace(-1, 1, 7, dtype=np.float32)
+    adamw = {"learningRate": 1e-3, "betas": [0.9, 0.999], "epsilon": 1e-8, "weightDecay": 0}
+    found = {}
+    for dtype in ("f32", "bf16"):
+        session = Session({"folder": str(tmp_path), "dtype": dtype}, choose_device("cpu"))
+        assert session.held.padded_because is None
+        _, (found[dtype],) = session.forward({"groups": shapes, "keep": True}, [tokens])
+        session.backward({}, [cotangents])
+        session.optim_step(adamw, [])
+        assert {each.dtype for each in session.held.parameters.values()} == {torch.float32}
+    difference = np.abs(found["f32"] - found["bf16"]).max()
+    assert 0 < difference < 0.1  # eight bits of fraction
+
+    session = Session({"folder": str(tmp_path), "dtype": "bf16"}, choose_device("cpu"))
+    modules = [each["name"] for each in session.opened["linearModules"]]
+    session.prepare_training({"frozen": [], "lora": {"modules": modules, "rank": 2, "scaling": 2.0, "dropout": 0}}, [])
+    _, (started,) = session.forward({"groups": shapes, "keep": True}, [tokens])
+    session.backward({}, [cotangents])
+    (report, _) = session.optim_step(adamw, [])
+    assert report["gradNorm"] > 0
+    assert {each.dtype for each in session.held.parameters.values()} == {torch.bfloat16}
+    assert {each.dtype for each in session.held.factors.values()} == {torch.float32}
+    assert np.abs(started - found["f32"]).max() < 0.1
