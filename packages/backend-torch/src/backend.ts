@@ -57,7 +57,7 @@ export class TorchBackend implements Backend {
   }
 
   async open(source: ModelSource, options: OpenOptions = {}): Promise<Policy> {
-    const settings = { ...this.options, ...options }
+    const settings = { ...this.options, ...definedOnly(options) }
     const device = toDevice(settings.device)
     const tokenizer = await loadTokenizer(tokenizerPath(source))
     const model = await folderModel(source.kind === 'adapter' ? source.base : source, tokenizer)
@@ -161,6 +161,10 @@ export class TorchBackend implements Backend {
     const detail = `PyTorch ${versions.torch} and transformers ${versions.transformers} on ${name}, ${numbers}.`
     return { usable: true, device: `${name}, ${numbers}`, kind, detail, accelerated: kind === 'cuda' }
   }
+}
+
+function definedOnly(options: OpenOptions): OpenOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }
 
 const numbersOf = (dtype: 'bf16' | 'f32') => (dtype === 'bf16' ? 'bfloat16 over float32 weights' : 'float32')

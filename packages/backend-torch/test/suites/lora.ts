@@ -1,8 +1,8 @@
-import { testFamilyFactors } from '../../backend-onnx/test/support/lora-families'
-import { testAgainstPeft } from '../../backend-onnx/test/support/lora-peft'
-import { testAdapterPolicy } from '../../backend-onnx/test/support/lora-policy'
-import { TorchBackend } from '../src'
-import { describeTorch } from './support/python'
+import { testFamilyFactors } from '../../../backend-onnx/test/support/lora-families'
+import { testAgainstPeft } from '../../../backend-onnx/test/support/lora-peft'
+import { testAdapterPolicy } from '../../../backend-onnx/test/support/lora-policy'
+import { TorchBackend } from '../../src'
+import { describeTorch } from '../support/python'
 
 describeTorch('adapters on PyTorch', (python) => {
   const backend = new TorchBackend({ python, device: 'cpu', threads: 1 })

@@ -1,7 +1,7 @@
 import { testBackend } from '@plumbline/conformance'
-import { TinyModel } from '../../backend-onnx/test/support/tiny'
-import { TorchBackend } from '../src'
-import { describeTorch } from './support/python'
+import { TinyModel } from '../../../backend-onnx/test/support/tiny'
+import { TorchBackend } from '../../src'
+import { describeTorch } from '../support/python'
 
 describeTorch('the PyTorch backend', (python) => {
   const factory = () => new TorchBackend({ python, device: 'cpu', threads: 1 })

@@ -5,11 +5,11 @@ import {
   expectLogProbs,
   expectSameFolder,
   expectTrajectory,
-} from '../../backend-onnx/test/support/family-checks'
-import { expectedCase, FAMILY_CASES, ModelFolders } from '../../transformer/test/families/fixtures'
-import { BEYOND_CONTEXT } from '../../transformer/test/families/pending'
-import { TorchBackend } from '../src'
-import { describeTorch } from './support/python'
+} from '../../../backend-onnx/test/support/family-checks'
+import { expectedCase, FAMILY_CASES, ModelFolders } from '../../../transformer/test/families/fixtures'
+import { BEYOND_CONTEXT } from '../../../transformer/test/families/pending'
+import { TorchBackend } from '../../src'
+import { describeTorch } from '../support/python'
 
 // The numbers of the fixtures are those that the other engines are held to, within the same bounds.
 describeTorch('every family on PyTorch, as transformers computes it', (python) => {

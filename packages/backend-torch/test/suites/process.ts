@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isPlumbError, type Policy } from '@plumbline/core'
-import { TinyModel } from '../../backend-onnx/test/support/tiny'
-import { TorchBackend } from '../src'
-import { describeTorch } from './support/python'
+import { TinyModel } from '../../../backend-onnx/test/support/tiny'
+import { TorchBackend } from '../../src'
+import { describeTorch } from '../support/python'
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -78,7 +78,7 @@ describeTorch('the Python process', (python) => {
 
   it('ends when the process that started it is killed', async () => {
     const script = `
-      const { leaseProcess } = require(${JSON.stringify(join(__dirname, '../dist/process/start'))})
+      const { leaseProcess } = require(${JSON.stringify(join(__dirname, '../../dist/process/start'))})
       leaseProcess({ file: ${JSON.stringify(python)}, args: ['-m', 'plumbline_torch'] }).channel.ready.then(() => console.log('ready'))
       setInterval(() => undefined, 1000)`
     const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })

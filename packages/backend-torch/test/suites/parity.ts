@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import type { Backend, Generation, LoraPlan, Objective } from '@plumbline/core'
 import { readSafetensors } from '@plumbline/transformer'
-import { OnnxBackend } from '../../backend-onnx/src'
-import { expectedCase, ModelFolders } from '../../transformer/test/families/fixtures'
-import { TorchBackend } from '../src'
-import { describeTorch } from './support/python'
+import { OnnxBackend } from '../../../backend-onnx/src'
+import { expectedCase, ModelFolders } from '../../../transformer/test/families/fixtures'
+import { TorchBackend } from '../../src'
+import { describeTorch } from '../support/python'
 
 /** Sampling, draws and files that both engines have must be the same; `families` holds both to the numbers of transformers. */
 describeTorch('PyTorch beside the ONNX engine', (python) => {

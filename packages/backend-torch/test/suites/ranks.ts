@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { Objective, Policy } from '@plumbline/core'
 import { readSafetensors } from '@plumbline/transformer'
-import { expectedCase, ModelFolders } from '../../transformer/test/families/fixtures'
-import { TorchBackend } from '../src'
-import { describeTorch } from './support/python'
+import { expectedCase, ModelFolders } from '../../../transformer/test/families/fixtures'
+import { TorchBackend } from '../../src'
+import { describeTorch } from '../support/python'
 
 const { groups: cases } = expectedCase('qwen2')
 // As many as leave one rank with more of them than the other.
