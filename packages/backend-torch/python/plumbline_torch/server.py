@@ -25,6 +25,10 @@ def main() -> None:
     # An interrupt at the terminal reaches the whole group; what becomes of the run is decided on the other side.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stdout = _own_stdout()
+    if int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "WORLD_SIZE" not in os.environ:
+        # Each task would take itself for the only one.
+        print("plumbline_torch: srun started several tasks; expected one, with torchrun in it (srun -n 1 torchrun …)", file=sys.stderr)
+        sys.exit(2)
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if rank > 0:
         _follow()
