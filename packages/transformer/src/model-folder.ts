@@ -223,13 +223,21 @@ export async function writeModelFolder(folder: string, model: Pick<ModelFolder, 
   const stored = new Map([...model.weights].map(([name, tensor]) => [name, asStored(specs.get(name), tensor)]))
   await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
     for (const [name, bytes] of model.files) await writeDurably(join(temporary, name), bytes)
-    await writeDurably(join(temporary, 'config.json'), JSON.stringify(typedConfig(model.configJson, 'float32'), null, 2) + '\n')
+    await writeDurably(join(temporary, 'config.json'), configText(model.configJson, 'float32'))
     await writeSafetensors(join(temporary, 'model.safetensors'), stored)
   })
 }
 
+/** Fields that transformers 5 refuses whole numbers for; JavaScript writes 30.0 as 30. */
+const WHOLE_FLOAT = /^( *"(?:initializer_range|rms_norm_eps|layer_norm_epsilon|(?:attn|final)_logit_softcapping)": -?\d+)(?=,?$)/gm
+
+/** `config.json` of a model whose weights are stored as a type. */
+export function configText(json: ConfigJson, dtype: StoredType): string {
+  return JSON.stringify(typedConfig(json, dtype), null, 2).replace(WHOLE_FLOAT, '$1.0') + '\n'
+}
+
 /** Both spellings, because transformers before 4.56 reads `torch_dtype`; a stale one would round the weights on loading. */
-export function typedConfig(json: ConfigJson, dtype: StoredType): ConfigJson {
+function typedConfig(json: ConfigJson, dtype: StoredType): ConfigJson {
   return { ...json, dtype, ...('torch_dtype' in json ? { torch_dtype: dtype } : {}) }
 }
 

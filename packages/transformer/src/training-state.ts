@@ -48,6 +48,8 @@ export type StatePart = (typeof PARTS)[number]
 /** A state that has passed every check, before its numbers are read. */
 export interface OpenTrainingState {
   readonly step: number
+  /** Where the tensors lie, for who reads them itself. */
+  readonly file: string
   /** @param into as many numbers as the tensor has: bits of bfloat16 for moments of that type, else float32. */
   read(part: StatePart, name: string, into: Float32Array | Uint16Array): Promise<void>
 }
@@ -62,11 +64,23 @@ const FORMAT = 2
 export async function writeTrainingState(folder: string, state: WritableState): Promise<void> {
   const tensors = new Map(PARTS.flatMap((part) => [...state[part]].map(([name, tensor]) => [`${part}.${name}`, tensor] as const)))
   requireFiniteWeights(tensors, 'such a state is not saved', folder)
-  const fill = async (temporary: string) => {
-    const checksum = await writeSafetensors(join(temporary, TENSORS_FILE), tensors, { step: String(state.step) })
-    await writeDurably(join(temporary, STEP_FILE), JSON.stringify({ format: FORMAT, step: state.step, crc32: checksum }) + '\n')
-  }
-  await writeWholeFolder(folder, { mark: STEP_FILE, taken: 'PLUMB_STATE_FOLDER_TAKEN' }, fill)
+  const { step } = state
+  await writeStateFiles(folder, async (file) => ({ step, crc32: await writeSafetensors(file, tensors, { step: String(step) }) }))
+}
+
+/**
+ * The same for an engine that writes the tensors itself: `weight.…`, `mean.…` and `variance.…`, with the step in the header's metadata.
+ * @param write into the file that it is given, flushed; gives the steps taken and the file's CRC-32.
+ * @throws PlumbError PLUMB_STATE_FOLDER_TAKEN
+ */
+export async function writeStateFiles(
+  folder: string,
+  write: (file: string) => Promise<{ readonly step: number; readonly crc32: number }>,
+): Promise<void> {
+  await writeWholeFolder(folder, { mark: STEP_FILE, taken: 'PLUMB_STATE_FOLDER_TAKEN' }, async (temporary) => {
+    const { step, crc32 } = await write(join(temporary, TENSORS_FILE))
+    await writeDurably(join(temporary, STEP_FILE), JSON.stringify({ format: FORMAT, step, crc32 }) + '\n')
+  })
 }
 
 /**
@@ -109,7 +123,7 @@ export async function openTrainingState(requested: string, shape: StateShape): P
   const { step, tensors } = await checkUndamaged(stepPath, tensorsPath)
   const found = new Map(tensors.map((tensor) => [tensor.name, tensor]))
   checkBelongs(found, shape, tensorsPath)
-  return { step, read: (part, name, into) => readStoredTensor(tensorsPath, found.get(`${part}.${name}`)!, into) }
+  return { step, file: tensorsPath, read: (part, name, into) => readStoredTensor(tensorsPath, found.get(`${part}.${name}`)!, into) }
 }
 
 /** @throws PlumbError PLUMB_STATE_MODEL_DIFFERS */

@@ -3,7 +3,7 @@ import { PlumbError } from '@plumbline/core/base'
 import { toBFloat16, type StoredType } from './bfloat16'
 import { allFinite } from './finite-weights'
 import { parseModelConfig } from './config'
-import { typedConfig, type OpenModelFolder } from './model-folder'
+import { configText, type OpenModelFolder } from './model-folder'
 import { elements, parameterList } from './parameters'
 import { asStored, storedShape } from './stored-layout'
 import { writePendingTensors, type PendingTensor } from './safetensors'
@@ -48,7 +48,7 @@ export async function writeModel(
   await writeWholeFolder(folder, { mark: 'config.json', taken: 'PLUMB_MODEL_FOLDER_TAKEN' }, async (temporary) => {
     for (const [name, content] of new Map<string, string | Uint8Array>([...files, ...extra]))
       await writeDurably(join(temporary, name), content)
-    await writeDurably(join(temporary, 'config.json'), JSON.stringify(typedConfig(configJson, dtype), null, 2) + '\n')
+    await writeDurably(join(temporary, 'config.json'), configText(configJson, dtype))
     await writePendingTensors(join(temporary, 'model.safetensors'), new Map(pending))
   })
 }

@@ -15,6 +15,7 @@ export interface LoadedPlugins {
 async function builtIns(version: string): Promise<Plugin[]> {
   const modules = await Promise.all([
     import('@plumbline/backend-onnx'),
+    import('@plumbline/backend-torch'),
     import('@plumbline/backend-gpu'),
     import('@plumbline/plugin-ca-loss'),
     import('@plumbline/plugin-rrhf'),

@@ -1,0 +1,174 @@
+"""Several processes that share the work, as torchrun starts them: each holds the whole model and computes its part of the groups.
+
+Rank 0 speaks with the other side. It sends every request on; what a request is for all ranks is done by all in the same order.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from plumbline_torch.errors import PlumbError, described, first_line
+from plumbline_torch.framing import Header
+from plumbline_torch.host import Host
+
+PATIENCE = timedelta(days=7)
+"""How long ranks wait for each other: rank 0 may have nothing to send while labels are made."""
+
+ALONE = {"factors", "save_weights", "save_state", "describe", "inspect"}
+"""Methods that rank 0 serves for all: every rank holds the same."""
+
+SHARED = {"log_probs", "forward"}
+"""Methods whose groups are dealt out."""
+
+ROWS = {"begin_sampling", "start_rows", "step_rows", "end_sampling"}
+
+Answer = tuple[Any, list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class World:
+    rank: int
+    size: int
+
+    @staticmethod
+    def of_environment() -> World:
+        return World(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+
+class Ranks:
+    """The group of processes, once PyTorch is loaded."""
+
+    def __init__(self, world: World) -> None:
+        import torch.distributed as distributed
+
+        self.world = world
+        self._distributed = distributed
+        # Requests and answers are small and on the CPU; gradients go over the devices' own library where there is one.
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if _has_cuda() else "gloo", timeout=PATIENCE)
+
+    def send(self, request: Any) -> None:
+        """From rank 0 to all."""
+        self._distributed.broadcast_object_list([request], src=0)
+
+    def receive(self) -> Any:
+        box: list[Any] = [None]
+        self._distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def gather(self, value: Any) -> list[Any] | None:
+        """What every rank has, in their order; at rank 0."""
+        found: list[Any] | None = [None] * self.world.size if self.world.rank == 0 else None
+        self._distributed.gather_object(value, found, dst=0)
+        return found
+
+    def sum_gradients(self, trained: dict[str, Any]) -> None:
+        """Every rank has the sum of all afterwards. A tensor that this rank's groups did not touch counts as zero."""
+        import torch
+
+        for parameter in trained.values():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            self._distributed.all_reduce(parameter.grad)
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+class RankedHandler:
+    """Serves requests with all ranks: `handle` is called at rank 0, the others `follow`."""
+
+    def __init__(self, host: Host, world: World) -> None:
+        self._host = host
+        self._world = world
+        self._ranks: Ranks | None = None
+        self._forwarded: dict[int, list[list[Header]]] = {}
+
+    def handle(self, method: str, params: Header, arrays: list[np.ndarray]) -> Answer:
+        """What one rank refuses is told with that rank."""
+        if method in ALONE:
+            return self._host.handle(method, params, arrays)
+        ranks = self._group()
+        ranks.send((method, params, arrays))
+        outcomes = ranks.gather(self._outcome(method, params, arrays)) or []
+        for rank, (_, error) in enumerate(outcomes):
+            if error is not None:
+                raise PlumbError(error["code"], f"{error['message']} (rank {rank} of {self._world.size})", error.get("where"))
+        answers = [answer for answer, _ in outcomes]
+        if method in SHARED:
+            return None, [joined(params["groups"], [own[0] for _, own in answers])]
+        answer: Answer = answers[0]
+        return answer
+
+    def follow(self) -> None:
+        """Until rank 0 is gone."""
+        ranks = self._group()
+        while True:
+            method, params, arrays = ranks.receive()
+            ranks.gather(self._outcome(method, params, arrays))
+
+    def _outcome(self, method: str, params: Header, arrays: list[np.ndarray]) -> tuple[Answer | None, Header | None]:
+        try:
+            return self._own_part(method, params, arrays), None
+        except Exception as error:  # whatever it is, rank 0 tells it
+            return None, described(error)
+
+    def _own_part(self, method: str, params: Header, arrays: list[np.ndarray]) -> Answer:
+        forwarded = self._forwarded.setdefault(params.get("model", 0), [])
+        if method in SHARED:
+            if method == "forward":
+                forwarded.append(params["groups"])
+            params, arrays = own_groups(self._world, params, arrays)
+        elif method == "backward":
+            arrays = [own_cotangents(self._world, forwarded.pop(0), arrays[0])]
+        elif method in ("drop", "load_state"):
+            forwarded.clear()
+        elif method == "optim_step":
+            self._group().sum_gradients(self._host.session(params["model"]).held.trained)
+        elif method in ROWS and self._world.rank > 0:
+            return None, []  # completions are sampled at rank 0
+        return self._host.handle(method, params, arrays)
+
+    def _group(self) -> Ranks:
+        if self._ranks is None:
+            try:
+                self._ranks = Ranks(self._world)
+            except Exception as error:
+                message = f"The {self._world.size} processes did not find each other: {first_line(error)}."
+                raise PlumbError("PLUMB_TORCH_RANKS", message) from error
+        return self._ranks
+
+
+def own_groups(world: World, params: Header, arrays: list[np.ndarray]) -> tuple[Header, list[np.ndarray]]:
+    """Groups are dealt out in turn."""
+    groups = params["groups"]
+    ends = np.cumsum([each["prompt"] + sum(each["completions"]) for each in groups])
+    pieces = np.split(arrays[0], ends[:-1])
+    mine = range(world.rank, len(groups), world.size)
+    tokens = np.concatenate([arrays[0][:0], *(pieces[g] for g in mine)])
+    return {**params, "groups": [groups[g] for g in mine]}, [tokens, *arrays[1:]]
+
+
+def own_cotangents(world: World, groups: list[Header], cotangents: np.ndarray) -> np.ndarray:
+    pieces = np.split(cotangents, np.cumsum(scored(groups))[:-1])
+    return np.concatenate([cotangents[:0], *pieces[world.rank :: world.size]])
+
+
+def joined(groups: list[Header], parts: list[np.ndarray]) -> np.ndarray:
+    """Log-probs of all groups in their order, from those of every rank."""
+    lengths = scored(groups)
+    size = len(parts)
+    own = [np.split(part, np.cumsum(lengths[rank::size])[:-1]) for rank, part in enumerate(parts)]
+    return np.concatenate([own[g % size][g // size] for g in range(len(groups))])
+
+
+def scored(groups: list[Header]) -> list[int]:
+    """Completion tokens of every group."""
+    return [sum(each["completions"]) for each in groups]
