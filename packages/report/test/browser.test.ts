@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -48,15 +50,19 @@ const FIGURES = ['accuracy', 'assessmentAccuracy', 'positivePerplexity', 'negati
 async function tableOf(page: Page): Promise<Record<string, Record<string, string>>> {
   const rows = page.locator('#results table.results tbody tr')
   const read = await rows.evaluateAll((all) =>
-    all.map((row) => [
-      row.getAttribute('data-model') ?? '',
-      [...row.querySelectorAll('[data-figure]')].map((cell) => [cell.getAttribute('data-figure'), cell.getAttribute('data-value')]),
-      [...row.querySelectorAll('[data-second]')].map((cell) => [`${cell.getAttribute('data-figure')}/2`, cell.getAttribute('data-second')]),
-    ]),
+    all.map((row) => {
+      const cells = (selector: string, suffix: string, attribute: string) =>
+        [...row.querySelectorAll(selector)].map((cell): [string, string] => [
+          `${cell.getAttribute('data-figure') ?? ''}${suffix}`,
+          cell.getAttribute(attribute) ?? '',
+        ])
+      return {
+        name: row.getAttribute('data-model') ?? '',
+        values: [...cells('[data-figure]', '', 'data-value'), ...cells('[data-second]', '/2', 'data-second')],
+      }
+    }),
   )
-  return Object.fromEntries(
-    read.map(([name, values, seconds]) => [name, Object.fromEntries([...values!, ...seconds!] as [string, string][])]),
-  ) as never
+  return Object.fromEntries(read.map(({ name, values }) => [name, Object.fromEntries(values)]))
 }
 
 function expectFiguresOf(shown: Record<string, Record<string, string>>): void {

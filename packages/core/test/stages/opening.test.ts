@@ -61,7 +61,12 @@ describe('a model that is opened for training', () => {
       const inspect = made.backend.inspect!.bind(made.backend)
       made.backend.inspect = async (model) => ({ ...(await inspect(model)), notices: [sentence] })
       const said: string[] = []
-      const report = await runConfig({ ...made, onEvent: (event) => void (event.type === 'notice' && said.push(event.message)) })
+      const report = await runConfig({
+        ...made,
+        onEvent: (event) => {
+          if (event.type === 'notice') said.push(event.message)
+        },
+      })
       return { report: report.notices.filter((notice) => notice === sentence), said: said.filter((notice) => notice === sentence) }
     }
     expect(await noticesOf(small)).toEqual({ report: [sentence], said: [sentence] })
