@@ -12,7 +12,7 @@ export interface Drawing {
 export async function openDrawing(): Promise<Drawing> {
   const [plot, { parseHTML }] = await Promise.all([import('@observablehq/plot'), import('linkedom')])
   // The projects' types are those of Node, which has no documents; Plot takes this one for the browser's.
-  const { document } = parseHTML('<!doctype html><html><body></body></html>') as { document: never }
+  const { document } = parseHTML('<!doctype html><html><body></body></html>') as unknown as { document: never }
   const draw: Drawing['draw'] = (options, description) => {
     // a page of charts has one style sheet, its own, in the place of one for each
     const drawn = plot.plot({ ...PLACE, ...options, document, className: 'plot' }) as unknown as { toString(): string }
