@@ -35,6 +35,9 @@ export interface OnnxOptions extends OpenOptions {
   readonly engines?: number
 }
 
+/** Of a small model, where nobody asks for another number: each is a thread with the model and its sessions, and a hundred of them stop a machine. */
+const MOST_ENGINES = 16
+
 /** Up to this many parameters each thread gets an engine of its own: the operators are short, and the copies cost little memory. */
 const SMALL_MODEL = 2_000_000
 
@@ -121,7 +124,7 @@ async function bytesOfBase(source: ModelSource): Promise<number | undefined> {
 function engineCount(config: ModelConfig, settings: OnnxOptions): number {
   const threads = threadCount(settings)
   const isSmall = parameterCount(config) <= SMALL_MODEL
-  return Math.min(threads, settings.engines ?? (isSmall ? threads : 1))
+  return Math.min(threads, settings.engines ?? (isSmall ? Math.min(threads, MOST_ENGINES) : 1))
 }
 
 interface Engines {

@@ -21,6 +21,8 @@ it('lists the commands', async () => {
   init          Write a plumbline.config.yaml that fits the data and the model.
   label         Label the sampled candidates right or wrong, or with rewards.
   plugins       List installed plugins.
+  report        Write a run, or several, as one HTML page to look at and to
+                send.
   run           Run the pipeline: fine-tune, sample, label, align, evaluate.
   sample        Sample k candidate chains for every question.
   sft           Fine-tune on the reference chains of thought (L_VFT).

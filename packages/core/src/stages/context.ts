@@ -3,6 +3,7 @@ import type { BackendCandidate, CodeIdentity, Identity, ResolvedConfig } from '.
 import { isPlumbError, PlumbError } from '../errors'
 import { renderPrompt } from '../prompt/render'
 import type { RunEvent, StageName, StageProgress } from '../run/events'
+import { logSources, type SourcesEntry } from '../run/log'
 import { thisMachine } from '../run/machine'
 import { Spools } from '../run/spool'
 import type { Manifest, RunStore, StageExample, StageFolder, StageNotice } from '../run/store'
@@ -92,6 +93,8 @@ export class StageContext {
   current = ''
   /** What training takes, where the backend knows. */
   memory: MemoryReport | undefined
+  /** What the log says of the data, once a stage is done: what is refused before leaves nothing. */
+  sources: SourcesEntry | undefined
   private readonly encodings = new EncodingCache()
   private readonly engine: Identity & { readonly device: string }
 
@@ -270,6 +273,7 @@ export class StageContext {
     const seconds = (performance.now() - started) / 1000
     const result = { artifacts, summary, figures, notices, examples, watched }
     const machine = thisMachine(this.engineTitle)
+    if (this.sources) await logSources(this.config.run, this.sources)
     const manifest = await folder.finish(result, { stage, variant, key: folder.identity.key, seconds, summary, machine })
     this.emit({ type: 'stage-end', stage, variant, seconds, path: folder.path, summary })
     return { folder, manifest }

@@ -5,7 +5,6 @@ import type { ResolvedConfig } from '../config/resolve'
 import { isPlumbError } from '../errors'
 import { STAGES, type RunEvent, type RunReport, type StageName, type UnparsedAnswers } from '../run/events'
 import { writeFileAtomic, writeJson } from '../run/files'
-import { logSources } from '../run/log'
 import { Spools } from '../run/spool'
 import { RunStore } from '../run/store'
 import { isGiven } from '../seams/sampler'
@@ -61,7 +60,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
     const context = new StageContext(resolved, backend, store, signal, onEvent)
     try {
       onEvent({ type: 'run-start', run: config.run, engine: context.engineTitle, model: modelTitle(config) })
-      await logSources(config.run, sourcesOf(resolved, data))
+      context.sources = sourcesOf(resolved, data)
       noteThreads(backend, onEvent)
       for (const figures of data.sources) onEvent({ type: 'data', ...figures })
       context.memory = await noteMemory(resolved.config, backend, base, onEvent)
