@@ -32,7 +32,8 @@ export default class Init extends Command {
     test: Flags.string({ summary: 'The held-out file, where it is not found beside the training file by its name.', helpValue: 'FILE' }),
     model: Flags.string({ summary: 'A Hugging Face model folder.', helpValue: 'FOLDER' }),
     loss: Flags.string({
-      summary: 'The alignment loss: ca, rrhf, pro, dpo, rft, or one of a plugin; by default the one that suits the data.',
+      summary:
+        'The alignment loss: ca, rrhf, pro, dpo, rft, simpo, orpo, kto, dpo-listwise, or one of a plugin; by default the one that suits the data.',
       helpValue: 'NAME',
     }),
     force: Flags.boolean({ char: 'f', summary: 'Overwrite an existing file.' }),

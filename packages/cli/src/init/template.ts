@@ -39,6 +39,15 @@ const LOSS_OPTIONS: Readonly<Record<string, string>> = {
   pro: '    constraint: boundary # none | detached | boundary',
   dpo: '    constraint: none # none | detached | boundary',
   rft: '',
+  simpo: `    constraint: none # none | detached | boundary
+    simpoBeta: 2 # scales the mean log-probability of a token to a reward
+    simpoGamma: 0.5 # by how much the better candidate's reward should be ahead`,
+  orpo: `    constraint: none # none | detached | boundary
+    lambda: 0.1 # the weight of the odds ratio beside the likelihood of the better candidate`,
+  kto: `    constraint: none # none | boundary
+    ktoBeta: 0.1 # how soon the value of a gain, and of a loss, saturates`,
+  'dpo-listwise': `    constraint: none # none | detached | boundary
+    dpoBeta: 0.1 # how strongly the policy is held to the reference`,
 }
 
 /** The text of a plumbline.config.yaml that says what each of its keys is for. */

@@ -1,7 +1,7 @@
 /**
  * What other tools call things, and what stands for it here. Names are compared without case, `_` and `-`, so that `lora_alpha`, `lora-alpha`
  * and `loraAlpha` are one. Read off the dataclasses of TRL 1.13 and transformers 5 (`DPOConfig`, `SFTConfig`, `KTOConfig`, `ModelConfig`),
- * PEFT's `LoraConfig`, and the documentation of LLaMA-Factory, axolotl and mlx-lm.
+ * PEFT's `LoraConfig`; those of LLaMA-Factory, axolotl and mlx-lm as they are known, not read off a version.
  */
 
 type Row = readonly [names: string, says: string]
