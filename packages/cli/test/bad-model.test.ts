@@ -60,7 +60,9 @@ it('a model folder that is not there', async () => {
   rmSync(model, { recursive: true })
   const { code, line } = await lastLine(cwd)
   expect(code).toBe(2)
-  expect(line).toMatch(/^PLUMB_MODEL_\w+ {2}\.\/model {2}There is no model folder here; .+ in docs\/models\.md says where they come from\.$/)
+  expect(line).toMatch(
+    /^PLUMB_MODEL_\w+ {2}\.\/model {2}There is no model folder here; .+ in docs\/models\.md says where they come from\.$/,
+  )
 })
 
 it('a backend that is not there: the ones there are', async () => {
