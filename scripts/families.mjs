@@ -3,6 +3,7 @@
 //
 //   node scripts/families.mjs                 # all
 //   node scripts/families.mjs 'Qwen 3' GPT-2  # these
+//   node scripts/families.mjs --own           # those whose own tokenizer is on npm
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -90,10 +91,10 @@ async function tryAll(families) {
 }
 
 /** Two processes share the families: most of the time one thread of each is at work. Those of one tokenizer stay together, which is then made once. */
-async function shareAll() {
+async function shareAll(families) {
   const shares = [[], []]
-  const tokenizers = [...new Set(FAMILIES.map(({ tokenizer }) => tokenizer))]
-  for (const [i, name] of tokenizers.entries()) shares[i % 2].push(...FAMILIES.filter(({ tokenizer }) => tokenizer === name))
+  const tokenizers = [...new Set(families.map(({ tokenizer }) => tokenizer))]
+  for (const [i, name] of tokenizers.entries()) shares[i % 2].push(...families.filter(({ tokenizer }) => tokenizer === name))
   const codes = await Promise.all(
     shares.map(async (share) => {
       const child = spawn(process.execPath, [process.argv[1], ...share.map(({ name }) => name)], { stdio: 'inherit' })
@@ -103,10 +104,14 @@ async function shareAll() {
   )
   if (codes.some((code) => code !== 0)) process.exit(1)
   for (const { name, why } of SKIPPED) say(`${name}: skipped; ${why}`)
+  for (const { name } of FAMILIES)
+    if (!families.some((family) => family.name === name)) say(`${name}: skipped; its own tokenizer was not found on npm`)
 }
 
-const asked = process.argv.slice(2)
+const own = FAMILIES.filter(({ standIn }) => standIn === undefined)
+const isOwn = process.argv[2] === '--own'
+const asked = isOwn ? [] : process.argv.slice(2)
 const stray = asked.find((name) => !FAMILIES.some((family) => family.name === name))
 if (stray !== undefined) throw new Error(`There is no family ${stray}; known: ${FAMILIES.map(({ name }) => name).join(', ')}`)
-if (asked.length === 0) await shareAll()
+if (asked.length === 0) await shareAll(isOwn ? own : FAMILIES)
 else await tryAll(FAMILIES.filter(({ name }) => asked.includes(name)))

@@ -124,14 +124,21 @@ export { wrong }
 `
 }
 
+const pluginsOf = (packed) => packed.map(({ name }) => name).filter((name) => /\/(plugin|backend|labeler)-/.test(name))
+
 function use(folder, packed) {
   const names = packed.map(({ name }) => name)
-  const plugins = names.filter((name) => /\/(plugin|backend|labeler)-/.test(name))
+  const plugins = pluginsOf(packed)
   for (const system of ['cjs', 'mjs']) writeFileSync(join(folder, `consumer.${system}`), consumer(names, plugins, system))
   for (const [version, node] of nodes) {
     run(`use them from CommonJS, Node ${version}`, node, ['consumer.cjs'], folder)
     run(`use them from an ES module, Node ${version}`, node, ['consumer.mjs'], folder)
   }
+}
+
+/** Which npm put them there makes no difference to the compiler. */
+function useTypes(folder, packed) {
+  const plugins = pluginsOf(packed)
   for (const system of ['cts', 'mts', 'ts']) writeFileSync(join(folder, `typed.${system}`), typedConsumer(plugins, system))
   // Declarations of core speak of Node's own types (a file handle, a buffer), so a project has @types/node, as for any library of Node.
   const common = {
@@ -161,13 +168,14 @@ try {
   const packed = packAll(join(work, 'tarballs'))
   say('look into them')
   await checkContents(packed)
-  for (const npm of values.npm ?? [undefined]) {
+  for (const [n, npm] of (values.npm ?? [undefined]).entries()) {
     const folder = join(work, `user-${npm ?? 'npm'}`)
     mkdirSync(folder)
     const dependencies = Object.fromEntries(packed.map(({ name, tarball }) => [name, `file:${tarball}`]))
     install(folder, { name: 'user', private: true, dependencies }, npm)
     checkCopies(folder)
     use(folder, packed)
+    if (n === 0) useTypes(folder, packed)
   }
   say('done: every package is whole, and importable from both module systems')
 } finally {

@@ -10,7 +10,15 @@ afterAll(() => folders.dispose())
 // The other devices run the same operations; what differs between them is tested with one model.
 const open = (path: string) => new GpuBackend({ device: 'javascript' }).open({ kind: 'folder', path })
 
-describe.each(FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name)))('%s on TensorFlow.js, as transformers computes it', (name) => {
+/** What differs from these in its configuration alone (kinds of rope, tied weights, a window's width) is shared code, which the ONNX engine's suite takes whole. */
+const OPERATIONS = [
+  ...['llama-plain', 'llama-bias', 'llama-llama3', 'llama-head-dim', 'mistral-window', 'qwen2', 'qwen3', 'gemma2', 'gemma3'],
+  ...['phi3', 'phi3-partial', 'phi3-longrope-short', 'olmo2', 'granite', 'smollm3', 'gpt2'],
+]
+
+it('knows its cases', () => expect(FAMILY_CASES).toEqual(expect.arrayContaining(OPERATIONS)))
+
+describe.each(OPERATIONS.filter((name) => !BEYOND_CONTEXT.includes(name)))('%s on TensorFlow.js, as transformers computes it', (name) => {
   const expected = expectedCase(name)
   let policy: Policy
 

@@ -135,7 +135,9 @@ export class HostModel implements HeldModel {
     return this.whole.weights
   }
 
-  pendingWeights(): WeightSource | undefined {
+  async pendingWeights(): Promise<WeightSource | undefined> {
+    // The largest tensor is made twice over while it is written: not beside a step's activations.
+    await this.trainer.spare()
     const { own } = this
     const adapter = this.adapter()
     if (own instanceof ParameterStore && adapter === undefined) return undefined

@@ -149,6 +149,11 @@ export class Trainer<Tensor, Store extends PlacedStore<Tensor>, Run extends Rele
     if (this.adapter !== undefined || isStore(this.own)) this.trained.clearGradients()
   }
 
+  /** Gives back what is only held to be used again, where no pass waits. */
+  async spare(): Promise<void> {
+    if (this.pending.length === 0) await this.place.release()
+  }
+
   async release(): Promise<void> {
     for (const programs of this.programs.values()) for (const program of programs.values()) await program.release()
     this.programs.clear()

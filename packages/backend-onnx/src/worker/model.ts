@@ -45,7 +45,7 @@ export interface HeldModel {
   /** Today's weights in the host's memory; not to be kept. */
   weights(): Promise<Weights>
   /** Where the weights do not stand there as they are written (adapters, numbers of 16 bits): what makes each when it is read. */
-  pendingWeights?(): WeightSource | undefined | Promise<WeightSource | undefined>
+  pendingWeights?(): Promise<WeightSource | undefined>
   /** Today's factors, where they stand beside the weights; not to be kept. */
   adapter(): Adapter | undefined | Promise<Adapter | undefined>
   saveState(folder: string): Promise<void>
