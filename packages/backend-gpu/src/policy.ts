@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
   frozenParameters,
-  PlumbError,
   type AdamWOptions,
   type ForwardBackwardReport,
   type FrozenPolicy,
@@ -10,6 +9,7 @@ import {
   type LoraPlan,
   type ModelSource,
   type Objective,
+  type ObjectiveResult,
   type OptimStepReport,
   type Policy,
   type PolicyInfo,
@@ -20,6 +20,7 @@ import {
   type TrainingPlan,
 } from '@plumbline/core'
 import {
+  applyObjective,
   CompletionRules,
   Dropout,
   elements,
@@ -27,21 +28,19 @@ import {
   hasTransposedModules,
   heldWeights,
   mergedWeights,
-  packedRows,
   parameterCount,
   parameterShapes,
   plannedAdapter,
   planMicroBatches,
   readAdapter,
   readTrainingState,
-  requireFiniteLogProbs,
-  requireFiniteLoss,
   requireFiniteScores,
   requireFiniteWeights,
-  scoredGroups,
+  requirePrompts,
   selectGroups,
   splitLogProbs,
-  spreadCotangents,
+  stepReport,
+  unscored,
   weightOf,
   withFactors,
   writeAdapter,
@@ -49,7 +48,6 @@ import {
   writeModelFolder,
   writeTrainingState,
   type LoadedModel,
-  type ModelConfig,
   type PackedGroup,
   type PlannedAdapter,
   type SelectedGroup,
@@ -138,8 +136,8 @@ export class GpuPolicy implements Policy {
 
   async *generate(prompts: readonly GenerationPrompt[], sampling: Sampling, { signal }: StepOptions = {}): AsyncGenerator<Generation> {
     const { config, eosIds, tokenizer } = this.model
-    for (const { id, prompt } of prompts) requireUsable(id, prompt, config)
     const limits = { vocabularySize: config.vocabSize, contextLength: config.maxPositions, endTokens: eosIds }
+    requirePrompts(prompts, limits)
     // Handles of its own: an optimizer step while the caller holds the iterator changes nothing here.
     const { weights, adapter } = await this.inOrder(async () => this.copy())
     const longest = prompts.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
@@ -242,7 +240,7 @@ export class GpuPolicy implements Policy {
   }
 
   private async score(groups: readonly TokenGroup[], model: ScoredModel): Promise<TokenLogProbs[][]> {
-    const results = groups.map(({ completions }): TokenLogProbs[] => completions.map(() => undefined))
+    const results = unscored(groups)
     for (const { parts } of planMicroBatches(selectGroups(groups, this.info), this.microBatchTokens)) {
       for (const part of parts) {
         splitLogProbs(part, await this.engine.read(this.scorer.logProbs(part, model)), results)
@@ -254,31 +252,23 @@ export class GpuPolicy implements Policy {
   }
 
   private async differentiate(groups: readonly TokenGroup[], objective: Objective, signal?: AbortSignal): Promise<ForwardBackwardReport> {
-    const logProbs = groups.map(({ completions }): TokenLogProbs[] => completions.map(() => undefined))
-    const metrics: Record<string, number> = {}
-    let [loss, completionTokens, computedTokens] = [0, 0, 0]
+    const logProbs = unscored(groups)
+    const results: ObjectiveResult[] = []
     const plan = planMicroBatches(selectGroups(groups, this.info), this.microBatchTokens)
     for (const { parts } of plan) {
       for (const part of parts) {
         await this.engine.pause(signal)
         splitLogProbs(part, await this.engine.read(this.scorer.logProbs(part, this.trainee)), logProbs)
-        completionTokens += part.reduce((sum, { completions }) => sum + completions.reduce((n, c) => n + c.length, 0), 0)
-        computedTokens += part.reduce((sum, group) => sum + packedRows(group), 0)
       }
-      const scored = scoredGroups({ parts }, logProbs)
-      requireFiniteLogProbs(groups, scored)
-      const result = objective(scored)
-      requireFiniteLoss(groups, scored, result)
-      loss += result.loss
-      for (const [name, value] of Object.entries(result.metrics ?? {})) metrics[name] = (metrics[name] ?? 0) + value
-      const cotangents = new Map(scored.map(({ index }, i) => [index, result.cotangents[i]!]))
+      const { result, cotangentsOf } = applyObjective(parts, groups, objective, logProbs)
+      results.push(result)
       for (const part of parts) {
         await this.engine.pause(signal)
-        const live = dropIdle(part, spreadCotangents(part, cotangents))
+        const live = dropIdle(part, cotangentsOf(part))
         if (live.groups.length > 0) this.parameters.accumulate(this.gradients(live.groups, live.cotangents))
       }
     }
-    return { loss, metrics, completionTokens, computedTokens, microBatches: plan.length }
+    return stepReport(plan, results)
   }
 
   private gradients(groups: readonly PackedGroup[], cotangents: Float32Array) {
@@ -305,18 +295,6 @@ async function readAll({ shapes, read }: WeightSource, names: readonly string[])
 }
 
 const shapesOf = (weights: Weights) => new Map([...weights].map(([name, { shape }]) => [name, shape]))
-
-function requireUsable(id: string, prompt: readonly number[], { maxPositions, vocabSize }: ModelConfig): void {
-  const where = `prompt ${id}`
-  if (prompt.length === 0) throw new PlumbError('PLUMB_EMPTY_PROMPT', 'The prompt has no tokens; expected at least one.', where)
-  if (prompt.length >= maxPositions) {
-    const message = `The prompt has ${prompt.length} tokens; the model's context holds ${maxPositions}, so nothing can follow.`
-    throw new PlumbError('PLUMB_CONTEXT_EXCEEDED', message, where)
-  }
-  const stray = prompt.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabSize)
-  if (stray !== undefined)
-    throw new PlumbError('PLUMB_TOKEN_OUT_OF_RANGE', `Token ${stray} is outside the vocabulary of ${vocabSize}.`, where)
-}
 
 /** Leaves out completions whose cotangents are all exactly zero: they need no backward pass. */
 function dropIdle(part: readonly SelectedGroup[], cotangents: Float32Array): { groups: PackedGroup[]; cotangents: Float32Array } {

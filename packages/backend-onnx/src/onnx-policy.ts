@@ -18,16 +18,15 @@ import {
   type TrainingPlan,
 } from '@plumbline/core'
 import {
+  applyObjective,
   completionText,
   packedRows,
   planMicroBatches,
-  requireFiniteLogProbs,
-  requireFiniteLoss,
   requireFiniteScores,
-  scoredGroups,
   selectGroups,
   splitLogProbs,
-  spreadCotangents,
+  stepReport,
+  unscored,
   type MicroBatch,
   type SelectedGroup,
 } from '@plumbline/transformer'
@@ -200,7 +199,7 @@ export class OnnxPolicy implements Policy {
   }
 
   private async score(groups: readonly TokenGroup[], snapshot?: number): Promise<TokenLogProbs[][]> {
-    const results: TokenLogProbs[][] = groups.map(({ completions }) => completions.map(() => undefined))
+    const results = unscored(groups)
     await this.engines.share(this.plan(groups), async (engine, { parts }) => {
       for (const part of parts) splitLogProbs(part, await engine.call('logProbs', part, snapshot), results)
     })
@@ -209,25 +208,14 @@ export class OnnxPolicy implements Policy {
   }
 
   private async accumulate(groups: readonly TokenGroup[], objective: Objective, signal?: AbortSignal): Promise<ForwardBackwardReport> {
-    const logProbs: TokenLogProbs[][] = groups.map(({ completions }) => completions.map(() => undefined))
+    const logProbs = unscored(groups)
     const plan = this.plan(groups)
     const results = await this.engines.share(plan, async (engine, { parts }) => {
       signal?.throwIfAborted()
       return this.differentiate(engine, parts, groups, objective, logProbs)
     })
     signal?.throwIfAborted()
-    const metrics: Record<string, number> = {}
-    for (const result of results) {
-      for (const [name, value] of Object.entries(result.metrics ?? {})) metrics[name] = (metrics[name] ?? 0) + value
-    }
-    const computed = plan.flatMap(({ parts }) => parts.flat())
-    return {
-      loss: results.reduce((sum, { loss }) => sum + loss, 0),
-      metrics,
-      completionTokens: computed.reduce((sum, { completions }) => sum + completions.reduce((n, c) => n + c.length, 0), 0),
-      computedTokens: computed.reduce((sum, group) => sum + packedRows(group), 0),
-      microBatches: plan.length,
-    }
+    return stepReport(plan, results)
   }
 
   /** Forward, objective and backward of one micro-batch; its gradients stay in the engine. */
@@ -240,12 +228,8 @@ export class OnnxPolicy implements Policy {
   ): Promise<ObjectiveResult> {
     const keep = this.settings.activationMemory === 'keep' && parts.length === 1
     for (const part of parts) splitLogProbs(part, await engine.call('forward', part, keep), logProbs)
-    const scored = scoredGroups({ parts }, logProbs)
-    requireFiniteLogProbs(groups, scored)
-    const result = objective(scored)
-    requireFiniteLoss(groups, scored, result)
-    const cotangents = new Map(scored.map(({ index }, i) => [index, result.cotangents[i]!]))
-    for (const part of parts) await engine.call('backward', spreadCotangents(part, cotangents))
+    const { result, cotangentsOf } = applyObjective(parts, groups, objective, logProbs)
+    for (const part of parts) await engine.call('backward', cotangentsOf(part))
     return result
   }
 }

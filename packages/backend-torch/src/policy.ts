@@ -23,16 +23,15 @@ import {
   type TrainingPlan,
 } from '@plumbline/core'
 import {
+  applyObjective,
   CompletionRules,
-  packedRows,
   planMicroBatches,
-  requireFiniteLogProbs,
-  requireFiniteLoss,
   requireFiniteScores,
-  scoredGroups,
+  requirePrompts,
   selectGroups,
   splitLogProbs,
-  spreadCotangents,
+  stepReport,
+  unscored,
   type Adapter,
   type MicroBatch,
 } from '@plumbline/transformer'
@@ -122,7 +121,7 @@ export class TorchPolicy implements Policy {
     const limits = { vocabularySize: info.vocabularySize, contextLength: info.contextLength, endTokens: model.eosIds }
     return generations(signal, (emit, stopped) =>
       this.inOrder(() => {
-        for (const prompt of prompts) requireUsable(prompt, info)
+        requirePrompts(prompts, info)
         return sampleRows(remote, prompts, new CompletionRules(sampling, limits, tokenizer), emit, stopped)
       }),
     )
@@ -204,25 +203,15 @@ export class TorchPolicy implements Policy {
 
   private async accumulate(groups: readonly TokenGroup[], objective: Objective, signal?: AbortSignal): Promise<ForwardBackwardReport> {
     const logProbs = unscored(groups)
-    const metrics: Record<string, number> = {}
     const plan = this.plan(groups)
     const words = this.words()
-    let loss = 0
+    const results: ObjectiveResult[] = []
     for (const { parts } of plan) {
       signal?.throwIfAborted()
-      const result = await this.differentiate(parts, groups, objective, logProbs, words)
-      loss += result.loss
-      for (const [name, value] of Object.entries(result.metrics ?? {})) metrics[name] = (metrics[name] ?? 0) + value
+      results.push(await this.differentiate(parts, groups, objective, logProbs, words))
     }
     signal?.throwIfAborted()
-    const computed = plan.flatMap(({ parts }) => parts.flat())
-    return {
-      loss,
-      metrics,
-      completionTokens: computed.reduce((sum, { completions }) => sum + completions.reduce((n, c) => n + c.length, 0), 0),
-      computedTokens: computed.reduce((sum, group) => sum + packedRows(group), 0),
-      microBatches: plan.length,
-    }
+    return stepReport(plan, results)
   }
 
   /** Forward, objective and backward of one micro-batch. The graph waits for the cotangents; of a group in parts each is computed again. */
@@ -235,12 +224,8 @@ export class TorchPolicy implements Policy {
   ): Promise<ObjectiveResult> {
     const { remote } = this.opened
     for (const part of parts) splitLogProbs(part, await remote.forward(part, parts.length === 1, words), logProbs)
-    const scored = scoredGroups({ parts }, logProbs)
-    requireFiniteLogProbs(groups, scored)
-    const result = objective(scored)
-    requireFiniteLoss(groups, scored, result)
-    const cotangents = new Map(scored.map(({ index }, i) => [index, result.cotangents[i]!]))
-    for (const part of parts) await remote.call('backward', {}, [spreadCotangents(part, cotangents)])
+    const { result, cotangentsOf } = applyObjective(parts, groups, objective, logProbs)
+    for (const part of parts) await remote.call('backward', {}, [cotangentsOf(part)])
     return result
   }
 
@@ -250,18 +235,4 @@ export class TorchPolicy implements Policy {
     this.last = result.catch(() => undefined)
     return result
   }
-}
-
-const unscored = (groups: readonly TokenGroup[]) => groups.map(({ completions }): TokenLogProbs[] => completions.map(() => undefined))
-
-function requireUsable({ id, prompt }: GenerationPrompt, { contextLength, vocabularySize }: PolicyInfo): void {
-  const where = `prompt ${id}`
-  if (prompt.length === 0) throw new PlumbError('PLUMB_EMPTY_PROMPT', 'The prompt has no tokens; expected at least one.', where)
-  if (prompt.length >= contextLength) {
-    const message = `The prompt has ${prompt.length} tokens; the model's context holds ${contextLength}, so nothing can follow.`
-    throw new PlumbError('PLUMB_CONTEXT_EXCEEDED', message, where)
-  }
-  const stray = prompt.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize)
-  if (stray !== undefined)
-    throw new PlumbError('PLUMB_TOKEN_OUT_OF_RANGE', `Token ${stray} is outside the vocabulary of ${vocabularySize}.`, where)
 }

@@ -1,4 +1,5 @@
 export { spreadCotangents, splitLogProbs } from './exchange'
+export { applyObjective, stepReport, unscored } from './objective'
 export { requireFiniteLogProbs, requireFiniteLoss, requireFiniteScores, scoredGroups } from './finite'
 export { planMicroBatches, type MicroBatch, type SelectedGroup } from './micro-batches'
 export { selectGroups } from './select-groups'
