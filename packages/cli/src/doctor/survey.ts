@@ -12,6 +12,7 @@ import {
   type TokenGroup,
 } from '@plumbline/core'
 import type { Check } from './check'
+import { unlessTooLong } from '../inspect/too-long'
 
 /** Records of each file that are looked at closely, and how long the others are counted. */
 const LOOKED_AT = 200
@@ -164,16 +165,5 @@ function joined(parts: readonly Survey[]): Survey {
     chain: mean(({ chain }) => chain),
     chains: mean(({ chains }) => chains),
     groups: parts.flatMap(({ groups }) => groups).slice(0, KEPT),
-  }
-}
-
-const TOO_LONG = ['PLUMB_PROMPT_TOO_LONG', 'PLUMB_COMPLETION_TOO_LONG']
-
-function unlessTooLong<T>(work: () => T | undefined): T | undefined {
-  try {
-    return work()
-  } catch (error) {
-    if (isPlumbError(error) && TOO_LONG.includes(error.code)) return undefined
-    throw error
   }
 }

@@ -13,6 +13,7 @@ import {
   type ResolvedConfig,
   type Tokenizer,
 } from '@plumbline/core'
+import { unlessTooLong } from './too-long'
 
 /** A span of tokens: its text with special tokens, its ids, and each token by itself. */
 export interface InspectedSpan {
@@ -177,17 +178,6 @@ function stopsAt(onTooLong: ResolvedConfig['config']['lengths']['onTooLong'], pr
   return [
     `A run stops here: ${prompts} prompts and ${chains} answers are too long for the model's context or lengths. lengths.onTooLong: skip leaves them out, truncate cuts them.`,
   ]
-}
-
-const TOO_LONG = ['PLUMB_PROMPT_TOO_LONG', 'PLUMB_COMPLETION_TOO_LONG']
-
-function unlessTooLong<T>(work: () => T | undefined): T | undefined {
-  try {
-    return work()
-  } catch (error) {
-    if (isPlumbError(error) && TOO_LONG.includes(error.code)) return undefined
-    throw error
-  }
 }
 
 function spanOf(tokenizer: Tokenizer, ids: readonly number[]): InspectedSpan {
