@@ -1,5 +1,6 @@
-// What a model takes, phase by phase, by the operating system's own count (VmHWM of /proc; Linux only): load, first step, save, second
-// step, export; then, in another process, resume, the same second step, export. The two exports must be the same bytes.
+// What a model takes, phase by phase, by the operating system's own count (VmHWM of /proc; Linux only): load, prepare to be trained, first
+// step, save, second step, export; then, in another process, load, prepare, resume, the same second step, export. The two exports must be
+// the same bytes.
 //
 //   node scripts/memory.mjs --shape 0.5b                    # weights are made first: random, bfloat16, streamed to the disk
 //   node scripts/memory.mjs --shape 135m --moments bfloat16 --out memory.json
@@ -157,7 +158,7 @@ async function measure(folder) {
   }
   const policy = await phase('load', () => new OnnxBackend().open({ kind: 'folder', path: join(folder, 'model') }, options))
   const adamW = { learningRate: 1e-5, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 }
-  await policy.prepareTraining(plan)
+  await phase('prepare', () => policy.prepareTraining(plan))
   const step = async (seed) => {
     const report = await policy.forwardBackward(groups(seed), objective)
     return { ...report, ...(await policy.optimStep(adamW)) }
