@@ -1,5 +1,5 @@
-// Writes what is derived from the commands' static descriptions: oclif.manifest.json (so that start-up loads no command but the one
-// that runs) and the command list of README.md. With --check it writes nothing and fails where one of them is out of date.
+// Writes what is derived: from the commands' static descriptions oclif.manifest.json (so that start-up loads no command but the one
+// that runs) and the command list of README.md; from docs/troubleshooting.md errors.json, which "plumb explain" reads. With --check it writes nothing and fails where one of them is out of date.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -51,7 +51,15 @@ function help(command) {
     .trim()
 }
 
-const outputs = { 'oclif.manifest.json': manifest, 'README.md': readme }
+/** The sections of docs/troubleshooting.md whose heading is a code. */
+function explanations() {
+  const page = readFileSync(join(root, '../../docs/troubleshooting.md'), 'utf8')
+  const sections = page.split(/^#{1,3} /m).map((section) => /^(PLUMB_[A-Z_]+)\n([\s\S]+)$/.exec(section))
+  return Object.fromEntries(sections.filter(Boolean).map(([, code, text]) => [code, text.trim()]))
+}
+
+const errors = `${JSON.stringify(explanations(), undefined, 2)}\n`
+const outputs = { 'oclif.manifest.json': manifest, 'README.md': readme, 'errors.json': errors }
 const stale = Object.entries(outputs).filter(([name, text]) => read(name) !== text)
 if (process.argv.includes('--check')) {
   for (const [name] of stale) console.error(`packages/cli/${name} is out of date: npm run generate -w @plumbline/cli`)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { Config, Errors, run, settings } from '@oclif/core'
 import { printable } from '@plumbline/core/base'
+import { explainCommand } from './errors/explanations'
 import { describeFailure, EXIT_USER, failureJson, formatFailure } from './errors/failure'
 import { systemRefusal } from './errors/system'
 
@@ -81,7 +82,12 @@ function reportFailure(error: unknown, argv: readonly string[], config: Config |
   const command = commandOf(argv, commands)
   const failure = describeFailure(error, { command, commands })
   if (asksForJson(argv)) write(process.stdout, `${JSON.stringify(failureJson(failure), undefined, 2)}\n`)
-  else write(process.stderr, `${formatFailure(failure, Boolean(process.env.DEBUG))}\n`)
+  else {
+    write(process.stderr, `${formatFailure(failure, Boolean(process.env.DEBUG))}\n`)
+    // Who reads a log or a pipe gets one line for one error.
+    const help = failure.exitCode === EXIT_USER && process.stderr.isTTY ? explainCommand(failure.code) : undefined
+    if (help !== undefined) write(process.stderr, `What it means, and what helps: ${help}\n`)
+  }
   return failure.exitCode
 }
 

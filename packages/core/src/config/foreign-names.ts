@@ -142,6 +142,18 @@ const NEEDLESS: readonly Row[] = [
   ],
 ]
 
+/** The lists as a table in Markdown, for docs/coming-from.md. */
+export function foreignNamesTable(): string {
+  const rows: readonly Row[] = [
+    ...RENAMED,
+    ...NEEDLESS.map(([names, says]): Row => [names, `needs no key: ${says}`]),
+    ...ABSENT.map(([names, says]): Row => [names, `not here: ${says}`]),
+  ]
+  // A vertical line would end the cell.
+  const line = ([names, says]: Row) => `| ${names.replaceAll(/\S+/g, '`$&`')} | ${says.replaceAll('|', '\\|')} |`
+  return ['| there | here |', '| --- | --- |', ...rows.map(line)].join('\n')
+}
+
 /** A name without what tools write differently. */
 export const plain = (name: string): string => name.toLowerCase().replace(/[-_]/g, '')
 

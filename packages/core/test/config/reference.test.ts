@@ -2,14 +2,20 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { foreignNamesTable } from '../../src/config/foreign-names'
 import { parseConfig } from '../../src/config/load'
 import { configReference } from '../../src/config/reference'
 import { configSchema } from '../../src/config/schema'
 
-const page = readFileSync(path.resolve(__dirname, '../../../../docs/configuration.md'), 'utf8')
+const docs = (page: string) => readFileSync(path.resolve(__dirname, '../../../../docs', page), 'utf8')
+const page = docs('configuration.md')
 
 test('docs/configuration.md has the tables of the schema (else: npm run build && node scripts/configuration-docs.mjs)', () => {
   expect(page).toContain(`<!-- tables from the schema -->\n\n${configReference()}\n\n<!-- end of the tables -->`)
+})
+
+test('docs/coming-from.md has the names that are answered (else: npm run build && node scripts/configuration-docs.mjs)', () => {
+  expect(docs('coming-from.md')).toContain(`<!-- names of other tools -->\n\n${foreignNamesTable()}\n\n<!-- end of the names -->`)
 })
 
 test('every key of the schema has a meaning', () => {
