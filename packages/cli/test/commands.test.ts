@@ -15,6 +15,7 @@ it('lists the commands', async () => {
   autocomplete  Display autocomplete installation instructions.
   doctor        Check this machine and the configuration.
   evaluate      Evaluate every variant and print the table.
+  explain       Say what an error code means, and what helps.
   export        Write a trained model as a Hugging Face folder, with a model
                 card.
   help          Display help for plumb.

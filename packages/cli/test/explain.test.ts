@@ -38,7 +38,13 @@ it('has a section in docs/troubleshooting.md for every code in the source, and f
 it('links only to pages and headings that are there', () => {
   const docs = join(PACKAGES, '..', 'docs')
   const page = readFileSync(join(docs, 'troubleshooting.md'), 'utf8')
-  const anchors = (text: string) => [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => title!.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
+  const anchors = (text: string) =>
+    [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+      title!
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    )
   for (const [, target] of page.matchAll(/\]\(([^)]+)\)/g)) {
     const [file, anchor] = target!.split('#')
     const text = file === '' ? page : readFileSync(join(docs, file!), 'utf8')

@@ -8,7 +8,8 @@ export default class Explain extends Command {
 
   static override summary = 'Say what an error code means, and what helps.'
 
-  static override description = 'Without a code, all codes are listed. docs/troubleshooting.md has the same text, and begins with what one sees.'
+  static override description =
+    'Without a code, all codes are listed. docs/troubleshooting.md has the same text, and begins with what one sees.'
 
   static override examples = ['<%= config.bin %> explain PLUMB_CONFIG_UNKNOWN_KEY', '<%= config.bin %> explain']
 

@@ -18,5 +18,7 @@ const LINK = /\[([^\]]+)\]\(([^)]+)\)/g
 
 /** Markdown as a terminal shows it: a link is its text, and behind it the page where that is another one. */
 export function asPlainText(markdown: string): string {
-  return markdown.replace(LINK, (_, text: string, target: string) => (target.startsWith('#') || target === text ? text : `${text} (docs/${target})`))
+  return markdown.replace(LINK, (_, text: string, target: string) =>
+    target.startsWith('#') || target === text ? text : `${text} (docs/${target})`,
+  )
 }
