@@ -145,14 +145,17 @@ async function measure(folder) {
   const phases = []
   const phase = async (name, work) => {
     resetPeak()
-    const begin = performance.now()
+    const [begin, used] = [performance.now(), process.cpuUsage()]
     const value = await work()
+    const { user, system } = process.cpuUsage(used)
     const [peak, after] = [status('VmHWM'), status('VmRSS')]
     phases.push({
       name,
       peakMiB: Math.round(peak / MIB),
       afterMiB: Math.round(after / MIB),
       seconds: +((performance.now() - begin) / 1000).toFixed(1),
+      // Of all threads: what other work on the machine changes less than the time that passes.
+      cpuSeconds: +((user + system) / 1e6).toFixed(1),
     })
     console.error(`${args.phase} ${name}: peak ${Math.round(peak / MIB)} MiB, afterwards ${Math.round(after / MIB)} MiB`)
     return value

@@ -169,7 +169,8 @@ function requireCpu(device: string | undefined): void {
 /** @throws PlumbError PLUMB_CHECKPOINTING_UNSUPPORTED for what a GPU is not given layer by layer. */
 function requireWholeModel(asked: ActivationCheckpointing): void {
   if (asked !== 'layers') return
-  const message = 'The onnx backend computes the model in one piece on a GPU; expected activationCheckpointing: auto or none, or device: cpu.'
+  const message =
+    'The onnx backend computes the model in one piece on a GPU; expected activationCheckpointing: auto or none, or device: cpu.'
   throw new PlumbError('PLUMB_CHECKPOINTING_UNSUPPORTED', message, 'backend.activationCheckpointing')
 }
 

@@ -2,6 +2,7 @@
 import { packGroups, parameterShapes, readModelFolder, type ModelConfig, type PackedGroup, type Weights } from '@plumbline/transformer'
 import { expectedCase, FAMILY_CASES, ModelFolders } from '../../transformer/test/families/fixtures'
 import { BEYOND_CONTEXT } from '../../transformer/test/families/pending'
+import { oneOfEachFamily } from './support/family-checks'
 import { PLAIN } from '../src/graph/attention-layout'
 import { adamWStep } from '../src/training/adamw'
 import { longBlocks } from '../src/training/attention-blocks'
@@ -77,10 +78,16 @@ async function jobOf(name: string): Promise<Job> {
   return { config, weights, groups, cotangents }
 }
 
-describe.each(FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name)))('%s, one layer after the other', (name) => {
-  it('gives the log-probs and gradients of one piece', async () => expectSame(await jobOf(name)))
+const CASES = FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name))
 
-  it('takes the ten steps of one piece', async () => {
+it.each(CASES)('%s, one layer after the other: the log-probs and gradients of one piece', async (name) =>
+  expectSame(await jobOf(name), [BY_LAYERS]),
+)
+
+// Of each family, one case.
+it.each(CASES.filter((name) => oneOfEachFamily().includes(name)))(
+  '%s, one layer after the other: the ten steps of one piece',
+  async (name) => {
     const job = await jobOf(name)
     const steps = async ({ keep, byLayers }: Way) => {
       const { store, trainer } = trainerOf(job)
@@ -98,8 +105,8 @@ describe.each(FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name)))('%s
       expectNear(`step ${step}`, found[step]!.logProbs, logProbs)
       expect(Math.abs(found[step]!.gradNorm / gradNorm - 1)).toBeLessThan(BOUND)
     }
-  })
-})
+  },
+)
 
 const random = new Lcg(23)
 const config = { ...smallLlama(true), maxPositions: 4096 }

@@ -75,7 +75,10 @@ describe('what is computed layer by layer', () => {
   })
 
   it('is everything or nothing where that is said', () => {
-    expect([checkpointedAbove('layers', parameters, rowBytes, 9000), checkpointedAbove('none', parameters, rowBytes)]).toEqual([0, Infinity])
+    expect([checkpointedAbove('layers', parameters, rowBytes, 9000), checkpointedAbove('none', parameters, rowBytes)]).toEqual([
+      0,
+      Infinity,
+    ])
   })
 
   it('is said with what it takes where the context lets it come, and is what activations are where all is', () => {
@@ -90,7 +93,9 @@ describe('what is computed layer by layer', () => {
     // The context ends before.
     expect(memoryNeeds(config).byLayers).toBeUndefined()
     expect(memoryNeeds(deep, { activationCheckpointing: 'none' }).byLayers).toBeUndefined()
-    expect(memoryNeeds(deep, { rows: 2 * lone, activationCheckpointing: 'none' }).activations).toBeGreaterThan(2 * lone * keptRowBytes(deep))
+    expect(memoryNeeds(deep, { rows: 2 * lone, activationCheckpointing: 'none' }).activations).toBeGreaterThan(
+      2 * lone * keptRowBytes(deep),
+    )
     const all = memoryNeeds(deep, { rows: 4096, activationCheckpointing: 'layers' })
     expect(all.byLayers).toEqual({ above: 0, tokens: 4096, activations: all.activations })
   })

@@ -32,7 +32,10 @@ export class HostPlace implements Place<HeldTensor, ParameterStore, Session> {
   readonly layerwise: Layerwise<Session> = {
     blocks: longBlocks,
     room: (shapes) => this.room(shapes),
-    run: async (session, feeds, into) => void (await session.run(feeds, into)),
+    compile: (model) => Session.create(model, { ...this.settings, use: 'layer' }),
+    run: async (session, feeds, into) => {
+      await session.run(feeds, into)
+    },
   }
 
   typeOf({ half }: HeldTensor): DType {
@@ -84,7 +87,11 @@ export class HostPlace implements Place<HeldTensor, ParameterStore, Session> {
     const returns = (output: string) => session.outputs.includes(output)
     const [hasRows, hasHead, isBent] = [EMBEDDING_ROWS, HEAD_ROWS, HEAD_FACTORS].map(returns)
     const scored = batch.scoredIds.length
-    const { parts, give } = this.rowMemory.take([hasRows ? batch.rows * width : 0, hasHead ? batch.tailRows * width : 0, isBent ? scored : 0])
+    const { parts, give } = this.rowMemory.take([
+      hasRows ? batch.rows * width : 0,
+      hasHead ? batch.tailRows * width : 0,
+      isBent ? scored : 0,
+    ])
     const [embeddingRows, headRows, headFactors] = parts
     const into: HostFeeds = { ...others }
     if (hasRows) into[EMBEDDING_ROWS] = { data: embeddingRows!, dims: [batch.rows, width] }

@@ -55,7 +55,8 @@ export class LayerPasses<Tensor, Store extends PlacedStore<Tensor>, Run extends 
       groups,
       batch,
       addGradients: async (live) => {
-        const own = () => this.layerBatch(live.batch, planBlocks(live.batch, blocks.layout), () => model.training(), keys && keysOf(keys, live))
+        const own = () =>
+          this.layerBatch(live.batch, planBlocks(live.batch, blocks.layout), () => model.training(), keys && keysOf(keys, live))
         const alive = live.batch === batch ? pass : await own()
         if (keep) return this.back(alive, live, checkpoints, batch)
         // Nothing waited with it: what is alive is computed again, and differentiated at once.
@@ -89,7 +90,7 @@ export class LayerPasses<Tensor, Store extends PlacedStore<Tensor>, Run extends 
     const { promptChunks, chunks } = blocks.layout
     const { key, traced } = model.traced(weights())
     const name = `${key} ${promptChunks} ${chunks}`
-    const program = this.programs.get(name) ?? new LayerProgram({ ...traced, layout: blocks.layout }, model.place)
+    const program = this.programs.get(name) ?? new LayerProgram({ ...traced, layout: blocks.layout }, this.layerwise)
     this.programs.set(name, program)
     const described = await model.describe(batch, blocks)
     return {
@@ -116,7 +117,7 @@ export class LayerPasses<Tensor, Store extends PlacedStore<Tensor>, Run extends 
         if (i === segments.length - 1) into[LOG_PROBS] = { data: logProbs, dims: [logProbs.length] }
         else into[SEGMENT_OUTPUT] = this.output(checkpoints, batch, i)
         if (keeps) for (const kept of segment.graph.kept) into[kept.value.name] = tensorNamed(checkpoints.feeds, keptOf(i, kept))
-        const session = await segment.session(keeps ? 'forwardKeeping' : 'forward')
+        const session = await segment.session(keeps ? 'forwardKeeping' : 'forward', isLong(batch))
         const input: Feeds = i === 0 ? {} : { [SEGMENT_INPUT]: this.output(checkpoints, batch, i - 1) }
         await this.layerwise.run(session, { ...feedsOf(pass, segment), ...input }, into)
       }
@@ -124,6 +125,7 @@ export class LayerPasses<Tensor, Store extends PlacedStore<Tensor>, Run extends 
       checkpoints.release()
       throw error
     }
+    if (isLong(batch)) await program.release()
     return { logProbs, checkpoints }
   }
 
@@ -145,7 +147,7 @@ export class LayerPasses<Tensor, Store extends PlacedStore<Tensor>, Run extends 
       }
       const below = i === lowest ? undefined : this.rowsOf(tensorNamed(checkpoints.feeds, turn(i)), this.inputRows(batch, i))
       const fed = { ...kept, ...above }
-      await this.model.place.differentiate(await segment.session(below ? 'backwardToInput' : 'backward'), {
+      await this.model.place.differentiate(await segment.session(below ? 'backwardToInput' : 'backward', isLong(batch)), {
         store: this.model.trained,
         live,
         inGraph: segment.graph.inGraph,
@@ -155,6 +157,7 @@ export class LayerPasses<Tensor, Store extends PlacedStore<Tensor>, Run extends 
       })
       if (below) above = { [OUTPUT_COTANGENT]: below }
     }
+    if (isLong(batch)) await program.release()
   }
 
   private shapes({ program, batch }: LayerBatch<Run>, keep: boolean): Shapes {
@@ -190,16 +193,26 @@ export class LayerPasses<Tensor, Store extends PlacedStore<Tensor>, Run extends 
 
   private rowsOf({ data }: HostTensor, rows: number): HostTensor {
     const width = this.model.config.hiddenSize
-    return { data: data.subarray(0, rows * width) as Float32Array, dims: [rows, width] }
+    return { data: data.subarray(0, rows * width), dims: [rows, width] }
   }
 
   /** Of what was kept, the rows that are still alive. */
-  private alive(tensor: HostTensor, { width, split, tail }: Pick<Residual, 'width' | 'split' | 'tail'>, live: LiveBatch, full: PackedBatch) {
+  private alive(
+    tensor: HostTensor,
+    { width, split, tail }: Pick<Residual, 'width' | 'split' | 'tail'>,
+    live: LiveBatch,
+    full: PackedBatch,
+  ) {
     if (live.batch === full) return tensor
     const sources = tail ? live.sourceTailRows : live.sourceRows
     return { data: selectRows(tensor.data as Float32Array, width, sources), dims: [sources.length * split, width / split] }
   }
 }
+
+/** Rows from which on sessions are made anew in each pass, which takes milliseconds, rather than left with hundreds of MiB each. */
+const LONG = 1024
+
+const isLong = ({ rows }: PackedBatch) => rows > LONG
 
 /** Everything a segment may read, by the names of its graph. */
 function feedsOf<Run extends Releasable>(pass: LayerBatch<Run>, { graph, ownNames }: ProgramSegment<Run>): Feeds {

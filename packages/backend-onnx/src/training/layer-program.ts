@@ -16,8 +16,8 @@ interface Compiler<Run> {
 /** A segment of the model as a program runs it. */
 export interface ProgramSegment<Run> {
   readonly graph: SegmentGraph
-  /** Compiled by the first who asks; segments of one kind share it. */
-  session(stage: SegmentStage): Promise<Run>
+  /** Compiled by the first who asks, and shared by segments of one kind. Until another is asked for `alone`. */
+  session(stage: SegmentStage, alone: boolean): Promise<Run>
   /** What this segment's parameters, factors and masks are called in its graph, by that name: it is traced for the first layer of its kind. */
   readonly ownNames: ReadonlyMap<string, string>
 }
@@ -39,7 +39,12 @@ export class LayerProgram<Run extends Releasable> {
     const segmentOf = (segment: Segment, kind: Segment): ProgramSegment<Run> => {
       const shared = this.shared.get(kind) ?? new SharedGraph<Run>(traceSegment(traced, kind), compiler)
       this.shared.set(kind, shared)
-      return { graph: shared.graph, session: (stage) => shared.session(stage), ownNames: namesOf(traced, segment, kind) }
+      const session = async (stage: SegmentStage, alone: boolean) => {
+        // A session keeps the most memory that it ever took.
+        if (alone) for (const other of this.shared.values()) await other.release(other === shared ? stage : undefined)
+        return shared.session(stage)
+      }
+      return { graph: shared.graph, session, ownNames: namesOf(traced, segment, kind) }
     }
     const layerSegments = layers.map((layer) => {
       const kind = kindOf(traced, layer)
@@ -78,9 +83,12 @@ class SharedGraph<Run extends Releasable> {
     return session
   }
 
-  async release(): Promise<void> {
-    for (const session of this.sessions.values()) await (await session).release()
-    this.sessions.clear()
+  async release(except?: SegmentStage): Promise<void> {
+    for (const [stage, session] of [...this.sessions]) {
+      if (stage === except) continue
+      this.sessions.delete(stage)
+      await (await session).release()
+    }
   }
 }
 

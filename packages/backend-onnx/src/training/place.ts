@@ -57,6 +57,8 @@ export interface Layerwise<Run> {
   blocks(batch: PackedBatch): AttentionBlocks
   /** Arrays of these shapes, with any content. */
   room(shapes: Shapes): Room
+  /** Makes a session for a part of the model. */
+  compile(model: Emitted): Promise<Run>
   /** Runs a graph that writes its outputs to these. */
   run(run: Run, feeds: Feeds, into: Readonly<Record<string, HostTensor>>): Promise<void>
 }

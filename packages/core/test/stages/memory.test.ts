@@ -52,7 +52,10 @@ describe('the memory that a run takes', () => {
   })
 
   it.each([
-    [{ above: 2730, tokens: 5460, activations: 0.5 }, 'the process 0.5); more than 2730 tokens at once are computed layer by layer (5460 with activations of 0.5); sampling'],
+    [
+      { above: 2730, tokens: 5460, activations: 0.5 },
+      'the process 0.5); more than 2730 tokens at once are computed layer by layer (5460 with activations of 0.5); sampling',
+    ],
     [{ above: 0, tokens: 4096, activations: 2 }, 'the process 0.5), computed layer by layer; sampling'],
   ])('says what is computed layer by layer: %j', async (byLayers, sentence) => {
     const made = await world({ config: config() })
