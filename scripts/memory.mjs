@@ -5,6 +5,7 @@
 //   node scripts/memory.mjs --shape 0.5b                    # weights are made first: random, bfloat16, streamed to the disk
 //   node scripts/memory.mjs --shape 135m --moments bfloat16 --out memory.json
 //   node scripts/memory.mjs --shape 135m --lora 16          # factors of this rank on every linear layer
+//   node scripts/memory.mjs --shape 28m --questions 1 --candidates 1 --completion 4096 --checkpointing none   # or layers: one long candidate
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
@@ -50,13 +51,17 @@ const { values: args } = parseArgs({
     moments: { type: 'string' },
     lora: { type: 'string' },
     'micro-batch-tokens': { type: 'string' },
+    checkpointing: { type: 'string' },
+    'activation-memory': { type: 'string' },
+    threads: { type: 'string' },
     folder: { type: 'string' },
     out: { type: 'string' },
     phase: { type: 'string' },
   },
 })
 if (!(args.shape in SHAPES)) throw new Error(`no such shape: ${args.shape}; known: ${Object.keys(SHAPES).join(', ')}`)
-const architecture = SHAPES[args.shape]
+const positions = Math.max(2048, Number(args.prompt) + Number(args.completion))
+const architecture = { ...SHAPES[args.shape], max_position_embeddings: positions }
 const rank = args.lora && Number(args.lora)
 const lora = rank ? { rank, alpha: 2 * rank, rslora: false, dropout: 0, targetModules: 'all-linear', seed: 1 } : undefined
 const plan = { moments: args.moments, lora }
@@ -140,14 +145,17 @@ async function measure(folder) {
   const phases = []
   const phase = async (name, work) => {
     resetPeak()
-    const begin = performance.now()
+    const [begin, used] = [performance.now(), process.cpuUsage()]
     const value = await work()
+    const { user, system } = process.cpuUsage(used)
     const [peak, after] = [status('VmHWM'), status('VmRSS')]
     phases.push({
       name,
       peakMiB: Math.round(peak / MIB),
       afterMiB: Math.round(after / MIB),
       seconds: +((performance.now() - begin) / 1000).toFixed(1),
+      // Of all threads: what other work on the machine changes less than the time that passes.
+      cpuSeconds: +((user + system) / 1e6).toFixed(1),
     })
     console.error(`${args.phase} ${name}: peak ${Math.round(peak / MIB)} MiB, afterwards ${Math.round(after / MIB)} MiB`)
     return value
@@ -155,8 +163,11 @@ async function measure(folder) {
   const options = {
     frozenBase: lora !== undefined,
     ...(args['micro-batch-tokens'] ? { microBatchTokens: Number(args['micro-batch-tokens']) } : {}),
+    ...(args['activation-memory'] ? { activationMemory: args['activation-memory'] } : {}),
+    ...(args.threads ? { threads: Number(args.threads) } : {}),
   }
-  const policy = await phase('load', () => new OnnxBackend().open({ kind: 'folder', path: join(folder, 'model') }, options))
+  const backend = new OnnxBackend(args.checkpointing ? { activationCheckpointing: args.checkpointing } : {})
+  const policy = await phase('load', () => backend.open({ kind: 'folder', path: join(folder, 'model') }, options))
   const adamW = { learningRate: 1e-5, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 }
   await phase('prepare', () => policy.prepareTraining(plan))
   const step = async (seed) => {
@@ -191,7 +202,7 @@ async function predicted(config, model) {
   const rows = group > limits.microBatch ? group : group * Math.min(Number(args.questions), Math.floor(limits.microBatch / group))
   const { baseBytes } = require('../packages/backend-onnx/dist/training/base-weights')
   const frozenBytes = lora && baseBytes((await transformer.openModelFolder(model)).weights)
-  const needs = memoryNeeds(config, { rows, plan, frozenBytes })
+  const needs = memoryNeeds(config, { rows, plan, frozenBytes, microBatchTokens: asked, activationCheckpointing: args.checkpointing })
   const { process: base, weights, gradients, moments, activations } = needs
   return { rows, needs, trainingMiB: Math.round((base + weights + gradients + moments + activations) / MIB) }
 }
@@ -221,6 +232,7 @@ if (args.phase) {
       parameters,
       moments: args.moments ?? 'float32',
       ...(lora ? { rank } : {}),
+      ...(args.checkpointing ? { checkpointing: args.checkpointing } : {}),
       predicted: await predicted(transformer.parseModelConfig(architecture, folder), join(folder, 'model')),
       sameBytes,
       first,

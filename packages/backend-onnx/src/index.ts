@@ -29,6 +29,12 @@ export const onnxOptions = z.strictObject({
     .enum(['keep', 'recompute'])
     .default('keep')
     .describe('Keep the forward pass’s activations for the backward pass (faster), or compute them again (less memory).'),
+  activationCheckpointing: z
+    .enum(['auto', 'layers', 'none'])
+    .optional()
+    .describe(
+      'Compute the model one layer after the other, with each layer’s input kept and the rest computed again. `auto` (when absent): what has more tokens than may keep its activations in one piece, as one long candidate (docs/memory.md). `layers`: everything. `none`: nothing.',
+    ),
 })
 
 export default definePlugin({

@@ -5,6 +5,7 @@ import { elements, linearModules, parameterCount, parameterShapes, type ModelCon
 import { HEAD_WORDS } from './decode/logits'
 import { rowsFor } from './decode/rows'
 import { vocabularyChunks } from './graph/head'
+import { LONG_BLOCK } from './training/attention-blocks'
 import { keptRowBytes } from './training/training-graph'
 
 const MIB = 2 ** 20
@@ -42,10 +43,26 @@ export function rowLimits(parameters: number, rowBytes: number, asked?: number):
   return { microBatch, lone: LONE * microBatch }
 }
 
+/** What is computed one layer after the other: what would not fit in one piece, everything, or nothing. */
+export type ActivationCheckpointing = 'auto' | 'layers' | 'none'
+
+/**
+ * Rows above which what is computed together is computed layer by layer: by `auto` those that would keep more than the largest group that is
+ * computed in one piece may. A question of several candidates is cut before it is that large; one long candidate cannot be. By the model and
+ * the configuration alone, like the rows themselves.
+ */
+export function checkpointedAbove(choice: ActivationCheckpointing, parameters: number, rowBytes: number, asked = 0): number {
+  if (choice === 'layers') return 0
+  if (choice === 'none') return Infinity
+  return Math.max(asked, rowLimits(parameters, rowBytes).lone)
+}
+
 export interface MemoryQuestion {
   readonly plan?: TrainingPlan
   readonly engines?: number
   readonly microBatchTokens?: number
+  /** `auto` when absent. */
+  readonly activationCheckpointing?: ActivationCheckpointing
   /** Rows of the largest micro-batch; as many as one may have when absent. */
   readonly rows?: number
   readonly maxNewTokens?: number
@@ -72,15 +89,18 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
   const trained = plan.lora ? adapter : trainedCount(config, plan.freeze)
   const rowBytes = keptRowBytes(config)
   const rows = question.rows ?? rowLimits(all, rowBytes, question.microBatchTokens).lone
+  const above = checkpointedAbove(question.activationCheckpointing ?? 'auto', all, rowBytes, question.microBatchTokens)
   const words = vocabularyChunks(config.vocabSize)[0]!.to
-  const widest = Math.max(config.intermediateSize, config.heads * config.headDim)
-  const alive = 4 * rows * (ALIVE * widest + 3 * words)
+  const alive = 4 * rows * (ALIVE * widestPart(config) + 3 * words)
   const samplingRows = rowsFor(config, maxNewTokens)
   const { layers, kvHeads, headDim, vocabSize } = config
   const isHalf = plan.lora !== undefined && question.frozenBytes !== undefined && question.frozenBytes < 4 * all
   const base = plan.lora ? (question.frozenBytes ?? 4 * all) : 4 * all
   const widened = isHalf ? WIDENED_BYTES * largestMatrix(config) : 0
   const widenedHead = isHalf ? WIDENED_BYTES * vocabularyChunks(vocabSize, HEAD_WORDS)[0]!.to * config.hiddenSize : 0
+  const dropped = plan.lora ? factorRowBytes(config, plan.lora) : 0
+  /** Beside the activations of layers, what factors and 16-bit numbers take. */
+  const layered = (tokens: number) => engines * (layeredBytes(config, tokens) + (tokens * dropped) / config.layers + widened)
   const cache = 4 * samplingRows * maxNewTokens * layers * 2 * kvHeads * headDim
   return {
     process: PROCESS_BYTES + engines * 2 * layers * SESSION_LAYER_BYTES,
@@ -88,12 +108,34 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
     gradients: engines * 4 * trained,
     moments: engines * (plan.moments === 'bfloat16' ? 4 : 8) * trained,
     // Computed again, they are alive all the same, within one run.
-    activations: engines * (rows * (rowBytes + (plan.lora ? factorRowBytes(config, plan.lora) : 0)) + alive + widened),
+    activations: rows > above ? layered(rows) : engines * (rows * (rowBytes + dropped) + alive + widened),
     sampling: engines * (cache + 4 * samplingRows * vocabSize + Math.max(widened, widenedHead)),
     // Beside factors that are trained the weights stay as they are.
     snapshot: engines * 4 * (plan.lora ? adapter : all),
     available: machineBytes(),
+    ...(config.maxPositions > above ? { byLayers: longest(config, above, layered) } : {}),
   }
+}
+
+/** A text of this length is long, and models of today read it. */
+const LONG_TEXT = 4096
+
+function longest({ maxPositions }: ModelConfig, above: number, layered: (tokens: number) => number): MemoryNeeds['byLayers'] {
+  const tokens = Math.min(maxPositions, Math.max(LONG_TEXT, 2 * above))
+  return { above, tokens, activations: layered(tokens) }
+}
+
+const widestPart = ({ intermediateSize, heads, headDim }: ModelConfig) => Math.max(intermediateSize, heads * headDim)
+
+/** Tensors of the widest part that are alive at once where one layer is computed at a time, and blocks of attention scores; measured. */
+const [LAYER_ALIVE, BLOCKS_ALIVE] = [16, 5]
+
+/** Activations of a pass that is computed layer by layer: what each layer reads and its attention's result, one layer, one block. */
+function layeredBytes(config: ModelConfig, rows: number): number {
+  const { layers, hiddenSize, heads, headDim } = config
+  const checkpoints = (layers + 3) * hiddenSize + layers * heads * headDim
+  const scores = BLOCKS_ALIVE * heads * Math.min(rows, LONG_BLOCK)
+  return 4 * rows * (checkpoints + LAYER_ALIVE * widestPart(config) + scores)
 }
 
 /** Numbers of a model's parameters that are trained. */

@@ -21,7 +21,7 @@ import {
 } from '@plumbline/transformer'
 import { isSoftware } from './device/adapter'
 import { openDevice, requestedAdapter } from './device/open'
-import { machineBytes, memoryNeeds, rowLimits } from './memory-plan'
+import { checkpointedAbove, machineBytes, memoryNeeds, rowLimits, type ActivationCheckpointing } from './memory-plan'
 import { OnnxPolicy } from './onnx-policy'
 import { loadRuntime } from './runtime/load-runtime'
 import { baseBytes } from './training/base-weights'
@@ -33,6 +33,8 @@ import { EngineTeam } from './worker/team'
 export interface OnnxOptions extends OpenOptions {
   /** Engines that share the work, each with the whole model and its part of the threads; as many as pay when absent. */
   readonly engines?: number
+  /** Whether the model is computed one layer after the other: what would not fit in one piece when absent. */
+  readonly activationCheckpointing?: ActivationCheckpointing
 }
 
 /** Of a small model, where nobody asks for another number: each is a thread with the model and its sessions, and a hundred of them stop a machine. */
@@ -63,8 +65,10 @@ export class OnnxBackend implements Backend {
 
   async open(source: ModelSource, options: OpenOptions = {}): Promise<Policy> {
     const settings: OnnxOptions = { ...this.defaults, ...definedOnly(options) }
+    const { activationCheckpointing = 'auto' } = settings
     const part = requestedAdapter(settings.device)
     if (part === undefined) requireCpu(settings.device)
+    else requireWholeModel(activationCheckpointing)
     const facts = this.inspected?.source === source ? this.inspected.facts : inspectModel(source)
     this.inspected = undefined
     const { tokenizer } = await facts
@@ -77,6 +81,8 @@ export class OnnxBackend implements Backend {
       microBatchTokens: microBatch,
       loneGroupTokens: lone,
       activationMemory: settings.activationMemory ?? 'keep',
+      checkpointedAbove:
+        part === undefined ? checkpointedAbove(activationCheckpointing, model.parameters, rowBytes, settings.microBatchTokens) : Infinity,
     })
   }
 
@@ -93,9 +99,10 @@ export class OnnxBackend implements Backend {
     if (requestedAdapter(this.defaults.device) !== undefined) return undefined
     const { tokenizer } = await inspectModel(source)
     const config = await loadModelConfig(source, tokenizer)
-    const { microBatchTokens } = this.defaults
+    const { microBatchTokens, activationCheckpointing } = this.defaults
     const frozenBytes = plan.lora && (await bytesOfBase(source))
-    return memoryNeeds(config, { plan, engines: engineCount(config, this.defaults), microBatchTokens, maxNewTokens, frozenBytes })
+    const engines = engineCount(config, this.defaults)
+    return memoryNeeds(config, { plan, engines, microBatchTokens, activationCheckpointing, maxNewTokens, frozenBytes })
   }
 
   private probeCpu(): BackendProbe {
@@ -157,6 +164,14 @@ function requireCpu(device: string | undefined): void {
     'PLUMB_DEVICE_UNSUPPORTED',
     `The onnx backend does not run on device "${device}"; expected "cpu", "webgpu", or "webgpu:" and a part of an adapter's name.`,
   )
+}
+
+/** @throws PlumbError PLUMB_CHECKPOINTING_UNSUPPORTED for what a GPU is not given layer by layer. */
+function requireWholeModel(asked: ActivationCheckpointing): void {
+  if (asked !== 'layers') return
+  const message =
+    'The onnx backend computes the model in one piece on a GPU; expected activationCheckpointing: auto or none, or device: cpu.'
+  throw new PlumbError('PLUMB_CHECKPOINTING_UNSUPPORTED', message, 'backend.activationCheckpointing')
 }
 
 /** The version of onnxruntime that is loaded, for who only wants to know whether it loads. */

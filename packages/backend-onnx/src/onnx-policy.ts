@@ -40,6 +40,8 @@ export interface PolicySettings {
   /** Most rows of a group that is computed alone; a larger one is split, which computes its prompt and its activations again. */
   readonly loneGroupTokens: number
   readonly activationMemory: 'keep' | 'recompute'
+  /** Rows from which on what is computed together is computed one layer after the other: more than these. */
+  readonly checkpointedAbove: number
 }
 
 /**
@@ -76,7 +78,9 @@ export class OnnxPolicy implements Policy {
   prepareTraining({ freeze = [], moments, lora }: TrainingPlan): Promise<void> {
     return this.inOrder(async () => {
       const frozen = [...frozenParameters(freeze, this.parameterNames)]
-      await this.engines.all('prepareTraining', { frozen, keep: this.settings.activationMemory === 'keep', moments, lora })
+      const { activationMemory, checkpointedAbove } = this.settings
+      const keep = activationMemory === 'keep'
+      await this.engines.all('prepareTraining', { frozen, keep, byLayers: checkpointedAbove === 0, moments, lora })
     })
   }
 
@@ -198,10 +202,14 @@ export class OnnxPolicy implements Policy {
     return [...lone, ...planMicroBatches(shared, Math.min(microBatchTokens, Math.max(share, ...rows)))]
   }
 
+  private byLayers(part: readonly SelectedGroup[]): boolean {
+    return part.reduce((rows, group) => rows + packedRows(group), 0) > this.settings.checkpointedAbove
+  }
+
   private async score(groups: readonly TokenGroup[], snapshot?: number): Promise<TokenLogProbs[][]> {
     const results = unscored(groups)
     await this.engines.share(this.plan(groups), async (engine, { parts }) => {
-      for (const part of parts) splitLogProbs(part, await engine.call('logProbs', part, snapshot), results)
+      for (const part of parts) splitLogProbs(part, await engine.call('logProbs', part, snapshot, this.byLayers(part)), results)
     })
     requireFiniteScores(groups, results)
     return results
@@ -227,7 +235,7 @@ export class OnnxPolicy implements Policy {
     logProbs: TokenLogProbs[][],
   ): Promise<ObjectiveResult> {
     const keep = this.settings.activationMemory === 'keep' && parts.length === 1
-    for (const part of parts) splitLogProbs(part, await engine.call('forward', part, keep), logProbs)
+    for (const part of parts) splitLogProbs(part, await engine.call('forward', part, keep, this.byLayers(part)), logProbs)
     const { result, cotangentsOf } = applyObjective(parts, groups, objective, logProbs)
     for (const part of parts) await engine.call('backward', cotangentsOf(part))
     return result

@@ -67,9 +67,9 @@ describe.each([true, false])('frozen parameters, tied embeddings: %s', (tied) =>
 
   it('nothing below the lowest trained parameter is differentiated or kept', () => {
     const config = smallLlama(tied)
-    const whole = traceTraining(config, PLAIN)
+    const whole = traceTraining({ config, layout: PLAIN })
     const frozen = new Set([...parameterShapes(config).keys()].filter((name) => name === EMBEDDING || block(0)(name)))
-    const pruned = traceTraining(config, PLAIN, frozen)
+    const pruned = traceTraining({ config, layout: PLAIN, frozen })
     const inputs = pruned.backwardFromKept().inputs.map(({ name }) => name)
     expect(inputs.filter(block(0))).toEqual([])
     expect(whole.backwardFromKept().inputs.some(({ name }) => block(0)(name))).toBe(true)

@@ -19,7 +19,8 @@ afterAll(() => {
 const lora: LoraPlan = { rank: 2, alpha: 16, rslora: false, dropout: 0.25, targetModules: 'all-linear', seed: 11 }
 const adamW: AdamWOptions = { learningRate: 0.02, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 }
 const greedily: Sampling = { seed: 1, temperature: 0, maxNewTokens: 8 }
-const backend = new OnnxBackend({ threads: 2, engines: 1 })
+const shared = { threads: 2, engines: 1 }
+const backend = new OnnxBackend(shared)
 
 async function completions(policy: Policy, prompts: readonly (readonly number[])[], sampling: Sampling): Promise<(readonly number[])[]> {
   const found: Generation[] = []
@@ -107,14 +108,18 @@ describe('a base of 16-bit numbers', () => {
   }, 120_000)
 })
 
-describe.each<[string, HalfType, 'keep' | 'recompute']>([
+describe.each<[string, HalfType, 'keep' | 'recompute' | 'checkpointed']>([
   ['qwen2', 'bfloat16', 'keep'],
   ['qwen2', 'float16', 'keep'],
   ['gemma2', 'bfloat16', 'recompute'],
   ['gpt2', 'bfloat16', 'keep'],
+  ['qwen2', 'bfloat16', 'checkpointed'],
 ])(
   '%s stored as %s, activations %s: an adapter run has the same bits as on the same numbers stored as float32',
-  (family, type, activationMemory) => {
+  (family, type, activations) => {
+    const layered = activations === 'checkpointed' ? ({ activationCheckpointing: 'layers' } as const) : {}
+    const backend = new OnnxBackend({ ...shared, ...layered })
+    const memory: OpenOptions = activations === 'checkpointed' ? {} : { activationMemory: activations }
     const expected = expectedCase(family)
     const groups = expected.groups.map(onlyTokens)
     const objective: Objective = (batch) => ({
@@ -125,7 +130,7 @@ describe.each<[string, HalfType, 'keep' | 'recompute']>([
     async function run(path: string, name: string) {
       const out = (what: string) => join(scratch, `${family}-${type}-${name}-${what}`)
       const base = { kind: 'folder', path } as const
-      const policy = await backend.open(base, { frozenBase: true, activationMemory })
+      const policy = await backend.open(base, { frozenBase: true, ...memory })
       const before = await policy.snapshot()
       await policy.prepareTraining!({ lora })
       const trajectory: unknown[] = []

@@ -8,7 +8,8 @@ import { Session, type HostTensor } from '../src/runtime/session'
 import { planBlocks } from '../src/training/attention-blocks'
 import { ropeFeeds } from '../src/runtime/rope-tables'
 import { batchFeeds } from '../src/training/batch-feeds'
-import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf, traceTraining } from '../src/training/training-graph'
+import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf } from '../src/training/tracing'
+import { traceTraining } from '../src/training/training-graph'
 import { Lcg, randomWeights, smallLlama } from './support/random-llama'
 
 interface Case {
@@ -75,7 +76,7 @@ describe.each(variants)('a random grouped-query Llama on $size groups, tied embe
     feeds[part] = { data: weights.get(head)!.data.slice(from, to), dims }
     feeds[sumOf(part)] = { data: new Float32Array(to - from), dims }
   }
-  const graph = traceTraining(config, layout)
+  const graph = traceTraining({ config, layout })
 
   async function gradientsFrom(backward: Session, feeds: Record<string, HostTensor>): Promise<Map<string, Float32Array>> {
     const out = await backward.run(feeds)

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { linearModules } from '@plumbline/transformer'
-import { memoryNeeds, rowLimits } from '../src/memory-plan'
+import { checkpointedAbove, memoryNeeds, rowLimits } from '../src/memory-plan'
 import { keptRowBytes } from '../src/training/training-graph'
 import { smallLlama } from './support/random-llama'
 
@@ -56,6 +56,48 @@ describe('rows of a micro-batch', () => {
 
   it('are those that were asked for', () => {
     expect(rowLimits(1e9, 1e6, 100)).toEqual({ microBatch: 100, lone: 100 })
+  })
+})
+
+describe('what is computed layer by layer', () => {
+  const [parameters, rowBytes] = [27.8e6, 221_184]
+
+  it('has by auto more rows than the largest group that is computed in one piece, whatever the machine', () => {
+    const { lone } = rowLimits(parameters, rowBytes)
+    expect(checkpointedAbove('auto', parameters, rowBytes)).toBe(lone)
+    // 135M parameters, 691,204 bytes a row: one candidate of 2,048 tokens is.
+    expect(checkpointedAbove('auto', 134.5e6, 691_204)).toBe(1552)
+  })
+
+  it('has more rows than a micro-batch that is asked for', () => {
+    expect(checkpointedAbove('auto', parameters, rowBytes, 100)).toBe(rowLimits(parameters, rowBytes).lone)
+    expect(checkpointedAbove('auto', parameters, rowBytes, 9000)).toBe(9000)
+  })
+
+  it('is everything or nothing where that is said', () => {
+    expect([checkpointedAbove('layers', parameters, rowBytes, 9000), checkpointedAbove('none', parameters, rowBytes)]).toEqual([
+      0,
+      Infinity,
+    ])
+  })
+
+  it('is said with what it takes where the context lets it come, and is what activations are where all is', () => {
+    const config = smallLlama(true)
+    const deep = { ...config, layers: 8, attention: Array.from({ length: 8 }, () => config.attention[0]!), maxPositions: 100_000 }
+    const { activations, byLayers } = memoryNeeds(deep)
+    const { lone } = rowLimits(1, keptRowBytes(deep))
+    expect(byLayers).toMatchObject({ above: lone, tokens: 2 * lone })
+    // Twice as many rows.
+    expect(byLayers!.activations).toBeLessThan(2 * activations)
+    expect(memoryNeeds(deep, { rows: 2 * lone }).activations).toBe(byLayers!.activations)
+    // The context ends before.
+    expect(memoryNeeds(config).byLayers).toBeUndefined()
+    expect(memoryNeeds(deep, { activationCheckpointing: 'none' }).byLayers).toBeUndefined()
+    expect(memoryNeeds(deep, { rows: 2 * lone, activationCheckpointing: 'none' }).activations).toBeGreaterThan(
+      2 * lone * keptRowBytes(deep),
+    )
+    const all = memoryNeeds(deep, { rows: 4096, activationCheckpointing: 'layers' })
+    expect(all.byLayers).toEqual({ above: 0, tokens: 4096, activations: all.activations })
   })
 })
 

@@ -29,13 +29,29 @@ export function decoder<T>(
   attendIn: LayerAttend<T>,
   { narrowLast = (rows) => rows }: DecoderOptions<T> = {},
 ): T {
-  const architecture = architectureOf(config)
   let rows = x
-  for (let layer = 0; layer < config.layers; layer++) {
-    const narrow = layer === config.layers - 1 ? narrowLast : (all: T) => all
-    rows = architecture.layer({ ops, config, weights, layer, attend: attendIn(layer, attentionShape(config, layer)), narrow }, rows)
-  }
-  const hidden = architecture.final(ops, config, weights, rows)
+  for (let layer = 0; layer < config.layers; layer++) rows = decoderLayer(ops, config, weights, layer, rows, attendIn, { narrowLast })
+  return headRows(ops, config, weights, rows)
+}
+
+/** One of the layers, which count from 0. x [n, d] → [n, d], fewer rows of the last one with `narrowLast`. */
+export function decoderLayer<T>(
+  ops: Ops<T>,
+  config: ModelConfig,
+  weights: WeightLookup<T>,
+  layer: number,
+  x: T,
+  attendIn: LayerAttend<T>,
+  { narrowLast = (rows) => rows }: DecoderOptions<T> = {},
+): T {
+  const narrow = layer === config.layers - 1 ? narrowLast : (all: T) => all
+  const attend = attendIn(layer, attentionShape(config, layer))
+  return architectureOf(config).layer({ ops, config, weights, layer, attend, narrow }, x)
+}
+
+/** What follows the layers: their output to the rows that the head reads. [n, d] → [n, d] */
+export function headRows<T>(ops: Ops<T>, config: ModelConfig, weights: WeightLookup<T>, x: T): T {
+  const hidden = architectureOf(config).final(ops, config, weights, x)
   return config.logitsScale === undefined ? hidden : ops.scale(hidden, config.logitsScale)
 }
 
@@ -65,13 +81,42 @@ export interface ScoringInputs<T> {
 
 /** Log-probabilities of all scored tokens of a packed batch. → [m] */
 export function scorePacked<T>(ops: ScoringOps<T>, config: ModelConfig, weights: WeightLookup<T>, inputs: ScoringInputs<T>): T {
-  const x = embedded(ops, config, weights, ops.embedding(weights(embeddingName(config)), inputs.tokens), inputs.positions)
-  const attendIn: LayerAttend<T> = (layer, shape) => (q, k, v) => {
+  const hidden = decoder(
+    ops,
+    config,
+    weights,
+    embeddedTokens(ops, config, weights, inputs),
+    packedAttend(ops, config, inputs),
+    narrowToTail(ops),
+  )
+  return scoredTokens(ops, config, weights, inputs, hidden)
+}
+
+/** The first part of {@link scorePacked}: what the first layer reads. → [rows, d] */
+export function embeddedTokens<T>(ops: Ops<T>, config: ModelConfig, weights: WeightLookup<T>, inputs: ScoringInputs<T>): T {
+  return embedded(ops, config, weights, ops.embedding(weights(embeddingName(config)), inputs.tokens), inputs.positions)
+}
+
+/** Attention of its layers. */
+export function packedAttend<T>(ops: ScoringOps<T>, config: ModelConfig, inputs: ScoringInputs<T>): LayerAttend<T> {
+  return (layer, shape) => (q, k, v) => {
     // Of the last layer's output only the rows that predict something are read; the other prompt rows need keys and values alone.
     const last = layer === config.layers - 1
     const queries = turned(ops, config, shape, q, last ? inputs.tailPositions : inputs.positions, shape.heads)
     return ops.attention(queries, turned(ops, config, shape, k, inputs.positions, shape.kvHeads), v, last ? 'tail' : 'all', shape)
   }
-  const hidden = decoder(ops, config, weights, x, attendIn, { narrowLast: (rows) => ops.tail(rows) })
-  return ops.selectedLogProbs(hidden, weights(headName(config)), inputs.scoredRows, inputs.scoredIds, config.logitsSoftcap)
+}
+
+/** What the last layer leaves out. */
+export const narrowToTail = <T>(ops: ScoringOps<T>): DecoderOptions<T> => ({ narrowLast: (rows) => ops.tail(rows) })
+
+/** Its last part, from the rows that the head reads. → [m] */
+export function scoredTokens<T>(
+  ops: ScoringOps<T>,
+  config: ModelConfig,
+  weights: WeightLookup<T>,
+  { scoredRows, scoredIds }: ScoringInputs<T>,
+  hidden: T,
+): T {
+  return ops.selectedLogProbs(hidden, weights(headName(config)), scoredRows, scoredIds, config.logitsSoftcap)
 }

@@ -1,5 +1,5 @@
-import { PlumbError, type Generation, type GenerationPrompt, type Sampling, type Tokenizer } from '@plumbline/core/base'
-import { Completion, CompletionRules, type AdapterShape, type ModelConfig } from '@plumbline/transformer'
+import type { Generation, GenerationPrompt, Sampling, Tokenizer } from '@plumbline/core/base'
+import { Completion, CompletionRules, requirePrompts, type AdapterShape, type ModelConfig } from '@plumbline/transformer'
 import { Graph } from '../graph/graph'
 import { RopeTables } from '../runtime/rope-tables'
 import type { HeldWeights } from '../runtime/held-tensor'
@@ -97,10 +97,8 @@ export class Generator {
     sampling: Sampling,
     { onGeneration, checkAborted, onLogits }: RunOptions,
   ): Promise<RunReport> {
-    const { config, weights, tokenizer, endTokens } = this.model
-    checkPrompts(requests, config)
-    const limits = { vocabularySize: config.vocabSize, contextLength: config.maxPositions, endTokens }
-    const rules = new CompletionRules(sampling, limits, tokenizer)
+    const { config, weights } = this.model
+    const rules = completionRules(this.model, requests, sampling)
     // Prompts of similar length share prefills and the prompt cache's width; the longest first, so that memory only falls.
     const queue = requests.filter(({ candidates }) => candidates.length > 0).sort((a, b) => b.prompt.length - a.prompt.length)
     const counts = queue.map(({ candidates }) => candidates.length)
@@ -189,6 +187,17 @@ export class Generator {
   }
 }
 
+/** When a model's completions end. @throws PlumbError for a prompt that it cannot continue. */
+export function completionRules(
+  { config, tokenizer, endTokens }: Pick<GeneratorModel, 'config' | 'tokenizer' | 'endTokens'>,
+  requests: readonly GenerationPrompt[],
+  sampling: Sampling,
+): CompletionRules {
+  const limits = { vocabularySize: config.vocabSize, contextLength: config.maxPositions, endTokens }
+  requirePrompts(requests, limits)
+  return new CompletionRules(sampling, limits, tokenizer)
+}
+
 /** Places for what a step returns, the same in every step. */
 function stepOutputs({ vocabSize, layers, kvHeads, headDim }: ModelConfig, mostRows: number) {
   const widths = { logits: vocabSize, entries: layers * 2 * kvHeads * headDim }
@@ -197,21 +206,4 @@ function stepOutputs({ vocabSize, layers, kvHeads, headDim }: ModelConfig, mostR
     logits: { data: logits.subarray(0, rows * widths.logits), dims: [rows, widths.logits] },
     entries: { data: entries.subarray(0, rows * widths.entries), dims: [rows, widths.entries] },
   })
-}
-
-/** @throws PlumbError for a prompt that the model cannot continue. */
-export function checkPrompts(requests: readonly GenerationPrompt[], { maxPositions, vocabSize }: ModelConfig): void {
-  for (const { id, prompt } of requests) {
-    const where = `prompt ${id}`
-    if (prompt.length === 0) throw new PlumbError('PLUMB_PROMPT_EMPTY', 'The prompt has no tokens; at least one was expected.', where)
-    if (prompt.length >= maxPositions) {
-      const message = `The prompt has ${prompt.length} tokens and the model's context ${maxPositions}: there is no room for a completion.`
-      throw new PlumbError('PLUMB_PROMPT_TOO_LONG', message, where)
-    }
-    const stranger = prompt.find((token) => !(token >= 0 && token < vocabSize))
-    if (stranger !== undefined) {
-      const message = `The prompt holds token ${stranger}; the model's vocabulary has ${vocabSize} tokens.`
-      throw new PlumbError('PLUMB_TOKEN_OUT_OF_RANGE', message, where)
-    }
-  }
 }

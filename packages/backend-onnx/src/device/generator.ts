@@ -1,7 +1,7 @@
 import type { GenerationPrompt, Sampling } from '@plumbline/core/base'
-import { Completion, CompletionRules } from '@plumbline/transformer'
+import { Completion, type CompletionRules } from '@plumbline/transformer'
 import { FEWEST_ROWS } from '../decode/batch'
-import { checkPrompts, rowsFor, type GeneratorModel, type RunOptions } from '../decode/generator'
+import { completionRules, rowsFor, type GeneratorModel, type RunOptions } from '../decode/generator'
 import { prefillFeeds } from '../decode/prefill'
 import { prefillGraph } from '../decode/prefill-graph'
 import { padded } from '../decode/prompt-cache'
@@ -56,10 +56,8 @@ export class DeviceGenerator {
   }
 
   async run(requests: readonly GenerationPrompt[], sampling: Sampling, weights: DeviceTensors, options: DeviceRunOptions): Promise<void> {
-    const { config, tokenizer, endTokens } = this.model
-    checkPrompts(requests, config)
-    const limits = { vocabularySize: config.vocabSize, contextLength: config.maxPositions, endTokens }
-    const rules = new CompletionRules(sampling, limits, tokenizer)
+    const { config } = this.model
+    const rules = completionRules(this.model, requests, sampling)
     const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
     const tables = await this.tables.upTo(padded(longest) + sampling.maxNewTokens)
     const resident = { ...tables, ...nativeTensors(weights) }

@@ -5,11 +5,16 @@
  */
 export interface AttentionLayout {
   /** Blocks that the prompts' positions are cut into. */
-  readonly promptChunks: 1 | 2
+  readonly promptChunks: number
   /** Classes of completions of similar length. */
   readonly classes: number
   /** Blocks that each class's positions are cut into. */
   readonly chunks: number
+  /**
+   * Whether a block's gradient is done with before the next one begins, so that one block's probabilities are alive at a time. For many
+   * large blocks; a few additions each.
+   */
+  readonly inTurn?: boolean
 }
 
 /** One block for prompts, one for completions: fewest nodes. */

@@ -57,7 +57,7 @@ export function packedAttentionRule(
     const scaled = { alpha: shape.scale }
     const dQueries = matMul(graph, dScores, keys, scaled, 'attention_dq')
     const dKeys = matMul(graph, dScores, query, { ...scaled, transA: true }, 'attention_dk')
-    return { dQueries, dKeys, dValues }
+    return batch.layout.inTurn ? together(graph, { dQueries, dKeys, dValues }) : { dQueries, dKeys, dValues }
   }
   const prompt = batch.promptBlocks(queries).map(block)
   const completion = batch.completionBlocks(queries).map((chunks) => chunks.map(block))
@@ -73,6 +73,17 @@ interface BlockGradient {
   readonly dQueries: Value
   readonly dKeys: Value
   readonly dValues: Value
+}
+
+/**
+ * The same numbers, none of which is there before all are: zero is added that is made of all three. The runtime would otherwise compute the
+ * value cotangents of every block first, which the first weight's gradient wants, and keep every block's probabilities for the rest.
+ */
+function together(graph: Graph, { dQueries, dKeys, dValues }: BlockGradient): BlockGradient {
+  const first = (x: Value) => graph.node('Slice', [x, graph.ints(0, 0, 0, 0), graph.ints(1, 1, 1, 1)])
+  const zero = graph.node('Mul', [graph.node('Sum', [first(dQueries), first(dKeys), first(dValues)]), graph.scalar(0)])
+  const tied = (x: Value) => graph.node('Add', [x, zero], { label: 'in_turn' })
+  return { dQueries: tied(dQueries), dKeys: tied(dKeys), dValues: tied(dValues) }
 }
 
 function blocks(batch: BatchInputs, queries: Queries): AttentionInputs[] {
@@ -138,7 +149,7 @@ function keyRows(
 ): Value {
   const rows = graph.ints(0, -1)
   const last = prompt[prompt.length - 1]
-  const early = prompt.slice(0, -1).map((part) => graph.node('Pad', [part, batch.promptChunkPadding]))
+  const early = prompt.slice(0, -1).map((part, chunk) => graph.node('Pad', [part, batch.promptChunkPadding(chunk)]))
   let summed = graph.node('Reshape', [early.reduce((sum, part) => graph.node('Add', [sum, part]), last), rows])
   const inputs = batch.completionBlocks(queries)
   for (const [c, chunks] of completion.entries()) {

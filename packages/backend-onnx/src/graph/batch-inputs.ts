@@ -99,9 +99,9 @@ export class BatchInputs {
   get maxPrompt(): Value {
     return this.input('max_prompt', 'int64')
   }
-  /** Lengthens the key cotangents of the prompts' first chunk to all prompt positions. */
-  get promptChunkPadding(): Value {
-    return this.input('prompt_chunk_padding', 'int64')
+  /** Lengthens the key cotangents of a chunk of the prompts, other than the last, to all prompt positions. */
+  promptChunkPadding(chunk: number): Value {
+    return this.input(`prompt_chunk_padding_${chunk}`, 'int64')
   }
   /** Blocks of prompt queries: all of them, or the last row of each prompt alone. */
   promptBlocks(queries: 'all' | 'tail'): AttentionInputs[] {

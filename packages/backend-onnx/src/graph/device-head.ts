@@ -1,7 +1,7 @@
 import type { Tape } from './autodiff'
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
-import { softcap } from './ops'
+import { headLogits } from './head-parts'
 import { weightGradient } from './weight-gradient'
 
 /**
@@ -21,9 +21,8 @@ export function deviceLogProbs(
   head: Value,
   cap?: number,
 ): { readonly logProbs: Value } {
-  const logits = graph.node('Gemm', [hidden, head], { attributes: { transB: 1 }, label: 'logits' })
-  const capped = cap === undefined ? undefined : softcap(graph, logits, cap)
-  const logProbs = logSoftmax(graph, capped?.y ?? logits)
+  const { y: logits, slope } = headLogits(graph, hidden, head, cap)
+  const logProbs = logSoftmax(graph, logits)
   keep(logProbs, words)
   const flat = (x: Value) => graph.node('Reshape', [x, graph.ints(-1)])
   const selected = graph.node('Gather', [flat(logProbs), batch.scoredCells], { attributes: { axis: 0 } })
@@ -34,7 +33,7 @@ export function deviceLogProbs(
       label: 'logits_d',
     })
     const dCapped = graph.node('Reshape', [scattered, graph.ints(-1, words)])
-    const dLogits = capped ? graph.node('Mul', [dCapped, capped.slope()]) : dCapped
+    const dLogits = slope ? graph.node('Mul', [dCapped, slope()]) : dCapped
     return [(sum) => graph.node('Gemm', [dLogits, head, sum], { label: 'head_dx' }), weightGradient(graph, dLogits, hidden)]
   })
   return { logProbs: recorded }

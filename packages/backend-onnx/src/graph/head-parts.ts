@@ -1,6 +1,7 @@
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
-import { gathered } from './widen'
+import { softcap } from './ops'
+import { gathered, widened } from './widen'
 
 /** What the output head is made from. */
 export interface HeadInputs {
@@ -17,6 +18,19 @@ export interface ScoredLogProbs {
   readonly logProbs: Value
   /** Where logits are capped, the slope of the cap at each scored token. [m] */
   readonly slope?: Value
+}
+
+/** hidden headᵀ for some of its rows, capped where there is a cap, whose slope comes with it. [rows, words] */
+export function headLogits(graph: Graph, hidden: Value, weight: Value, cap?: number): { readonly y: Value; readonly slope?: () => Value } {
+  const product = graph.node('Gemm', [hidden, widened(graph, weight, hidden)], { attributes: { transB: 1 }, label: 'logits' })
+  return cap === undefined ? { y: product } : softcap(graph, product, cap)
+}
+
+/** The same with a chunk's own log-probs, and the logarithm of each row's sum over it. [rows, words], [rows, 1] */
+export function chunkLogProbs(graph: Graph, hidden: Value, weight: Value, cap?: number) {
+  const logits = headLogits(graph, hidden, weight, cap).y
+  const logProbs = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
+  return { logits, logProbs, sum: () => graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, logProbs)]) }
 }
 
 export interface RowCotangents {

@@ -2,8 +2,7 @@ import type { Tape } from './autodiff'
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
 import { frozenLogProbs } from './frozen-head'
-import { capSlope, column, firstColumn, oneHot, rowCotangents, type ScoredLogProbs } from './head-parts'
-import { softcap } from './ops'
+import { capSlope, chunkLogProbs, column, oneHot, rowCotangents, type ScoredLogProbs } from './head-parts'
 import { weightGradient } from './weight-gradient'
 import { wideLogProbs } from './wide-head'
 import { widened } from './widen'
@@ -77,10 +76,7 @@ export function selectedLogProbs(
   }
   if (wide) return wideLogProbs(graph, tape, batch, keep, { hidden, head, weights }, cap)
   const logProbs = weights.map((weight) => {
-    const product = graph.node('Gemm', [hidden, widened(graph, weight, hidden)], { attributes: { transB: 1 }, label: 'logits' })
-    const logits = cap === undefined ? product : softcap(graph, product, cap).y
-    const own = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
-    const sum = () => graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, own)])
+    const { logProbs: own, sum } = chunkLogProbs(graph, hidden, weight, cap)
     return { own, sum: isWhole && cap === undefined ? undefined : sum() }
   })
   for (const [c, { own }] of logProbs.entries()) keep(own, chunks[c]!.to - chunks[c]!.from)

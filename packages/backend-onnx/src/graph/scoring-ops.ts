@@ -33,6 +33,8 @@ export interface FactorOptions {
 export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
   /** Results of matrix products. Everything else is cheap to compute again. */
   readonly residuals: Residual[] = []
+  /** Those of them that are the results of attention. */
+  readonly attended: Residual[] = []
   private readonly tailValues = new Set<Value>()
   /** Inputs that masks are read for. */
   readonly dropped: DroppedInput[] = []
@@ -53,6 +55,8 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
     private readonly batch = new BatchInputs(graph),
     private readonly factors?: FactorOptions,
     private readonly isFrozen: (weight: string) => boolean = () => false,
+    /** Whether the head keeps no log-probs, however small its vocabulary; by its size when absent. */
+    private readonly wideHead?: boolean,
   ) {
     super(graph, recorded, factors?.lowRankOf)
   }
@@ -80,6 +84,7 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
     this.residuals.push({ value: inputs.q, width: heads * headDim, split: heads, tail: queries === 'tail' })
     this.residuals.push({ value: inputs.k, width: kvHeads * headDim, split: kvHeads, tail: false })
     this.keep(y, heads * headDim)
+    this.attended.push(this.residuals.at(-1)!)
     return this.record(y, [q, k, v], (g) => packedAttentionRule(this.graph, this.batch, inputs, y, g, queries, shape).map(plus))
   }
 
@@ -90,7 +95,7 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
     const { graph, recorded, batch } = this
     const [words, width] = this.shapeOf(head) as [number, number]
     if (graph.device === 'webgpu') return deviceLogProbs(graph, recorded, batch, keep, words, hidden, head, softcap).logProbs
-    const options = this.isFrozen(head.name) ? { frozenWidth: width } : {}
+    const options = { wide: this.wideHead, ...(this.isFrozen(head.name) ? { frozenWidth: width } : {}) }
     const scored = selectedLogProbs(graph, recorded, batch, keep, words, hidden, head, softcap, options)
     this.scoredSlope = scored.slope
     return scored.logProbs

@@ -1,7 +1,7 @@
 import type { Tape } from './autodiff'
 import type { BatchInputs } from './batch-inputs'
 import type { Graph, Value } from './graph'
-import { capSlope, firstColumn, oneHot, rowCotangents, type HeadInputs, type ScoredLogProbs } from './head-parts'
+import { capSlope, chunkLogProbs, firstColumn, oneHot, rowCotangents, type HeadInputs, type ScoredLogProbs } from './head-parts'
 import { softcap } from './ops'
 import { weightGradient } from './weight-gradient'
 import { widened } from './widen'
@@ -63,11 +63,9 @@ export function chunkScores(
   chunk: number,
   cap?: number,
 ): { readonly scores: Value; readonly logProbs: Value } {
-  const product = graph.node('Gemm', [hidden, widened(graph, weight, hidden)], { attributes: { transB: 1 }, label: 'logits' })
-  const logits = cap === undefined ? product : softcap(graph, product, cap).y
-  const logProbs = graph.node('LogSoftmax', [logits], { attributes: { axis: -1 }, label: 'log_probs' })
+  const { logits, logProbs, sum: logSum } = chunkLogProbs(graph, hidden, weight, cap)
   const selected = graph.node('Mul', [graph.node('GatherND', [logits, batch.scoredPairs(chunk)]), batch.scoredInChunk(chunk)])
-  const sum = graph.node('Sub', [firstColumn(graph, logits), firstColumn(graph, logProbs)])
+  const sum = logSum()
   const scores = graph.node('Concat', [selected, graph.node('Reshape', [sum, graph.ints(-1)])], { attributes: { axis: 0 } })
   return { scores, logProbs }
 }

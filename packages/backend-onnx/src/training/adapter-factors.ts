@@ -10,7 +10,7 @@ import {
 } from '@plumbline/transformer'
 import type { DroppedInput } from '../graph/scoring-ops'
 import type { HostTensor } from '../runtime/session'
-import { keptInputOf } from './training-graph'
+import { keptInputOf } from './tracing'
 
 /** The factors beside a base, with their optimizer state where they are trained. */
 export class AdapterFactors<Store extends { readonly step: number }> {

@@ -36,6 +36,18 @@ export function attentionBlocks(batch: PackedBatch, heads: number): AttentionBlo
   return planBlocks(batch, layout, classes)
 }
 
+/** Most positions of a block where attention takes a long sequence block by block. */
+export const LONG_BLOCK = 512
+
+/**
+ * Blocks for a layer that is computed by itself, where nodes cost little and what is alive at a time much: as wide as all keys, and of few
+ * queries each. Their number is a power of two, so that few graphs serve all lengths.
+ */
+export function longBlocks(batch: PackedBatch): AttentionBlocks {
+  const chunks = (length: number) => 2 ** Math.ceil(Math.log2(Math.max(1, length / LONG_BLOCK)))
+  return planBlocks(batch, { promptChunks: chunks(batch.maxPrompt), classes: 1, chunks: chunks(batch.maxCompletion), inTurn: true })
+}
+
 export function planBlocks(batch: PackedBatch, layout: AttentionLayout, classes = lengthClasses(batch, layout)): AttentionBlocks {
   return {
     layout,

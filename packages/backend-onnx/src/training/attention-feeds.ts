@@ -29,11 +29,13 @@ export function attentionFeeds(batch: PackedBatch, blocks: AttentionBlocks, shap
     all_back: int32(queriesBack([...prompt, ...completion.flat()], shape, 0, rows)),
     tail_back: int32(queriesBack([lastPromptRows, ...completion.flat()], shape, tailStart, rows)),
     max_prompt: int64([maxPrompt]),
-    prompt_chunk_padding: int64([0, 0, 0, 0, 0, 0, lastChunk.keys - blocks.prompt[0]!.keys, 0]),
     prompt_keys_back: int32(keysBack([{ ...lastChunk, from: 0 }], shape.kvHeads, 0, promptRows)),
     ...blockFeeds({ name: PROMPT_TAIL_BLOCK, ...lastPromptRows }, batch, shape, 'tail'),
   }
-  for (const block of prompt) Object.assign(feeds, blockFeeds(block, batch, shape, 'all'))
+  for (const [chunk, block] of prompt.entries()) {
+    Object.assign(feeds, blockFeeds(block, batch, shape, 'all'))
+    feeds[`prompt_chunk_padding_${chunk}`] = int64([0, 0, 0, 0, 0, 0, lastChunk.keys - block.keys, 0])
+  }
   for (const [c, chunks] of completion.entries()) {
     for (const [i, block] of chunks.entries()) {
       Object.assign(feeds, blockFeeds(block, batch, shape, 'all'), blockFeeds(block, batch, shape, 'tail'))

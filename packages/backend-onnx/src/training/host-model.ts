@@ -62,16 +62,16 @@ export class HostModel implements HeldModel {
     return new HostModel(model, own, undefined, settings)
   }
 
-  async logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {
-    if (snapshot === undefined) return this.trainer.logProbs(groups)
+  async logProbs(groups: readonly PackedGroup[], snapshot?: number, byLayers?: boolean): Promise<Float32Array> {
+    if (snapshot === undefined) return this.trainer.logProbs(groups, undefined, byLayers)
     const frozen = this.snapshots.get(snapshot)
     if (!frozen) throw new Error('The snapshot was disposed')
-    return this.trainer.logProbs(groups, frozen)
+    return this.trainer.logProbs(groups, frozen, byLayers)
   }
 
-  async forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
+  async forward(groups: readonly PackedGroup[], keep: boolean, byLayers?: boolean): Promise<Float32Array> {
     if (!this.trainsFactors) await this.makeWhole()
-    return this.trainer.forward(groups, keep)
+    return this.trainer.forward(groups, keep, byLayers)
   }
 
   async backward(cotangents: Float32Array): Promise<void> {
@@ -79,7 +79,7 @@ export class HostModel implements HeldModel {
     return this.trainer.backward(cotangents)
   }
 
-  async prepareTraining({ frozen, keep, moments, lora }: EnginePlan): Promise<void> {
+  async prepareTraining({ frozen, keep, byLayers = false, moments, lora }: EnginePlan): Promise<void> {
     const consequence = 'training would spread them'
     if (lora) await this.adapt(lora, moments)
     else await this.makeWhole()
@@ -88,7 +88,7 @@ export class HostModel implements HeldModel {
     if (this.own instanceof ParameterStore) this.own.plan({ frozen, moments })
     // What was compiled before, to score, knows nothing of it.
     await this.trainer.release()
-    await this.trainer.compile(keep)
+    if (!byLayers) await this.trainer.compile(keep)
   }
 
   drop(): void {

@@ -7,12 +7,12 @@ import type { HeldTensor, HeldWeights } from '../runtime/held-tensor'
 import { Scratch } from '../runtime/scratch'
 import { Session, type Feeds, type HostTensor, type SessionSettings } from '../runtime/session'
 import { tensorNamed } from '../runtime/tensor-named'
-import { attentionBlocks, type AttentionBlocks } from './attention-blocks'
+import { attentionBlocks, longBlocks, type AttentionBlocks } from './attention-blocks'
 import { headParts } from './head-feeds'
 import { selectRows, type LiveBatch } from './live-rows'
 import type { ParameterStore } from './parameters'
-import type { Differentiation, Place, Scored, Shapes } from './place'
-import { EMBEDDING_ROWS, gradientOf, HEAD_FACTORS, HEAD_ROWS, LOG_PROBS, sumOf } from './training-graph'
+import type { Differentiation, Layerwise, Place, Room, Scored, Shapes } from './place'
+import { EMBEDDING_ROWS, gradientOf, HEAD_FACTORS, HEAD_ROWS, LOG_PROBS, sumOf } from './tracing'
 
 type HostFeeds = Record<string, HostTensor>
 
@@ -28,6 +28,15 @@ export class HostPlace implements Place<HeldTensor, ParameterStore, Session> {
   ) {}
 
   readonly hold = inHost
+
+  readonly layerwise: Layerwise<Session> = {
+    blocks: longBlocks,
+    room: (shapes) => this.room(shapes),
+    compile: (model) => Session.create(model, { ...this.settings, use: 'layer' }),
+    run: async (session, feeds, into) => {
+      await session.run(feeds, into)
+    },
+  }
 
   typeOf({ half }: HeldTensor): DType {
     return half ?? 'float32'
@@ -67,36 +76,42 @@ export class HostPlace implements Place<HeldTensor, ParameterStore, Session> {
     return Promise.resolve(inHost(selected))
   }
 
-  async differentiate(session: Session, { store, live, inGraph, feeds: describe }: Differentiation<ParameterStore>): Promise<void> {
+  async differentiate(session: Session, pass: Differentiation<ParameterStore>): Promise<void> {
+    const { store, live, inGraph, ownNames, into: others = {} } = pass
     // The first time this makes room for them, which moves the weights that are fed below.
     const gradients = this.gradients(store)
     const { batch } = live
-    const feeds = { ...(await describe()) }
+    const feeds = { ...(await pass.feeds()) }
     const width = this.config.hiddenSize
-    const gradient = (parameter: string | undefined) => store.parameters.find(({ name }) => name === parameter)?.gradient
-    // Undefined where one is frozen, or where there is none.
-    const embedding = gradient(embeddingName(this.config))
-    const positions = gradient(architectureOf(this.config).names.positions)
-    const head = gradient(headName(this.config))
-    const hasRows = embedding !== undefined || positions !== undefined
-    const isBent = head !== undefined && this.config.logitsSoftcap !== undefined
+    // The tables' rows are added here, of those whose graph returns them.
+    const returns = (output: string) => session.outputs.includes(output)
+    const [hasRows, hasHead, isBent] = [EMBEDDING_ROWS, HEAD_ROWS, HEAD_FACTORS].map(returns)
     const scored = batch.scoredIds.length
-    const { parts, give } = this.rowMemory.take([hasRows ? batch.rows * width : 0, head ? batch.tailRows * width : 0, isBent ? scored : 0])
+    const { parts, give } = this.rowMemory.take([
+      hasRows ? batch.rows * width : 0,
+      hasHead ? batch.tailRows * width : 0,
+      isBent ? scored : 0,
+    ])
     const [embeddingRows, headRows, headFactors] = parts
-    const into: HostFeeds = {}
+    const into: HostFeeds = { ...others }
     if (hasRows) into[EMBEDDING_ROWS] = { data: embeddingRows!, dims: [batch.rows, width] }
-    if (head) into[HEAD_ROWS] = { data: headRows!, dims: [batch.tailRows, width] }
+    if (hasHead) into[HEAD_ROWS] = { data: headRows!, dims: [batch.tailRows, width] }
     if (isBent) into[HEAD_FACTORS] = { data: headFactors!, dims: [scored] }
-    const summed = new Set(inGraph)
-    for (const [name, { data, dims }] of Object.entries(gradients)) {
-      if (!summed.has(name)) continue
+    for (const name of inGraph) {
       // Read and written in the same buffer: the running sum never moves.
-      feeds[sumOf(name)] = into[gradientOf(name)] = { data, dims }
+      feeds[sumOf(name)] = into[gradientOf(name)] = tensorNamed(gradients, ownNames?.get(name) ?? name)
     }
     await session.run(feeds, into)
-    if (embedding) addRows(embedding, width, batch.tokens, embeddingRows!)
-    if (positions) addRows(positions, width, batch.positions, embeddingRows!)
-    if (head) addRows(head, width, batch.scoredIds, headRows!, batch.scoredRows, isBent ? headFactors! : live.cotangents)
+    // Undefined where one is frozen, or where there is none.
+    const gradient = (parameter: string | undefined) => store.parameters.find(({ name }) => name === parameter)?.gradient
+    const embedding = gradient(embeddingName(this.config))
+    const positions = gradient(architectureOf(this.config).names.positions)
+    if (hasRows && embedding) addRows(embedding, width, batch.tokens, embeddingRows!)
+    if (hasRows && positions) addRows(positions, width, batch.positions, embeddingRows!)
+    if (hasHead) {
+      const head = gradient(headName(this.config))!
+      addRows(head, width, batch.scoredIds, headRows!, batch.scoredRows, isBent ? headFactors! : live.cotangents)
+    }
     give()
   }
 
@@ -119,7 +134,7 @@ export class HostPlace implements Place<HeldTensor, ParameterStore, Session> {
   }
 
   /** Where a pass writes what it keeps. */
-  private room(shapes: Shapes): Held & { readonly feeds: HostFeeds } {
+  private room(shapes: Shapes): Room {
     const entries = Object.entries(shapes)
     if (entries.length === 0) return { feeds: {}, release: () => undefined }
     const { parts, give } = this.keptMemory.take(entries.map(([, shape]) => elements(shape)))

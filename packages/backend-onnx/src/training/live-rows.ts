@@ -1,25 +1,23 @@
 import { packGroups, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
 
 /** A forward pass that waits for its cotangents. */
-export interface ForwardPass {
+export interface Pending {
   readonly groups: readonly PackedGroup[]
   readonly batch: PackedBatch
+  addGradients(live: LiveBatch): Promise<void>
+  /** Gives back what it kept. */
+  release(): void
 }
 
 /** Takes the oldest waiting pass and adds the gradients of what is alive in it; what it kept is given back in any case. */
-export async function differentiateOldest<P extends ForwardPass>(
-  waiting: P[],
-  cotangents: Float32Array,
-  addGradients: (pass: P, live: LiveBatch) => Promise<void>,
-  giveBack: (pass: P) => void,
-): Promise<void> {
+export async function differentiateOldest(waiting: Pending[], cotangents: Float32Array): Promise<void> {
   const pass = waiting.shift()
   if (!pass) throw new Error('There is no forward pass to differentiate')
   try {
     const live = liveBatch(pass.groups, pass.batch, cotangents)
-    if (live) await addGradients(pass, live)
+    if (live) await pass.addGradients(live)
   } finally {
-    giveBack(pass)
+    pass.release()
   }
 }
 

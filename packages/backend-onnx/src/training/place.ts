@@ -39,6 +39,28 @@ export interface Differentiation<Store> {
   readonly inGraph: readonly string[]
   /** Asked for once the gradients have their place: that moves the weights of the host. */
   feeds(): Promise<Record<string, Feeds[string]>>
+  /** What the parameters of `inGraph` are called in the store, where a graph is another layer's too. */
+  readonly ownNames?: ReadonlyMap<string, string>
+  /** Where further outputs are written to. */
+  readonly into?: Readonly<Record<string, HostTensor>>
+}
+
+/** Arrays that are written and read until they are released. */
+export interface Room {
+  readonly feeds: Readonly<Record<string, HostTensor>>
+  release(): void
+}
+
+/** What a place offers on top where the model can be computed one layer at a time. */
+export interface Layerwise<Run> {
+  /** How attention is cut into blocks for this batch. */
+  blocks(batch: PackedBatch): AttentionBlocks
+  /** Arrays of these shapes, with any content. */
+  room(shapes: Shapes): Room
+  /** Makes a session for a part of the model. */
+  compile(model: Emitted): Promise<Run>
+  /** Runs a graph that writes its outputs to these. */
+  run(run: Run, feeds: Feeds, into: Readonly<Record<string, HostTensor>>): Promise<void>
 }
 
 /**
@@ -65,6 +87,8 @@ export interface Place<Tensor, Store extends PlacedStore<Tensor>, Run extends { 
   select(kept: Held, residuals: readonly Residual[], live: LiveBatch): Promise<Held>
   /** Runs a backward graph and adds its gradients to the store's. */
   differentiate(run: Run, pass: Differentiation<Store>): Promise<void>
+  /** Absent where a place cannot compute one layer at a time. */
+  readonly layerwise?: Layerwise<Run>
   /** Gives back what is only held to be used again. */
   release(): Promise<void>
 }

@@ -1,10 +1,8 @@
-import type { ModelConfig } from '@plumbline/transformer'
-import type { AttentionLayout } from '../graph/attention-layout'
-import type { DType } from '../graph/element-types'
 import type { DroppedInput, Residual } from '../graph/scoring-ops'
 import type { Emitted } from '../graph/emit'
 import type { Device } from '../graph/graph'
-import { traceTraining, type GraphAdapter, type TrainingGraph } from './training-graph'
+import type { Traced } from './tracing'
+import { traceTraining, type TrainingGraph } from './training-graph'
 
 export type Stage = 'forward' | 'forwardKeeping' | 'backwardFromKept' | 'backwardRecomputing'
 
@@ -14,26 +12,16 @@ interface Compiler<Run> {
   compile(model: Emitted): Promise<Run>
 }
 
-export interface Traced {
-  readonly config: ModelConfig
-  readonly layout: AttentionLayout
-  /** Parameters that are not trained. */
-  readonly frozen: ReadonlySet<string>
-  readonly adapter?: GraphAdapter
-  /** What a weight is held as. */
-  readonly typeOf: (parameter: string) => DType
-}
-
 /** The model's training graph for one attention layout, with the sessions made from it when they are first needed. */
 export class Program<Run extends { release(): Promise<void> }> {
   private readonly graph: TrainingGraph
   private readonly sessions = new Map<Stage, Promise<Run>>()
 
   constructor(
-    { config, layout, frozen, adapter, typeOf }: Traced,
+    traced: Traced,
     private readonly compiler: Compiler<Run>,
   ) {
-    this.graph = traceTraining(config, layout, frozen, compiler.device, adapter, typeOf)
+    this.graph = traceTraining(traced, compiler.device)
   }
 
   get residuals(): readonly Residual[] {

@@ -1,36 +1,10 @@
-import {
-  adaptedWeights,
-  architectureOf,
-  embeddingName,
-  factorName,
-  headName,
-  parameterShapes,
-  scorePacked,
-  type AdapterShape,
-  type ModelConfig,
-} from '@plumbline/transformer'
-import type { AttentionLayout } from '../graph/attention-layout'
-import { Tape } from '../graph/autodiff'
-import { BatchInputs } from '../graph/batch-inputs'
-import type { DType } from '../graph/element-types'
+import { architectureOf, embeddingName, factorName, headName, scorePacked, type ModelConfig } from '@plumbline/transformer'
 import { emit, type Emitted } from '../graph/emit'
-import { Graph, type Device, type Value } from '../graph/graph'
+import type { Device, Value } from '../graph/graph'
 import { headPart, isWide, vocabularyChunks } from '../graph/head'
-import { OnnxScoringOps, type DroppedInput, type Residual } from '../graph/scoring-ops'
+import type { DroppedInput, Residual } from '../graph/scoring-ops'
 import { tableGradient } from '../graph/table-gradient'
-
-/** Output with the cotangents of the embedded rows, which are added to the tables outside the graph on the CPU. [rows, d] */
-export const EMBEDDING_ROWS = 'embedding_rows'
-/** Output with the rows that the head reads: with their cotangents they are added to its gradient outside the graph. [tailRows, d] */
-export const HEAD_ROWS = 'head_rows'
-/** Output with the cotangents that those rows are added with, where they are not those of the log-probs: logits are capped. [m] */
-export const HEAD_FACTORS = 'head_factors'
-export const LOG_PROBS = 'selected_log_probs'
-export const COTANGENT = 'cotangent'
-export const gradientOf = (parameter: string) => `gradient:${parameter}`
-export const sumOf = (parameter: string) => `sum:${parameter}`
-/** Which inputs of a module's factors are kept. [n, in], of booleans */
-export const keptInputOf = (module: string) => `kept:${module}`
+import { beginTrace, EMBEDDING_ROWS, gradientOf, HEAD_FACTORS, HEAD_ROWS, LOG_PROBS, sumOf, type Traced } from './tracing'
 
 /** The traced model: one forward graph with its backward pass, cut into ONNX models on demand. */
 export interface TrainingGraph {
@@ -50,42 +24,10 @@ export interface TrainingGraph {
   readonly dropped: readonly DroppedInput[]
 }
 
-/** Factors in a graph: they alone are trained. */
-export interface GraphAdapter extends AdapterShape {
-  /** Whether their inputs are dropped. */
-  readonly drops: boolean
-}
-
-/**
- * @param frozenNames parameters without gradients: what stands below the lowest one that has one is not differentiated.
- * @param typeOf what a weight is fed as.
- */
-export function traceTraining(
-  config: ModelConfig,
-  layout: AttentionLayout,
-  frozenNames: ReadonlySet<string> = new Set(),
-  device: Device = 'cpu',
-  adapter?: GraphAdapter,
-  typeOf: (parameter: string) => DType = () => 'float32',
-): TrainingGraph {
-  const shapes = parameterShapes(config)
-  const graph = new Graph(device, [...shapes.keys()].every((name) => typeOf(name) === 'float32') ? 17 : 26)
-  const tape = new Tape()
-  const frozen = adapter ? new Set(shapes.keys()) : frozenNames
-  const inputs = new BatchInputs(graph, layout)
-  const { weights, lowRankOf } = adaptedWeights((name) => graph.input(name, typeOf(name)), adapter)
-  const maskOf = (module: string) => graph.input(keptInputOf(module), 'bool')
-  const ops = new OnnxScoringOps(
-    graph,
-    tape,
-    ({ name }) => shapes.get(name)!,
-    inputs,
-    {
-      lowRankOf,
-      ...(adapter?.drops ? { maskOf } : {}),
-    },
-    (name) => frozen.has(name),
-  )
+/** @param traced what is not trained, and how weights are fed. */
+export function traceTraining(traced: Traced, device: Device = 'cpu'): TrainingGraph {
+  const { config, adapter } = traced
+  const { graph, tape, frozen, inputs, weights, ops, shapes } = beginTrace(traced, device)
   const logProbs = scorePacked(ops, config, weights, inputs)
   const embedded = ops.embedded!
   const [embedding, head, { positions }] = [embeddingName(config), headName(config), architectureOf(config).names]
@@ -117,11 +59,7 @@ export function traceTraining(
     }
   }
 
-  const keepable = ops.residuals.map(({ value }) => value)
-  const needed = new Set(emit(outputs, keepable).inputs.map(({ name }) => name))
-  const residuals = [...new Map(ops.residuals.map((residual) => [residual.value, residual])).values()].filter(({ value }) =>
-    needed.has(value.name),
-  )
+  const residuals = neededBy(outputs, ops.residuals)
   const kept = residuals.map(({ value }) => value)
   return {
     forward: () => emit({ [LOG_PROBS]: logProbs }),
@@ -132,6 +70,13 @@ export function traceTraining(
     inGraph,
     dropped: ops.dropped,
   }
+}
+
+/** Of what may be kept, each once, what a backward pass reads. */
+export function neededBy(outputs: Readonly<Record<string, Value>>, keepable: readonly Residual[]): Residual[] {
+  const values = keepable.map(({ value }) => value)
+  const needed = new Set(emit(outputs, values).inputs.map(({ name }) => name))
+  return [...new Map(keepable.map((residual) => [residual.value, residual])).values()].filter(({ value }) => needed.has(value.name))
 }
 
 /** Bytes of activations that one row leaves for the backward pass: what `linear`, `rope`, attention and the head keep. */

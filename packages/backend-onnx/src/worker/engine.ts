@@ -98,12 +98,12 @@ export class Engine implements EngineMethods {
     }
   }
 
-  async logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array> {
-    return this.held.logProbs(groups, snapshot)
+  async logProbs(groups: readonly PackedGroup[], snapshot?: number, byLayers?: boolean): Promise<Float32Array> {
+    return this.held.logProbs(groups, snapshot, byLayers)
   }
 
-  async forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array> {
-    return this.held.forward(groups, keep)
+  async forward(groups: readonly PackedGroup[], keep: boolean, byLayers?: boolean): Promise<Float32Array> {
+    return this.held.forward(groups, keep, byLayers)
   }
 
   async backward(cotangents: Float32Array): Promise<void> {

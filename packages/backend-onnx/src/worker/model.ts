@@ -16,6 +16,8 @@ export interface EnginePlan {
   readonly frozen: readonly string[]
   /** Whether activations are kept for the backward pass. */
   readonly keep: boolean
+  /** Whether every step is computed one layer after the other. */
+  readonly byLayers?: boolean
   readonly moments?: MomentType
   /** Factors are trained, and nothing else. */
   readonly lora?: LoraPlan
@@ -23,8 +25,9 @@ export interface EnginePlan {
 
 /** A model with its optimizer state on one device. */
 export interface HeldModel {
-  logProbs(groups: readonly PackedGroup[], snapshot?: number): Promise<Float32Array>
-  forward(groups: readonly PackedGroup[], keep: boolean): Promise<Float32Array>
+  /** @param byLayers whether it is computed one layer after the other, on the CPU alone. */
+  logProbs(groups: readonly PackedGroup[], snapshot?: number, byLayers?: boolean): Promise<Float32Array>
+  forward(groups: readonly PackedGroup[], keep: boolean, byLayers?: boolean): Promise<Float32Array>
   backward(cotangents: Float32Array): Promise<void>
   /** Freezes parameters, or makes the factors that are trained, and compiles what a training step runs. */
   prepareTraining(plan: EnginePlan): Promise<void>

@@ -228,8 +228,8 @@ describe('Generator', () => {
   })
 
   it.each([
-    ['PLUMB_PROMPT_EMPTY', []],
-    ['PLUMB_PROMPT_TOO_LONG', new Array<number>(24).fill(1)],
+    ['PLUMB_EMPTY_PROMPT', []],
+    ['PLUMB_CONTEXT_EXCEEDED', new Array<number>(24).fill(1)],
     ['PLUMB_TOKEN_OUT_OF_RANGE', [1, 61]],
     ['PLUMB_TOKEN_OUT_OF_RANGE', [-1]],
   ])('refuses a prompt it cannot continue: %s', async (code, prompt) => {

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AdamWOptions, Objective, Policy, TokenGroup } from '@plumbline/core'
 import { parameterList, parseModelConfig, readSafetensors, type ConfigJson } from '@plumbline/transformer'
-import { expectedCase, fixtureFolder, textOf, type ExpectedCase } from '../../../transformer/test/families/fixtures'
+import { expectedCase, FAMILY_CASES, fixtureFolder, textOf, type ExpectedCase } from '../../../transformer/test/families/fixtures'
+import { BEYOND_CONTEXT } from '../../../transformer/test/families/pending'
 
 type Groups = ExpectedCase['groups']
 
@@ -19,6 +20,13 @@ const GRADIENT = 5e-5
  */
 const TRAJECTORY = 1e-4
 const DISTANCE = 2e-4
+
+/** The first case of each family that is computed here. */
+export function oneOfEachFamily(): readonly string[] {
+  const cases = FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name))
+  const typeOf = (name: string) => (JSON.parse(readFileSync(join(fixtureFolder(name), 'config.json'), 'utf8')) as ConfigJson).model_type
+  return cases.filter((name, i) => cases.findIndex((other) => typeOf(other) === typeOf(name)) === i)
+}
 
 /** A group of a fixture as the seam takes it. */
 export const onlyTokens = ({ id, prompt, completions }: TokenGroup): TokenGroup => ({ id, prompt, completions })

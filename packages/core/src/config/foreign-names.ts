@@ -84,7 +84,7 @@ const RENAMED: readonly Row[] = [
   ['loss_weights', 'weight, in each entry of losses'],
   [
     'gradient_checkpointing grad_checkpoint gradient_checkpointing_kwargs activation_checkpointing',
-    'backend: { name: onnx, activationMemory: recompute }',
+    'backend: { name: onnx, activationCheckpointing: layers }, or { name: torch, activationMemory: recompute }',
   ],
   ['num_threads n_threads nproc dataloader_num_workers dataset_num_proc preprocessing_num_workers', 'backend: { name: onnx, threads: … }'],
   ['use_cpu no_cuda device_map', 'backend: { name: onnx, device: … }'],

@@ -56,6 +56,11 @@ export interface MemoryNeeds {
   readonly snapshot: number
   /** What the machine has, or the container. */
   readonly available: number
+  /**
+   * Where more tokens than `above` at once are computed layer by layer: what activations then take, for as many as `tokens`. With 0 all are,
+   * and `activations` above is that. Absent where nothing is.
+   */
+  readonly byLayers?: { readonly above: number; readonly tokens: number; readonly activations: number }
 }
 
 export interface ModelFacts {

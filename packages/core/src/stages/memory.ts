@@ -58,11 +58,19 @@ function reportOf(needs: MemoryNeeds, fewer: readonly Fewer[]): MemoryReport {
   ]
   const most = Math.max(training(needs), sampling(needs))
   const figures =
-    `training takes up to ${gib(training(needs))} of this machine's ${gib(available)} GiB (${parts.join(', ')}); ` +
+    `training takes up to ${gib(training(needs))} of this machine's ${gib(available)} GiB (${parts.join(', ')})${layered(needs)}; ` +
     `sampling up to ${gib(sampling(needs))} (cache and logits ${gib(cache)}), a frozen copy of the weights ${gib(snapshot)} more.`
   if (most <= available) return { fits: 'yes', detail: figures }
   const fits = Math.max(fixed(needs), process + weights) > available ? 'never' : 'tight'
   return { fits, detail: `${figures} ${fits === 'never' ? 'That cannot fit' : 'That may not fit'}. ${remedies(needs, fewer)}` }
+}
+
+/** Which passes are computed layer by layer. */
+function layered({ byLayers }: MemoryNeeds): string {
+  if (byLayers === undefined) return ''
+  const { above, tokens, activations } = byLayers
+  if (above === 0) return ', computed layer by layer'
+  return `; more than ${above} tokens at once are computed layer by layer (${tokens} with activations of ${gib(activations)})`
 }
 
 /** What would make it fit, with what each saves. */

@@ -55,6 +55,7 @@ it('is never said of a key that is ours, and names no key that is not', () => {
   // Beside core's own: options of the engine and of DPO.
   const known = new Set([
     'activationMemory',
+    'activationCheckpointing',
     'lossType',
     'dpoBeta',
     'labelSmoothing',

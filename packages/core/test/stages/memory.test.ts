@@ -12,6 +12,9 @@ const config = (sft: object = {}, align: object = {}) => ({
 /** Gibibytes of a model of 1.07e9 parameters. */
 const needs = { process: 0.5, weights: 4, gradients: 4, moments: 8, activations: 2, sampling: 1, snapshot: 4, available: 24 }
 
+const inBytes = (figures: typeof needs) =>
+  Object.fromEntries(Object.entries(figures).map(([key, value]) => [key, value * GIB])) as unknown as MemoryNeeds
+
 /** A world whose backend says what it takes; plans it was asked about are noted. */
 async function telling(made: World, figures: Partial<typeof needs> = {}): Promise<{ plans: TrainingPlan[]; longest: number[] }> {
   const asked: { plans: TrainingPlan[]; longest: number[] } = { plans: [], longest: [] }
@@ -20,7 +23,7 @@ async function telling(made: World, figures: Partial<typeof needs> = {}): Promis
       asked.plans.push(plan)
       asked.longest.push(maxNewTokens)
       const all = { ...needs, ...figures }
-      const scaled = Object.fromEntries(Object.entries(all).map(([key, value]) => [key, value * GIB])) as unknown as MemoryNeeds
+      const scaled = inBytes(all)
       return Promise.resolve(plan.moments === 'bfloat16' ? { ...scaled, moments: scaled.moments / 2 } : scaled)
     },
   })
@@ -46,6 +49,20 @@ describe('the memory that a run takes', () => {
     ])
     expect(asked.plans.map(({ moments }) => moments)).toEqual([undefined, 'bfloat16'])
     expect(asked.longest).toEqual([9, 9])
+  })
+
+  it.each([
+    [
+      { above: 2730, tokens: 5460, activations: 0.5 },
+      'the process 0.5); more than 2730 tokens at once are computed layer by layer (5460 with activations of 0.5); sampling',
+    ],
+    [{ above: 0, tokens: 4096, activations: 2 }, 'the process 0.5), computed layer by layer; sampling'],
+  ])('says what is computed layer by layer: %j', async (byLayers, sentence) => {
+    const made = await world({ config: config() })
+    const bytes = { ...byLayers, activations: byLayers.activations * GIB }
+    Object.assign(made.backend, { memory: () => Promise.resolve({ ...inBytes(needs), byLayers: bytes }) })
+    const [notice] = await noticesOf(made)
+    expect(notice).toContain(sentence)
   })
 
   it('is asked for with the factors of each section, and not for one that trains nothing', async () => {
