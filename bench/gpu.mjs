@@ -11,6 +11,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { clearTimeout } from 'node:timers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { keyOf, LORA, LOSS, NEW_TOKENS, OPTIMIZER, planOf, questionsOf, SHAPES } from './gpu/cases.mjs'
@@ -46,9 +47,12 @@ function requirePython() {
   const { status, stdout, stderr, error } = spawnSync(python, ['-c', script], { encoding: 'utf8' })
   if (status !== 0) {
     const why = error?.message ?? String(stderr).trim().split('\n').at(-1)
-    refuse(`${python} has not what this needs (${why}); expected a Python with torch, transformers and peft, which PLUMBLINE_PYTHON names or scripts/torch-venv.mjs makes.`)
+    refuse(
+      `${python} has not what this needs (${why}); expected a Python with torch, transformers and peft, which PLUMBLINE_PYTHON names or scripts/torch-venv.mjs makes.`,
+    )
   }
-  if (args.device === 'cuda' && stdout.trim() !== 'cuda') refuse(`PyTorch sees no CUDA device here; --tiny --device cpu rehearses without one.`)
+  if (args.device === 'cuda' && stdout.trim() !== 'cuda')
+    refuse(`PyTorch sees no CUDA device here; --tiny --device cpu rehearses without one.`)
 }
 
 const started = performance.now()
@@ -65,7 +69,9 @@ function writeDown() {
 
 /** The largest memory use that nvidia-smi saw, where there is one: of the whole card, for engines that do not count themselves. */
 function watchCard() {
-  const watch = spawn('nvidia-smi', ['--query-gpu=memory.used', '--format=csv,noheader,nounits', '--loop-ms=100'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const watch = spawn('nvidia-smi', ['--query-gpu=memory.used', '--format=csv,noheader,nounits', '--loop-ms=100'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   let most = 0
   watch.on('error', () => undefined)
   watch.stdout?.on('data', (text) => (most = Math.max(most, ...String(text).trim().split('\n').map(Number).filter(Number.isFinite))))
@@ -132,7 +138,10 @@ async function runEntry(entry, folder) {
       else if (!isThere(each)) put(each, { error: line.error })
     }
   }
-  const [command, words] = entry.side === 'padded' ? [python, [join(bench, 'gpu', 'padded.py'), 'run', file]] : [process.execPath, [join(bench, 'gpu', 'ours.mjs'), file]]
+  const [command, words] =
+    entry.side === 'padded'
+      ? [python, [join(bench, 'gpu', 'padded.py'), 'run', file]]
+      : [process.execPath, [join(bench, 'gpu', 'ours.mjs'), file]]
   const why = await follow(command, words, onLine)
   card?.stop()
   if (why === undefined) return
@@ -153,7 +162,18 @@ function prepare({ shape, device }, folder) {
       return [key, questionsOf(Number(count), prompts, architecture.vocab_size, seed + 1)]
     }),
   )
-  const entry = { architecture, model, groups, python, device, loss: LOSS, lora: LORA, optimizer: OPTIMIZER, newTokens: NEW_TOKENS, longStep: LONG_STEP }
+  const entry = {
+    architecture,
+    model,
+    groups,
+    python,
+    device,
+    loss: LOSS,
+    lora: LORA,
+    optimizer: OPTIMIZER,
+    newTokens: NEW_TOKENS,
+    longStep: LONG_STEP,
+  }
   const file = join(folder, 'make.json')
   writeFileSync(file, JSON.stringify(entry))
   const { status } = spawnSync(python, [join(bench, 'gpu', 'padded.py'), 'make', file], { stdio: ['ignore', 2, 2] })

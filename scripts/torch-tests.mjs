@@ -17,17 +17,26 @@ function skip(why) {
 /** The interpreter that is named, or the one that scripts/torch-venv.mjs makes; its last line is the path. */
 function pythonPath() {
   if (process.env.PLUMBLINE_PYTHON) return process.env.PLUMBLINE_PYTHON
-  const { stdout } = spawnSync(process.execPath, [join(root, 'scripts', 'torch-venv.mjs')], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+  const { stdout } = spawnSync(process.execPath, [join(root, 'scripts', 'torch-venv.mjs')], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   return stdout.trim().split('\n').at(-1) || skip('there is no Python for them')
 }
 
 const python = pythonPath()
-const missing = ['torch', 'transformers', 'peft', 'pytest'].filter((name) => spawnSync(python, ['-c', `import importlib.metadata as m; m.version("${name}")`]).status !== 0)
+const missing = ['torch', 'transformers', 'peft', 'pytest'].filter(
+  (name) => spawnSync(python, ['-c', `import importlib.metadata as m; m.version("${name}")`]).status !== 0,
+)
 if (missing.length > 0) skip(`${python} has no ${missing.join(', no ')}`)
 console.error(`${python}, after ${seconds()} s`)
 
 function run(what, command, args, cwd) {
-  const { status, error } = spawnSync(command, args, { cwd, stdio: 'inherit', env: { ...process.env, PLUMBLINE_PYTHON: python, PYTHONDONTWRITEBYTECODE: '1' } })
+  const { status, error } = spawnSync(command, args, {
+    cwd,
+    stdio: 'inherit',
+    env: { ...process.env, PLUMBLINE_PYTHON: python, PYTHONDONTWRITEBYTECODE: '1' },
+  })
   console.error(`${status === 0 ? 'passed' : 'FAILED'}: ${what}, after ${seconds()} s${error ? ` (${error.message})` : ''}`)
   return status === 0
 }

@@ -15,7 +15,8 @@ const MINUTES = 15
 
 const isWhole = () =>
   existsSync(python) &&
-  spawnSync(python, ['-c', 'import importlib.metadata as m; [m.version(n) for n in ("torch", "transformers", "peft", "pytest")]']).status === 0
+  spawnSync(python, ['-c', 'import importlib.metadata as m; [m.version(n) for n in ("torch", "transformers", "peft", "pytest")]'])
+    .status === 0
 
 function give(reason) {
   rmSync(folder, { recursive: true, force: true })

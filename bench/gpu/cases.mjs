@@ -80,19 +80,34 @@ const STEPS = { warmup: 1, timed: 3 }
 
 /** One row of the table for each engine: `{ kind, shape, mode, questions, prompts }`. */
 const step = (shape, mode, questions, prompts) => ({ kind: 'step', shape, mode, questions, prompts, ...STEPS })
-const sample = (shape, questions, prompts) => ({ kind: 'sample', shape, mode: 'sample', questions, prompts, k: CANDIDATES, warmup: 1, timed: 1 })
+const sample = (shape, questions, prompts) => ({
+  kind: 'sample',
+  shape,
+  mode: 'sample',
+  questions,
+  prompts,
+  k: CANDIDATES,
+  warmup: 1,
+  timed: 1,
+})
 
 export const keyOf = ({ shape, mode, questions, prompts }) => `${shape} ${mode} ${questions} ${prompts}`
 
 /** Cases of a shape, in the order in which both sides compute them: weights move with every step, and losses are compared. */
 function casesOf(shape) {
-  if (shape === 'tiny') return [step(shape, 'full', 2, 'tiny'), step(shape, 'full', 3, 'tiny'), step(shape, 'lora', 2, 'tiny'), sample(shape, 2, 'tiny')]
-  const modes = ['full', 'lora'].flatMap((mode) => [4, 16].flatMap((questions) => ['short', 'long'].map((prompts) => step(shape, mode, questions, prompts))))
+  if (shape === 'tiny')
+    return [step(shape, 'full', 2, 'tiny'), step(shape, 'full', 3, 'tiny'), step(shape, 'lora', 2, 'tiny'), sample(shape, 2, 'tiny')]
+  const modes = ['full', 'lora'].flatMap((mode) =>
+    [4, 16].flatMap((questions) => ['short', 'long'].map((prompts) => step(shape, mode, questions, prompts))),
+  )
   return [...modes, sample(shape, 16, 'short')]
 }
 
 /** In float32 a step of the large shapes takes seconds: four questions say it all. */
-const inFloat32 = (shape) => ({ kind, questions }) => kind === 'step' && (questions === 4 || shape === 'tiny' || shape === '27.8M')
+const inFloat32 =
+  (shape) =>
+  ({ kind, questions }) =>
+    kind === 'step' && (questions === 4 || shape === 'tiny' || shape === '27.8M')
 const onWebGpu = ({ kind, questions, mode, prompts }) => mode !== 'lora' && (questions !== 16 || kind === 'sample') && prompts !== 'long'
 
 /**
@@ -111,7 +126,16 @@ export function planOf({ tiny, device }) {
     return [
       { side: 'padded', shape, device, dtypes: both },
       { side: 'torch', shape, device, dtypes: both },
-      ...(hasOnnx ? [{ side: 'onnx', shape, device: device === 'cpu' ? 'cpu' : 'webgpu', dtypes: [['f32', cases.filter(tiny ? () => true : onWebGpu)]] }] : []),
+      ...(hasOnnx
+        ? [
+            {
+              side: 'onnx',
+              shape,
+              device: device === 'cpu' ? 'cpu' : 'webgpu',
+              dtypes: [['f32', cases.filter(tiny ? () => true : onWebGpu)]],
+            },
+          ]
+        : []),
     ]
   })
 }

@@ -64,13 +64,16 @@ for (const [dtype, cases] of entry.dtypes) {
     if (own.length === 0) continue
     const policy = await backend.open({ kind: 'folder', path: entry.model })
     try {
-      if (mode !== 'sample') await policy.prepareTraining?.(mode === 'lora' ? { lora: { ...LORA, targetModules: 'all-linear', seed: 0 } } : {})
+      if (mode !== 'sample')
+        await policy.prepareTraining?.(mode === 'lora' ? { lora: { ...LORA, targetModules: 'all-linear', seed: 0 } } : {})
       for (const each of own) {
         const groups = entry.groups[`${each.questions} ${each.prompts}`]
         await policy.peakBytes?.()
         const runs = []
         for (let n = 0; n < each.warmup + each.timed; n++) {
-          const { value, seconds } = await timed(() => (each.kind === 'step' ? stepCase(policy, groups) : sampleCase(policy, groups, each, n)))
+          const { value, seconds } = await timed(() =>
+            each.kind === 'step' ? stepCase(policy, groups) : sampleCase(policy, groups, each, n),
+          )
           runs.push({ ...value, seconds, warmup: n < each.warmup })
           if (n >= each.warmup && seconds > entry.longStep) break
         }

@@ -18,7 +18,10 @@ const cell = (row, show) => (row === undefined ? '–' : row.error !== undefined
 function lossDifference(ours, theirs, mode) {
   if (!ours?.runs || !theirs?.runs) return '–'
   const steps = mode === 'lora' ? 1 : Math.min(ours.runs.length, theirs.runs.length)
-  const differences = Array.from({ length: steps }, (_, i) => Math.abs(ours.runs[i].loss - theirs.runs[i].loss) / Math.abs(theirs.runs[i].loss))
+  const differences = Array.from(
+    { length: steps },
+    (_, i) => Math.abs(ours.runs[i].loss - theirs.runs[i].loss) / Math.abs(theirs.runs[i].loss),
+  )
   return Math.max(...differences).toExponential(0)
 }
 
@@ -61,12 +64,20 @@ export function page(rows, { date, device, versions, note, leftOut }) {
       )
     }
   }
-  lines.push('', '## Sampling', '', '| shape | candidates | `torch`, tokens/s | `generate`, tokens/s | × | GiB, ours / `generate` | `onnx`, tokens/s |', '|---|---|---|---|---|---|---|')
+  lines.push(
+    '',
+    '## Sampling',
+    '',
+    '| shape | candidates | `torch`, tokens/s | `generate`, tokens/s | × | GiB, ours / `generate` | `onnx`, tokens/s |',
+    '|---|---|---|---|---|---|---|',
+  )
   for (const { key, shape, questions, k } of keys('sample')) {
     const [ours, theirs, onnx] = [find(key, 'torch', 'bf16'), find(key, 'padded', 'bf16'), find(key, 'onnx', 'f32')]
     const isPair = ours?.runs && theirs?.runs
     const show = (row) => cell(row, (each) => rateOf(each).toFixed(0))
-    lines.push(`| ${[shape, questions * k, show(ours), show(theirs), isPair ? ratio(rateOf(ours) / rateOf(theirs)) : '–', `${memory(ours)} / ${memory(theirs)}`, show(onnx)].join(' | ')} |`)
+    lines.push(
+      `| ${[shape, questions * k, show(ours), show(theirs), isPair ? ratio(rateOf(ours) / rateOf(theirs)) : '–', `${memory(ours)} / ${memory(theirs)}`, show(onnx)].join(' | ')} |`,
+    )
   }
   if (leftOut.length > 0) lines.push('', `Not measured: ${leftOut.join('; ')}.`)
   return `${lines.join('\n')}\n`

@@ -36,7 +36,12 @@ export async function servedModel(client: Client, name: string | undefined, sign
 }
 
 /** @throws PlumbError PLUMB_SERVER_MODEL where the server's context is too short for what is asked of it. */
-export function requireRoom({ name, contextLength }: Served, requests: readonly SampleRequest[], reader: CompletionReader, where: string): void {
+export function requireRoom(
+  { name, contextLength }: Served,
+  requests: readonly SampleRequest[],
+  reader: CompletionReader,
+  where: string,
+): void {
   if (contextLength === undefined) return
   const needed = requests.reduce((most, { promptTokens }) => Math.max(most, promptTokens.length + reader.room(promptTokens)), 0)
   if (needed <= contextLength) return
@@ -59,7 +64,13 @@ export async function checkServer(
   signal?: AbortSignal,
 ): Promise<void> {
   const protocol = PROTOCOLS[options.server]
-  const greedy = { temperature: 0, maxNewTokens: Math.min(TOKENS, sampling.maxNewTokens), seed: 0, stop: [], endTokens: sampling.endTokens ?? [] }
+  const greedy = {
+    temperature: 0,
+    maxNewTokens: Math.min(TOKENS, sampling.maxNewTokens),
+    seed: 0,
+    stop: [],
+    endTokens: sampling.endTokens ?? [],
+  }
   const reader = new CompletionReader(policy, greedy, client.address)
   const [sum, count] = [{ nats: 0 }, { tokens: 0 }]
   for (const { question, promptTokens } of requests.slice(0, PROMPTS)) {

@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isPlumbError, PlumbError } from '@plumbline/core/base'
+import { PlumbError } from '@plumbline/core/base'
 import { objectOf, unreadable } from './protocol'
 
 export interface ClientOptions {
@@ -27,6 +27,11 @@ interface Answer {
   readonly status: number
   readonly body: string
   readonly retryAfter: string | undefined
+}
+
+interface NoAnswer {
+  /** What went wrong on the way. */
+  readonly broken: Error
 }
 
 /** JSON to and from a server, tried again where that may help. Not `fetch`: it gives up after five minutes without a header. */
@@ -55,12 +60,12 @@ export class Client {
     const { retries, pause = 500, ended } = this.options
     for (let tried = 0; ; tried++) {
       const outcome = await this.send(path, body, signal)
-      if (!(outcome instanceof Error) && outcome.status < 300) return this.parsed(outcome.body, path)
+      if ('status' in outcome && outcome.status < 300) return this.parsed(outcome.body, path)
       const gone = ended?.()
       if (gone) throw gone
-      const isFinal = tried >= retries || !(outcome instanceof Error || AGAIN.has(outcome.status))
+      const isFinal = tried >= retries || ('status' in outcome && !AGAIN.has(outcome.status))
       if (isFinal) throw this.failure(outcome, path, tried + 1)
-      const asked = outcome instanceof Error ? undefined : secondsOf(outcome.retryAfter)
+      const asked = 'status' in outcome ? secondsOf(outcome.retryAfter) : undefined
       await sleep(Math.min(LONGEST_PAUSE, asked === undefined ? pause * 2 ** tried : asked * 1000), undefined, { signal }).catch(() =>
         signal?.throwIfAborted(),
       )
@@ -70,15 +75,15 @@ export class Client {
   /** The status of a request without a body; undefined where nobody answers. */
   async status(path: string, signal?: AbortSignal): Promise<number | undefined> {
     const outcome = await this.send(path, undefined, signal)
-    return outcome instanceof Error ? undefined : outcome.status
+    return 'status' in outcome ? outcome.status : undefined
   }
 
   close(): void {
     this.agent.destroy()
   }
 
-  /** @returns what went wrong on the way; @throws the signal's reason */
-  private async send(path: string, body: unknown, signal: AbortSignal | undefined): Promise<Answer | Error> {
+  /** @throws the signal's reason, and nothing else */
+  private async send(path: string, body: unknown, signal: AbortSignal | undefined): Promise<Answer | NoAnswer> {
     signal?.throwIfAborted()
     const { apiKey, timeout } = this.options
     const text = body === undefined ? undefined : JSON.stringify(body)
@@ -99,7 +104,7 @@ export class Client {
       return await exchange(target, options, text, stop)
     } catch (error) {
       signal?.throwIfAborted()
-      return limit.signal.aborted ? (limit.signal.reason as Error) : (error as Error)
+      return { broken: (limit.signal.aborted ? limit.signal.reason : error) as Error }
     } finally {
       clearTimeout(timer)
     }
@@ -113,16 +118,19 @@ export class Client {
     }
   }
 
-  private failure(outcome: Answer | Error, path: string, tries: number): PlumbError {
+  private failure(outcome: Answer | NoAnswer, path: string, tries: number): PlumbError {
     const often = tries > 1 ? `, ${tries} times` : ''
-    if (outcome instanceof Error) {
-      if (isPlumbError(outcome)) return outcome
-      const what = `The server gives no answer${often}: ${this.hidden(reasonOf(outcome))}.`
-      return new PlumbError('PLUMB_SERVER_UNREACHABLE', what, this.address, { cause: outcome })
+    if ('broken' in outcome) {
+      const what = `The server gives no answer${often}: ${this.hidden(reasonOf(outcome.broken))}.`
+      return new PlumbError('PLUMB_SERVER_UNREACHABLE', what, this.address, { cause: outcome.broken })
     }
     const { status, body } = outcome
     const hint = status === 401 || status === 403 ? ' (apiKey is what is sent as the key)' : ''
-    return new PlumbError('PLUMB_SERVER_FAILED', `The server answers with ${status}${often}${hint}: ${this.shown(said(body))}`, this.address + path)
+    return new PlumbError(
+      'PLUMB_SERVER_FAILED',
+      `The server answers with ${status}${often}${hint}: ${this.shown(said(body))}`,
+      this.address + path,
+    )
   }
 
   private shown(text: string): string {
@@ -184,5 +192,5 @@ function reasonOf(error: Error): string {
   if (code === 'ECONNREFUSED') return 'nobody listens there'
   if (code === 'ENOTFOUND') return 'there is no such host'
   if (code === 'ECONNRESET') return 'it broke off in the middle'
-  return error.message === '' ? String(code ?? error.name) : error.message
+  return error.message === '' ? (code ?? error.name) : error.message
 }

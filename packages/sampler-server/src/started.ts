@@ -134,7 +134,13 @@ async function ended(how: string, words: readonly string[], log: string): Promis
 }
 
 /** Waits until the server is healthy. @throws PlumbError PLUMB_SERVER_EXITED, PLUMB_SERVER_START */
-async function answers({ url }: Running, server: Guarded, { startTimeout }: StartOptions, log: string, signal?: AbortSignal): Promise<void> {
+async function answers(
+  { url }: Running,
+  server: Guarded,
+  { startTimeout }: StartOptions,
+  log: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const client = new Client({ url, retries: 0, timeout: Math.min(startTimeout, 10), concurrency: 1 })
   const until = Date.now() + startTimeout * 1000
   try {

@@ -70,7 +70,11 @@ describe('a server that the run starts', () => {
   it('gets a copy of a model that is no folder, which is gone afterwards', async () => {
     const here = await world({
       plugins: [serverPlugin],
-      config: { sft: { steps: 0 }, sample: { sampler: { name: 'vllm', command: COMMAND } }, align: [{ name: 'boundary', steps: 1, losses: [{ loss: 'contrast' }] }] },
+      config: {
+        sft: { steps: 0 },
+        sample: { sampler: { name: 'vllm', command: COMMAND } },
+        align: [{ name: 'boundary', steps: 1, losses: [{ loss: 'contrast' }] }],
+      },
     })
     await runConfig({ ...here, last: 'sample' })
     const folder = join(here.config.run, 'server')
@@ -94,19 +98,28 @@ describe('a server that the run starts', () => {
   it('that there is no command for is told with what is expected', async () => {
     const { running, log } = start({ command: ['no-such-vllm', '{model}', '{port}'] })
     const error = await rejection(running)
-    expect(error).toMatchObject({ code: 'PLUMB_SERVER_EXITED', message: expect.stringMatching(/there is no such command \(no-such-vllm\); expected vLLM/) })
+    expect(error).toMatchObject({
+      code: 'PLUMB_SERVER_EXITED',
+      message: expect.stringMatching(/there is no such command \(no-such-vllm\); expected vLLM/),
+    })
     expect(log.endsWith(error.where!.split(/[\\/]/).at(-1)!)).toBe(true)
   })
 
   it('that ends while it starts is told with its last words', async () => {
     const error = await rejection(start({ args: ['--die'] }).running)
-    expect(error).toMatchObject({ code: 'PLUMB_SERVER_EXITED', message: 'The server that was started is gone: exit code 3. It said last:\n  CUDA out of memory, says the server' })
+    expect(error).toMatchObject({
+      code: 'PLUMB_SERVER_EXITED',
+      message: 'The server that was started is gone: exit code 3. It said last:\n  CUDA out of memory, says the server',
+    })
   })
 
   it('that never answers is ended', async () => {
     const { running, log } = start({ args: ['--deaf'], startTimeout: 2 })
     const error = await rejection(running)
-    expect(error).toMatchObject({ code: 'PLUMB_SERVER_START', message: expect.stringMatching(/did not answer GET \/health within 2 seconds/) })
+    expect(error).toMatchObject({
+      code: 'PLUMB_SERVER_START',
+      message: expect.stringMatching(/did not answer GET \/health within 2 seconds/),
+    })
     expect(await gone(pidIn(log))).toBe(true)
   })
 

@@ -19,7 +19,10 @@ TensorOf = Callable[[], torch.Tensor]
 def write_tensors(
     path: str, tensors: dict[str, tuple[list[int], TensorOf]], metadata: dict[str, str], why: str, halved: Collection[str] = ()
 ) -> int:
-    """Writes float32 tensors, of `halved` bfloat16, each made when it is its turn. Gives the CRC-32 of the file. Refuses numbers that are not finite."""
+    """Writes tensors as float32, those of `halved` as bfloat16, each made when it is its turn. Gives the CRC-32 of the file.
+
+    Refuses numbers that are not finite.
+    """
     names = sorted(tensors, key=lambda name: name.encode())
     header: dict[str, object] = {"__metadata__": {"format": "pt", **metadata}}
     offset = 0

@@ -44,7 +44,7 @@ def micro_batch_rows(held: HeldModel, row_bytes: int) -> int:
 
 
 def peak_bytes(kind: str) -> int:
-    """Most memory that was held since this was last asked: the allocator's, or, where there is none to ask, the process's since it began."""
+    """Most memory that was held since this was last asked: the allocator's, or on a CPU the process's since it began."""
     if kind == "cuda":
         most = int(torch.cuda.max_memory_allocated())
         torch.cuda.reset_peak_memory_stats()

@@ -37,8 +37,8 @@ Moments = tuple[torch.Tensor, torch.Tensor]
 class Optimizer:
     """Moments of what is trained. Decay is not applied to tensors of one dimension.
 
-    Moments in bfloat16 are widened for a step, which is computed in float32 with moments that are not rounded; what is stored is rounded to the nearest, ties to
-    even.
+    Moments in bfloat16 are widened for a step, which is computed in float32 with moments that are not rounded; what is stored is rounded to
+    the nearest, ties to even.
     """
 
     def __init__(self, trained: dict[str, nn.Parameter], halved: bool = False) -> None:

@@ -24,7 +24,8 @@ def gradients(step: int, of: dict[str, nn.Parameter]) -> None:
 
 def reference(steps: int) -> tuple[dict[str, nn.Parameter], torch.optim.AdamW]:
     own = parameters()
-    groups = [{"params": [each for each in own.values() if (each.dim() > 1) == decays], "weight_decay": 0.1 if decays else 0.0} for decays in (True, False)]
+    matrices, vectors = ([each for each in own.values() if (each.dim() > 1) == decays] for decays in (True, False))
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
     adamw = torch.optim.AdamW(groups, lr=STEP.learning_rate, betas=STEP.betas, eps=STEP.epsilon, fused=True)
     for step in range(steps):
         gradients(step, own)
@@ -63,7 +64,7 @@ def test_it_goes_on_from_restored_moments_to_the_same_bits():
         for name, parameter in part.items():
             parameter.copy_(whole[name])
     for name in part:
-        second.restore(name, *first.moments(name), 3)
+        second.restore(name, *(each.clone() for each in first.moments(name)), 3)
     for step in range(3, 6):
         for optimizer, own in ((first, whole), (second, part)):
             gradients(step, own)

@@ -19,7 +19,10 @@ const STEPS = 60
 
 /** Two training stages with many checkpoints, and no evaluation: what is looked at are weights. */
 async function project(backend: object): Promise<string> {
-  const config = TINY_CONFIG.replace('backend: fake', `backend: ${JSON.stringify({ name: 'torch', device: 'cpu', threads: 1, ...backend })}`)
+  const config = TINY_CONFIG.replace(
+    'backend: fake',
+    `backend: ${JSON.stringify({ name: 'torch', device: 'cpu', threads: 1, ...backend })}`,
+  )
     .replace(/^plugins.*\n/m, '')
     .replace('sft: { steps: 3,', `sft: { steps: ${STEPS}, learningRate: 0.01, checkpointEvery: 2,`)
     .replace('constraint: boundary, steps: 3,', `constraint: boundary, steps: ${STEPS}, learningRate: 0.01, checkpointEvery: 2,`)
@@ -86,7 +89,9 @@ describeTorch('a run whose processes are killed', (python) => {
     const second = await disturbed(killed, 'align-boundary', (child) => process.kill(pythonBelow(child.pid!)[0]!.pid, 'SIGKILL'))
     expect(second.code).toBe(2)
     expect(second.stderr).toMatch(/PLUMB_TORCH_EXITED .*The Python process ended with SIGKILL/)
-    expect(second.stderr).toMatch(/Training stopped at step \d+ of 60; the weights are those of step \d+\. The last good checkpoint is that of step \d+\./)
+    expect(second.stderr).toMatch(
+      /Training stopped at step \d+ of 60; the weights are those of step \d+\. The last good checkpoint is that of step \d+\./,
+    )
 
     expect(await plumb(['align', '--quiet'], { cwd: killed })).toMatchObject({ code: 0 })
     for (const stage of ['sft', 'align-boundary']) expect(weightsOf(killed, stage).equals(weightsOf(whole, stage))).toBe(true)

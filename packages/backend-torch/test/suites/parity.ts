@@ -80,12 +80,18 @@ describeTorch('PyTorch beside the ONNX engine', (python) => {
 
   it('holds moments in bfloat16 as the other engine does, and goes on from its state; one of float32 moments is refused', async () => {
     const path = folders.copy('gpt2')
-    const [ours, theirs] = [await moments(torch, path, undefined, undefined, 'bfloat16'), await moments(onnx, path, undefined, undefined, 'bfloat16')]
+    const [ours, theirs] = [
+      await moments(torch, path, undefined, undefined, 'bfloat16'),
+      await moments(onnx, path, undefined, undefined, 'bfloat16'),
+    ]
     // A last bit of bfloat16 is 2⁻⁸ of the number.
     expectNear(ours.tensors, theirs.tensors, 2 ** -7)
     const header = readFileSync(join(ours.folder, 'training-state.safetensors')).toString('latin1')
     expect(header.slice(0, 4000)).toMatch(/"mean\.[\w.]+":\{"dtype":"BF16"/)
-    const [on, back] = [await moments(torch, path, undefined, theirs.folder, 'bfloat16'), await moments(onnx, path, undefined, ours.folder, 'bfloat16')]
+    const [on, back] = [
+      await moments(torch, path, undefined, theirs.folder, 'bfloat16'),
+      await moments(onnx, path, undefined, ours.folder, 'bfloat16'),
+    ]
     expectNear(on.tensors, back.tensors, 2 ** -6)
     await expect(moments(torch, path, undefined, ours.folder)).rejects.toMatchObject({ code: 'PLUMB_STATE_MODEL_DIFFERS' })
   })

@@ -36,7 +36,9 @@ export function pythonBelow(pid: number): Process[] {
 
 /** The process of a rank that torchrun started below a process. */
 export function rankBelow(pid: number, rank: number): number | undefined {
-  return pythonBelow(pid).find(({ pid: own, command }) => !command.includes('torch.distributed') && environmentOf(own).includes(`RANK=${rank}`))?.pid
+  return pythonBelow(pid).find(
+    ({ pid: own, command }) => !command.includes('torch.distributed') && environmentOf(own).includes(`RANK=${rank}`),
+  )?.pid
 }
 
 function environmentOf(pid: number): readonly string[] {
