@@ -21,10 +21,10 @@ const adamW = { learningRate: OPTIMIZER.lr, betas: OPTIMIZER.betas, epsilon: OPT
 function backendOf(dtype) {
   if (entry.side === 'torch') {
     const { TorchBackend } = require('../../packages/backend-torch')
-    return new TorchBackend({ python: entry.python, device: entry.device, dtype })
+    return new TorchBackend({ python: entry.python, device: entry.device, dtype, threads: entry.threads })
   }
   const { OnnxBackend } = require('../../packages/backend-onnx')
-  return new OnnxBackend({ device: entry.device })
+  return new OnnxBackend({ device: entry.device, threads: entry.threads })
 }
 
 const labelled = ({ id, completions, positive }) => ({

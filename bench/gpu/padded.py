@@ -177,6 +177,8 @@ def say(line):
 
 def run(entry):
     device = entry["device"]
+    if entry.get("threads"):
+        torch.set_num_threads(entry["threads"])
     name = torch.cuda.get_device_name(0) if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     say({"versions": {"torch": torch.__version__, "transformers": __import__("transformers").__version__}, "device": name})
     for dtype, cases in entry["dtypes"]:
