@@ -77,10 +77,12 @@ describe('a whole run that samples on a server', () => {
     const { here, server } = whole
     const before = server.requests.length
     const again = (options: Json) => {
-      const sample = { ...here.config.sample, sampler: { ...(here.config.sample.sampler as Json), ...options } }
+      const { apiKey = undefined, ...sampler }: Json = { ...(here.config.sample.sampler as Json), ...options }
+      const sample = { ...here.config.sample, sampler: { name: 'openai', ...sampler, ...(apiKey === undefined ? {} : { apiKey }) } }
       return runConfig({ ...here, last: 'sample', config: { ...here.config, sample } })
     }
     await again({ url: `${server.url}/`, concurrency: 1, retries: 9, timeout: 5, apiKey: 'other' })
+    await again({ apiKey: undefined })
     expect(server.requests.length).toBe(before)
     await again({ sameWeights: false, model: 'bigram' })
     expect(server.requests.length).toBeGreaterThan(before)
