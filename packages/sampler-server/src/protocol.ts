@@ -102,6 +102,7 @@ const llamaCpp: Protocol = {
     top_p: sampling.topP ?? 1,
     min_p: 0,
     typical_p: 1,
+    top_n_sigma: -1,
     repeat_penalty: 1,
     presence_penalty: 0,
     frequency_penalty: 0,

@@ -114,12 +114,13 @@ describe('a server that the run starts', () => {
   })
 
   it('that never answers is ended', async () => {
-    const { running, log } = start({ args: ['--deaf'], startTimeout: 2 })
+    const { running, log } = start({ args: ['--deaf'], startTimeout: 5 })
     const error = await rejection(running)
     expect(error).toMatchObject({
       code: 'PLUMB_SERVER_START',
-      message: expect.stringMatching(/did not answer GET \/health within 2 seconds/),
+      message: expect.stringMatching(/did not answer GET \/health within 5 seconds/),
     })
+    expect(pidIn(log)).toBeGreaterThan(0)
     expect(await gone(pidIn(log))).toBe(true)
   })
 
