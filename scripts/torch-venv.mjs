@@ -1,4 +1,4 @@
-// Makes a Python with torch, transformers and peft under node_modules/.cache/torch, where the tests of packages/backend-torch look for one. Where there is
+// Makes a Python with torch, transformers, peft and pytest under node_modules/.cache/torch, where the tests of packages/backend-torch look for one. Where there is
 // no Python, or pip finds no packages, it says so and the tests skip by their names: exit code 0 either way, so that a clean checkout needs neither.
 //
 //   node scripts/torch-venv.mjs [--require]     # --require: exit code 1 where it could not be made
@@ -10,12 +10,13 @@ import { root } from './packing.mjs'
 const folder = join(root, 'node_modules', '.cache', 'torch')
 const python = process.platform === 'win32' ? join(folder, 'Scripts', 'python.exe') : join(folder, 'bin', 'python')
 // The CPU's build is a tenth of CUDA's; where an index has only one of them, pip takes that.
-const PACKAGES = ['torch>=2.8', 'transformers>=5', 'peft']
+const PACKAGES = ['torch>=2.8', 'transformers>=5', 'peft', 'pytest']
 const MINUTES = 15
 
 const isWhole = () =>
   existsSync(python) &&
-  spawnSync(python, ['-c', 'import importlib.metadata as m; [m.version(n) for n in ("torch", "transformers", "peft")]']).status === 0
+  spawnSync(python, ['-c', 'import importlib.metadata as m; [m.version(n) for n in ("torch", "transformers", "peft", "pytest")]'])
+    .status === 0
 
 function give(reason) {
   rmSync(folder, { recursive: true, force: true })

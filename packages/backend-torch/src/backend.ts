@@ -24,6 +24,7 @@ import { RemoteModel } from './remote'
 export class TorchBackend implements Backend {
   readonly name = 'torch'
   readonly lora = true
+  readonly bfloat16Moments = true
   private readonly options: TorchOptions
   /** What was said of opened models, each once. */
   private readonly said = new Set<string>()

@@ -1,7 +1,6 @@
 import {
   frozenParameters,
   loraModules,
-  PlumbError,
   type AdamWOptions,
   type ForwardBackwardReport,
   type FrozenPolicy,
@@ -39,6 +38,7 @@ import { factorArrays, plannedFactors, withArrays, type PlannedFactors } from '.
 import { moduleWords } from './draws'
 import type { FolderModel } from './model'
 import { generations } from './generations'
+import type { MomentType } from './process/methods'
 import type { RemoteModel } from './remote'
 import { sampleRows } from './rows'
 import { loadState, saveAdapter, saveState, saveWeights } from './saving'
@@ -68,6 +68,7 @@ export class TorchPolicy implements Policy {
   /** The factors that are trained. */
   private factors: PlannedFactors | undefined
   private isReadied = false
+  private moments: MomentType = 'float32'
   private steps = 0
 
   constructor(private readonly opened: OpenedTorch) {}
@@ -98,13 +99,11 @@ export class TorchPolicy implements Policy {
 
   prepareTraining({ freeze = [], lora, moments = 'float32' }: TrainingPlan): Promise<void> {
     return this.inOrder(async () => {
-      if (moments !== 'float32') {
-        throw new PlumbError('PLUMB_MOMENTS_UNSUPPORTED', 'The torch backend holds moments in float32; expected moments: float32.')
-      }
       this.isReadied = true
+      this.moments = moments
       if (lora) return this.adapt(lora)
       this.frozen = frozenParameters(freeze, [...this.opened.parameters.keys()])
-      await this.opened.remote.call('prepare_training', { frozen: [...this.frozen] })
+      await this.opened.remote.call('prepare_training', { frozen: [...this.frozen], moments })
     })
   }
 
@@ -163,8 +162,13 @@ export class TorchPolicy implements Policy {
       const shape = this.factors
         ? { parameters: this.factors.shapes, frozen: new Set<string>() }
         : { parameters: this.opened.parameters, frozen: this.frozen }
-      this.steps = await loadState(folder, shape, this.opened.remote)
+      this.steps = await loadState(folder, { ...shape, moments: this.moments }, this.opened.remote)
     })
+  }
+
+  /** Most bytes that the device's allocator held since this was last asked; on a CPU those of the process since it began. For benchmarks. */
+  peakBytes(): Promise<number> {
+    return this.inOrder(async () => (await this.opened.remote.call('peak_bytes', {})).result)
   }
 
   dispose(): Promise<void> {
@@ -179,7 +183,7 @@ export class TorchPolicy implements Policy {
     const modules = loraModules(plan, linearModules, 'lora')
     this.factors = await plannedFactors(plan, source, modules, given)
     const { adapter, shape } = this.factors
-    await remote.call('prepare_training', { frozen: [], lora: shape }, given ? [] : factorArrays(adapter))
+    await remote.call('prepare_training', { frozen: [], lora: shape, moments: this.moments }, given ? [] : factorArrays(adapter))
   }
 
   /** What is dropped follows from the optimizer's step, among others. */

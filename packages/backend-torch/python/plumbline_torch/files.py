@@ -6,7 +6,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from safetensors import safe_open
@@ -16,15 +16,20 @@ from plumbline_torch.errors import PlumbError
 TensorOf = Callable[[], torch.Tensor]
 
 
-def write_tensors(path: str, tensors: dict[str, tuple[list[int], TensorOf]], metadata: dict[str, str], why: str) -> int:
-    """Writes float32 tensors, each made when it is its turn. Gives the CRC-32 of the file. Refuses numbers that are not finite."""
+def write_tensors(
+    path: str, tensors: dict[str, tuple[list[int], TensorOf]], metadata: dict[str, str], why: str, halved: Collection[str] = ()
+) -> int:
+    """Writes tensors as float32, those of `halved` as bfloat16, each made when it is its turn. Gives the CRC-32 of the file.
+
+    Refuses numbers that are not finite.
+    """
     names = sorted(tensors, key=lambda name: name.encode())
     header: dict[str, object] = {"__metadata__": {"format": "pt", **metadata}}
     offset = 0
     for name in names:
         shape, _ = tensors[name]
-        end = offset + 4 * _elements(shape)
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, end]}
+        end = offset + (2 if name in halved else 4) * _elements(shape)
+        header[name] = {"dtype": "BF16" if name in halved else "F32", "shape": shape, "data_offsets": [offset, end]}
         offset = end
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
@@ -40,14 +45,15 @@ def write_tensors(path: str, tensors: dict[str, tuple[list[int], TensorOf]], met
         write(text)
         for name in names:
             shape, make = tensors[name]
-            values = make().detach().to("cpu", torch.float32).contiguous()
+            values = make().detach().to("cpu", torch.bfloat16 if name in halved else torch.float32).contiguous()
             if list(values.shape) != shape:
                 raise ValueError(f"{name} has shape {list(values.shape)}, not {shape}")
             if not bool(torch.isfinite(values).all()):
                 raise PlumbError(
                     "PLUMB_NON_FINITE_WEIGHTS", f"Tensor {name} holds numbers that are not finite; {why}.", os.path.dirname(path)
                 )
-            write(memoryview(values.numpy().reshape(-1)).cast("B") if values.numel() else b"")
+            bits = values.view(torch.int16) if name in halved else values
+            write(memoryview(bits.numpy().reshape(-1)).cast("B") if values.numel() else b"")
         file.flush()
         os.fsync(file.fileno())
     return checksum

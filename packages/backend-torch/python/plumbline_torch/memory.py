@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 from plumbline_torch.devices import free_bytes
@@ -39,6 +41,20 @@ def micro_batch_rows(held: HeldModel, row_bytes: int) -> int:
     free = free_bytes(held.device.kind) - 3 * _bytes(held.trained)
     rows = int(BUDGET_SHARE[held.device.kind] * max(0, free) / row_bytes)
     return max(FEWEST_ROWS, min(MOST_ROWS, rows))
+
+
+def peak_bytes(kind: str) -> int:
+    """Most memory that was held since this was last asked: the allocator's, or on a CPU the process's since it began."""
+    if kind == "cuda":
+        most = int(torch.cuda.max_memory_allocated())
+        torch.cuda.reset_peak_memory_stats()
+        return most
+    if kind == "mps":
+        return int(torch.mps.driver_allocated_memory())
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def _bytes(parameters: dict[str, torch.nn.Parameter]) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.adamw import adamw
 
 from plumbline_torch.errors import PlumbError
 
@@ -26,12 +28,24 @@ class Step:
         return Step(options["learningRate"], (first, second), options["epsilon"], options["weightDecay"], options.get("maxGradNorm"))
 
 
-class Optimizer:
-    """Moments of what is trained. Decay is not applied to tensors of one dimension."""
+WIDENED_NUMBERS = 2**25
+"""Moments that are held in two bytes are widened, at most so many at once, beside a larger tensor's own."""
 
-    def __init__(self, trained: dict[str, nn.Parameter]) -> None:
+Moments = tuple[torch.Tensor, torch.Tensor]
+
+
+class Optimizer:
+    """Moments of what is trained. Decay is not applied to tensors of one dimension.
+
+    Moments in bfloat16 are widened for a step, which is computed in float32 with moments that are not rounded; what is stored is rounded to
+    the nearest, ties to even.
+    """
+
+    def __init__(self, trained: dict[str, nn.Parameter], halved: bool = False) -> None:
         self.trained = trained
+        self.halved = halved
         self.steps = 0
+        self._halves: dict[str, Moments] = {}
         self._adamw: torch.optim.AdamW | None = None
 
     def step(self, options: Step) -> float:
@@ -42,14 +56,16 @@ class Optimizer:
             if scale < 1:
                 torch._foreach_mul_([each.grad for each in self.trained.values() if each.grad is not None], scale)
         for parameter in self.trained.values():
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        adamw = self._ready()
-        for group in adamw.param_groups:
-            decays = group["params"][0].dim() > 1
-            group.update(lr=options.learning_rate, betas=options.betas, eps=options.epsilon)
-            group["weight_decay"] = options.weight_decay if decays else 0.0
-        adamw.step()
+            parameter.grad = _gradient(parameter)
+        if self.halved:
+            self._step_widened(options)
+        else:
+            adamw = self._ready()
+            for group in adamw.param_groups:
+                decays = group["params"][0].dim() > 1
+                group.update(lr=options.learning_rate, betas=options.betas, eps=options.epsilon)
+                group["weight_decay"] = options.weight_decay if decays else 0.0
+            adamw.step()
         self.steps += 1
         self.drop()
         self._require_finite(options)
@@ -60,9 +76,11 @@ class Optimizer:
         for parameter in self.trained.values():
             parameter.grad = None
 
-    def moments(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def moments(self, name: str) -> Moments:
         """First and second moments of a parameter; zero before the first step."""
         parameter = self.trained[name]
+        if self.halved:
+            return self._half(name)
         state = self._ready().state.get(parameter)
         if not state:
             return torch.zeros_like(parameter), torch.zeros_like(parameter)
@@ -70,12 +88,49 @@ class Optimizer:
 
     def restore(self, name: str, mean: torch.Tensor, variance: torch.Tensor, steps: int) -> None:
         parameter = self.trained[name]
+        self.steps = steps
+        if self.halved:
+            self._halves[name] = (mean.to(parameter.device, torch.bfloat16), variance.to(parameter.device, torch.bfloat16))
+            return
         self._ready().state[parameter] = {
             "step": torch.tensor(float(steps), device=parameter.device if self._fused else "cpu"),
             "exp_avg": mean.to(parameter),
             "exp_avg_sq": variance.to(parameter),
         }
-        self.steps = steps
+
+    def _half(self, name: str) -> Moments:
+        if name not in self._halves:
+            zeros = torch.zeros_like(self.trained[name], dtype=torch.bfloat16)
+            self._halves[name] = (zeros, zeros.clone())
+        return self._halves[name]
+
+    def _step_widened(self, options: Step) -> None:
+        """PyTorch's own step over some tensors at a time, so that few moments are wide at once."""
+        first, second = options.betas
+        with torch.no_grad():
+            for names in _portions(self.trained, WIDENED_NUMBERS):
+                parameters = [self.trained[name] for name in names]
+                wide = [[each.float() for each in self._half(name)] for name in names]
+                taken = [torch.tensor(float(self.steps), device=each.device if self._fused else "cpu") for each in parameters]
+                adamw(
+                    list(parameters),
+                    [_gradient(each) for each in parameters],
+                    [mean for mean, _ in wide],
+                    [variance for _, variance in wide],
+                    [],
+                    taken,
+                    fused=self._fused,
+                    amsgrad=False,
+                    beta1=first,
+                    beta2=second,
+                    lr=options.learning_rate,
+                    weight_decay=options.weight_decay if parameters[0].dim() > 1 else 0.0,
+                    eps=options.epsilon,
+                    maximize=False,
+                )
+                for name, moments in zip(names, wide, strict=True):
+                    for half, moment in zip(self._half(name), moments, strict=True):
+                        half.copy_(moment)
 
     @property
     def _fused(self) -> bool:
@@ -112,6 +167,27 @@ class Optimizer:
             f"Optimizer step {self.steps} with the learning rate {options.learning_rate} made weights or moments of {broken[0]}{others} "
             "that are not finite; expected finite numbers. They are not saved.",
         )
+
+
+def _gradient(parameter: nn.Parameter) -> torch.Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+def _portions(parameters: dict[str, nn.Parameter], most: int) -> Iterator[list[str]]:
+    """Names of matrices, then of vectors, at most so many numbers at once, or one tensor."""
+    for decays in (True, False):
+        names: list[str] = []
+        numbers = 0
+        for name, parameter in parameters.items():
+            if (parameter.dim() > 1) != decays:
+                continue
+            if names and numbers + parameter.numel() > most:
+                yield names
+                names, numbers = [], 0
+            names.append(name)
+            numbers += parameter.numel()
+        if names:
+            yield names
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:

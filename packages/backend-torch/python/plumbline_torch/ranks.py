@@ -6,6 +6,8 @@ Rank 0 speaks with the other side. It sends every request on; what a request is 
 from __future__ import annotations
 
 import os
+import socket
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,7 +21,10 @@ from plumbline_torch.host import Host
 PATIENCE = timedelta(days=7)
 """How long ranks wait for each other: rank 0 may have nothing to send while labels are made."""
 
-ALONE = {"factors", "save_weights", "save_state", "describe", "inspect"}
+LOOKS, LOOK_SECONDS = 20, 0.05
+"""How often and after what pause it is looked which rank is gone."""
+
+ALONE = {"factors", "save_weights", "save_state", "peak_bytes", "describe", "inspect"}
 """Methods that rank 0 serves for all: every rank holds the same."""
 
 SHARED = {"log_probs", "forward"}
@@ -28,6 +33,29 @@ SHARED = {"log_probs", "forward"}
 ROWS = {"begin_sampling", "start_rows", "step_rows", "end_sampling"}
 
 Answer = tuple[Any, list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another rank's process, for when it is gone."""
+
+    rank: int
+    host: str
+    pid: int
+
+    def is_gone(self) -> bool:
+        """Of a process of this machine; one that ended and was not waited for is gone, too."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        try:
+            with open(f"/proc/{self.pid}/stat") as stat:
+                return stat.read().rpartition(")")[2].split()[0] in ("Z", "X")
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -50,6 +78,9 @@ class Ranks:
         self._distributed = distributed
         # Requests and answers are small and on the CPU; gradients go over the devices' own library where there is one.
         distributed.init_process_group("cpu:gloo,cuda:nccl" if _has_cuda() else "gloo", timeout=PATIENCE)
+        found: list[Any] = [None] * world.size
+        distributed.all_gather_object(found, Peer(world.rank, socket.gethostname(), os.getpid()))
+        self.peers: list[Peer] = found
 
     def send(self, request: Any) -> None:
         """From rank 0 to all."""
@@ -65,6 +96,23 @@ class Ranks:
         found: list[Any] | None = [None] * self.world.size if self.world.rank == 0 else None
         self._distributed.gather_object(value, found, dst=0)
         return found
+
+    def lost(self, error: RuntimeError) -> PlumbError:
+        """What it means that the others cannot be talked with any more: which of them is gone."""
+        own = self.peers[self.world.rank]
+        others = [peer for peer in self.peers if peer.rank != own.rank]
+        here = [peer for peer in others if peer.host == own.host]
+        gone: list[Peer] = []
+        # A connection closes a little before its process is gone.
+        for _ in range(LOOKS):
+            gone = [peer for peer in here if peer.is_gone()]
+            if gone:
+                break
+            time.sleep(LOOK_SECONDS)
+        suspects = gone or [peer for peer in others if peer.host != own.host] or others
+        names = " or ".join(f"rank {peer.rank} of {self.world.size} (process {peer.pid} on {peer.host})" for peer in suspects)
+        what = "is gone" if gone else "does not answer any more"
+        return PlumbError("PLUMB_TORCH_RANKS", f"{names[0].upper()}{names[1:]} {what}, and the run with it: {first_line(error)}.")
 
     def sum_gradients(self, trained: dict[str, Any]) -> None:
         """Every rank has the sum of all afterwards. A tensor that this rank's groups did not touch counts as zero."""
@@ -92,12 +140,15 @@ class RankedHandler:
         self._forwarded: dict[int, list[list[Header]]] = {}
 
     def handle(self, method: str, params: Header, arrays: list[np.ndarray]) -> Answer:
-        """What one rank refuses is told with that rank."""
+        """What one rank refuses is told with that rank, and so is one that is gone."""
         if method in ALONE:
             return self._host.handle(method, params, arrays)
         ranks = self._group()
-        ranks.send((method, params, arrays))
-        outcomes = ranks.gather(self._outcome(method, params, arrays)) or []
+        try:
+            ranks.send((method, params, arrays))
+            outcomes = ranks.gather(self._outcome(method, params, arrays)) or []
+        except RuntimeError as error:
+            raise ranks.lost(error) from error
         for rank, (_, error) in enumerate(outcomes):
             if error is not None:
                 raise PlumbError(error["code"], f"{error['message']} (rank {rank} of {self._world.size})", error.get("where"))

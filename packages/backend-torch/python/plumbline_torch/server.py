@@ -15,6 +15,8 @@ from plumbline_torch.errors import described
 from plumbline_torch.framing import Frame, Header, ProtocolError, Writer, read_frame
 
 HEARTBEAT_SECONDS = 1.0
+GRACE_SECONDS = 3.0
+"""Between being told to end and ending."""
 
 Handler = Callable[[str, Header, list[Any]], tuple[Any, list[Any]]]
 """From a method's name, its parameters and its arrays to what it gives: JSON and arrays."""
@@ -33,10 +35,19 @@ def main() -> None:
     if rank > 0:
         _follow()
         return
+    if size > 1:
+        signal.signal(signal.SIGTERM, _leave_soon)
     writer = Writer(stdout)
     hello = {"hello": "plumbline-torch", "protocol": PROTOCOL, "python": sys.version.split()[0], "pid": os.getpid()}
     writer.write(Frame(hello))
     serve(sys.stdin.buffer, writer, _handler(size))
+
+
+def _leave_soon(*_signal: object) -> None:
+    """torchrun ends all ranks when one is gone: which one it was is told before."""
+    timer = threading.Timer(GRACE_SECONDS, os._exit, (128 + signal.SIGTERM,))
+    timer.daemon = True
+    timer.start()
 
 
 def _handler(size: int) -> Handler:

@@ -14,7 +14,7 @@ from plumbline_torch.choosing import Choice
 from plumbline_torch.devices import Device
 from plumbline_torch.errors import PlumbError, is_out_of_memory
 from plumbline_torch.groups import Group, read_groups
-from plumbline_torch.memory import micro_batch_rows, out_of_memory
+from plumbline_torch.memory import micro_batch_rows, out_of_memory, peak_bytes
 from plumbline_torch.model import exchanged, facts, open_model
 from plumbline_torch.optimizer import Optimizer, Step
 from plumbline_torch.sampling import Sampler
@@ -113,7 +113,7 @@ class Session:
                 raise PlumbError("PLUMB_NON_FINITE_WEIGHTS", message)
         if lora and self.held.bf16:
             self._halve_base()
-        self.optimizer = Optimizer(self.held.trained)
+        self.optimizer = Optimizer(self.held.trained, params.get("moments") == "bfloat16")
         return None, []
 
     def adapt(self, params: Params, arrays: list[np.ndarray]) -> Answer:
@@ -155,6 +155,9 @@ class Session:
         self._pending.clear()
         self._optimizer().drop()
         return None, []
+
+    def peak_bytes(self, _params: Params, _arrays: list[np.ndarray]) -> Answer:
+        return peak_bytes(self.held.device.kind), []
 
     def begin_sampling(self, params: Params, _arrays: list[np.ndarray]) -> Answer:
         self._drop_nothing()

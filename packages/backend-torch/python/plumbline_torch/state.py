@@ -36,7 +36,8 @@ def save_state(held: HeldModel, optimizer: Optimizer, path: str) -> int:
     for name in optimizer.trained:
         for index, key in enumerate(("mean", "variance")):
             add(key, name, lambda name=name, index=index: optimizer.moments(name)[index])
-    return write_tensors(path, tensors, {"step": str(optimizer.steps)}, "such a state is not saved")
+    moments = {key for key in tensors if not key.startswith("weight.")} if optimizer.halved else ()
+    return write_tensors(path, tensors, {"step": str(optimizer.steps)}, "such a state is not saved", moments)
 
 
 def load_state(held: HeldModel, optimizer: Optimizer, path: str, steps: int) -> None:

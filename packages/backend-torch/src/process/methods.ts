@@ -1,4 +1,7 @@
-import type { AdamWOptions, LinearModule } from '@plumbline/core/base'
+import type { AdamWOptions, LinearModule, TrainingPlan } from '@plumbline/core/base'
+
+/** How moments are held between steps. */
+export type MomentType = NonNullable<TrainingPlan['moments']>
 
 /** What the Python side is asked, and what it gives; `host.py` and `session.py` answer. Arrays stand beside both. */
 export interface Methods {
@@ -14,7 +17,7 @@ export interface Methods {
   backward: Call<object>
   drop: Call<object>
   /** arrays: factors, where new ones are trained */
-  prepare_training: Call<{ readonly frozen: readonly string[]; readonly lora?: FactorShape }>
+  prepare_training: Call<{ readonly frozen: readonly string[]; readonly lora?: FactorShape; readonly moments: MomentType }>
   /** arrays: factors */
   adapt: Call<FactorShape>
   /** → factors */
@@ -25,6 +28,7 @@ export interface Methods {
   save_weights: Call<{ readonly file: string }>
   save_state: Call<{ readonly file: string }, { readonly crc32: number; readonly step: number }>
   load_state: Call<{ readonly file: string; readonly step: number }>
+  peak_bytes: Call<object, number>
   begin_sampling: Call<SamplingParams, number>
   /** arrays: tokens, uniforms of all slots → tokens of all slots */
   start_rows: Call<{ readonly groups: readonly GroupShape[]; readonly slots: readonly (readonly number[])[] }>

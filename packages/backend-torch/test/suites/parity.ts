@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Backend, Generation, LoraPlan, Objective } from '@plumbline/core'
+import type { Backend, Generation, LoraPlan, Objective, TrainingPlan } from '@plumbline/core'
 import { readSafetensors } from '@plumbline/transformer'
 import { OnnxBackend } from '../../../backend-onnx/src'
 import { expectedCase, ModelFolders } from '../../../transformer/test/families/fixtures'
@@ -44,9 +45,9 @@ describeTorch('PyTorch beside the ONNX engine', (python) => {
   const adamW = { learningRate: 1e-3, betas: [0.9, 0.999], epsilon: 1e-2, weightDecay: 0.1 } as const
 
   /** The first moments after two steps. */
-  async function moments(backend: Backend, path: string, lora?: LoraPlan, state?: string) {
+  async function moments(backend: Backend, path: string, lora?: LoraPlan, state?: string, held?: TrainingPlan['moments']) {
     const policy = await backend.open({ kind: 'folder', path })
-    await policy.prepareTraining!({ lora })
+    await policy.prepareTraining!({ lora, moments: held })
     if (state !== undefined) await policy.loadState(state)
     for (let step = 0; step < 2; step++) {
       await policy.forwardBackward(asked, objective)
@@ -58,13 +59,13 @@ describeTorch('PyTorch beside the ONNX engine', (python) => {
     return { folder, tensors: await readSafetensors(join(folder, 'training-state.safetensors')) }
   }
 
-  function expectNear(found: Awaited<ReturnType<typeof moments>>['tensors'], expected: typeof found): void {
+  function expectNear(found: Awaited<ReturnType<typeof moments>>['tensors'], expected: typeof found, within = 1e-4): void {
     expect([...found.keys()].sort()).toEqual([...expected.keys()].sort())
     for (const [name, { data, shape }] of expected) {
       expect({ name, shape: found.get(name)!.shape }).toEqual({ name, shape })
       const largest = Math.max(...data.map(Math.abs))
       const error = Math.max(...data.map((value, i) => Math.abs(value - found.get(name)!.data[i]!)))
-      expect({ name, error, near: error <= 1e-4 * largest }).toMatchObject({ near: true })
+      expect({ name, error, near: error <= within * largest }).toMatchObject({ near: true })
     }
   }
 
@@ -75,6 +76,24 @@ describeTorch('PyTorch beside the ONNX engine', (python) => {
     expectNear(ours.tensors, theirs.tensors)
     const without = await moments(torch, path, { ...plan, dropout: 0 })
     expect(() => expectNear(without.tensors, theirs.tensors)).toThrow()
+  })
+
+  it('holds moments in bfloat16 as the other engine does, and goes on from its state; one of float32 moments is refused', async () => {
+    const path = folders.copy('gpt2')
+    const [ours, theirs] = [
+      await moments(torch, path, undefined, undefined, 'bfloat16'),
+      await moments(onnx, path, undefined, undefined, 'bfloat16'),
+    ]
+    // A last bit of bfloat16 is 2⁻⁸ of the number.
+    expectNear(ours.tensors, theirs.tensors, 2 ** -7)
+    const header = readFileSync(join(ours.folder, 'training-state.safetensors')).toString('latin1')
+    expect(header.slice(0, 4000)).toMatch(/"mean\.[\w.]+":\{"dtype":"BF16"/)
+    const [on, back] = [
+      await moments(torch, path, undefined, theirs.folder, 'bfloat16'),
+      await moments(onnx, path, undefined, ours.folder, 'bfloat16'),
+    ]
+    expectNear(on.tensors, back.tensors, 2 ** -6)
+    await expect(moments(torch, path, undefined, ours.folder)).rejects.toMatchObject({ code: 'PLUMB_STATE_MODEL_DIFFERS' })
   })
 
   it('goes on from a state that the other engine wrote, in both directions', async () => {

@@ -71,8 +71,8 @@ interface Schema {
 function marked(schema: unknown, value: unknown): unknown {
   if (value === undefined || value === null) return value
   const marks = marksOf(schema)
-  if (marks.secret) return SECRET
   if (marks.idle) return undefined
+  if (marks.secret) return SECRET
   if (typeof value !== 'object') return value
   const inner = shapeOf(schema)
   if (Array.isArray(value)) return value.map((item: unknown) => marked(inner.element, item))

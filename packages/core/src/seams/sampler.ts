@@ -1,4 +1,4 @@
-import type { Policy, Generation, Sampling, StepOptions } from './policy'
+import type { Policy, Generation, ModelSource, Sampling, StepOptions } from './policy'
 import type { CandidateRecord, GroupRecord, Question } from './records'
 
 /** Where candidates come from: a model that samples them, or texts that are there already. `kind` says which. */
@@ -13,6 +13,8 @@ export interface Sampler {
    * The same request gives the same candidates, whatever else is asked for in the same call.
    */
   sample(requests: readonly SampleRequest[], context: SamplerContext): AsyncIterable<Generation>
+  /** Lets go of what it holds between calls of `sample`, a server for instance. Called once the stage has sampled, or has failed. */
+  close?(): Promise<void>
 }
 
 /** Takes candidates that are texts already, as many as there are, with what labels they have: of the data file, or of another one. */
@@ -38,6 +40,8 @@ export interface SampleRequest {
 
 export interface SamplerContext extends StepOptions {
   readonly policy: Policy
+  /** What the policy was opened from; absent where that is not known. */
+  readonly model?: ModelSource
   /** Temperature, truncation, stop strings, length and the seed, as the config's `sample` section says. */
   readonly sampling: Sampling
 }

@@ -72,7 +72,7 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
           const requests = missing.map(({ question: { id, record, promptTokens }, candidates }) => {
             return { question: { id, prompt: record.prompt, messages: record.messages, answer: record.answer }, promptTokens, candidates }
           })
-          return sampler.sample(requests, { policy, sampling, signal })
+          return sampler.sample(requests, { policy, model: model.source, sampling, signal })
         },
       })
 
@@ -89,7 +89,11 @@ export async function sampleStage(context: StageContext, data: RunData, model: M
           return { id, promptTokens, sampled: all.length, ...(asked === undefined ? {} : { asked }), candidates, references }
         },
       )
-      await writeJsonLines(desk.folder.file('samples.jsonl'), lines)
+      try {
+        await writeJsonLines(desk.folder.file('samples.jsonl'), lines)
+      } finally {
+        await sampler.close?.()
+      }
       if (counts.truncated > 0) {
         desk.notice(
           counts.truncated === counts.sampled ? 'warning' : 'info',
