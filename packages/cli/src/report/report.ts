@@ -1,5 +1,5 @@
 import type { ReportRow, RunReport } from '@plumbline/core'
-import { printable, shownPath } from '@plumbline/core/base'
+import { printable, roundName, shownPath } from '@plumbline/core/base'
 import { formatDuration } from '../progress/format'
 import { renderTable, type Column } from './table'
 
@@ -59,8 +59,8 @@ function cells(row: ReportRow, control: string): string[] {
   ]
 }
 
-function versusControl({ name, versusControl }: ReportRow, control: string): string {
-  if (versusControl === undefined) return name === control ? 'control' : ABSENT
+function versusControl({ name, round = 1, versusControl }: ReportRow, control: string): string {
+  if (versusControl === undefined) return name === control || name === roundName(control, round) ? 'control' : ABSENT
   const difference = 100 * versusControl.difference
   // A minus sign and a plus sign are equally wide; a hyphen is not always.
   const sign = difference < 0 ? '−' : '+'
