@@ -75,7 +75,7 @@ export function configOf(setup: Setup, cell: Cell, seed: number): ConfigInput {
     sample: { k: cell.k ?? settings.k, maxNewTokens: MAX_NEW_TOKENS, cutOff: 'wrong' },
     label: { name: cell.feedback === 'ranked' ? 'steps' : 'answer' },
     ...(cell.rounds === undefined ? {} : { rounds: cell.rounds }),
-    align: cell.variants.map(({ name, losses, steps, schedule = 'cosine' }) => ({
+    align: cell.variants.map(({ name, losses, steps, schedule = 'cosine' as const }) => ({
       ...training,
       name,
       losses: losses.map((loss) => ({ ...loss })),

@@ -77,6 +77,15 @@ function comparisonRow(each: JudgedClaim['comparisons'][number]): string {
   ].join(' | ')} |`
 }
 
+/** `story: boundary − VFT, accuracy: +1.2 (−0.4 to +2.8)` */
+export function shownComparison(each: JudgedClaim['comparisons'][number]): string {
+  const { title, figure } = each.comparison
+  const [what = ''] = FIGURES[figure].split(',')
+  if ('missing' in each) return `${title}, ${what}: –`
+  const { difference, interval } = each.found
+  return `${title}, ${what}: ${signed(difference, figure)} (${signed(interval[0], figure)} to ${signed(interval[1], figure)})`
+}
+
 const HEAD = [
   '| cell | model | accuracy, % | degenerate, % | assessment | misled, % | perplexity of right | of wrong |',
   '|---|---|---|---|---|---|---|---|',
