@@ -23,7 +23,12 @@ it('goes through a claim with rounds, writes its results, and finds everything d
   expect(readdirSync(results).sort()).toEqual(['claim-i.html', 'claim-i.json', 'claim-i.log', 'claim-i.md'])
   const result = JSON.parse(readFileSync(join(results, 'claim-i.json'), 'utf8')) as Result
   expect(result.seeds).toEqual([1, 2])
-  expect(result.runs.map(({ model }) => model).filter((model) => model.endsWith('+2'))).toEqual(['boundary+2', 'control+2', 'boundary+2', 'control+2'])
+  expect(result.runs.map(({ model }) => model).filter((model) => model.endsWith('+2'))).toEqual([
+    'boundary+2',
+    'control+2',
+    'boundary+2',
+    'control+2',
+  ])
   expect(result.runs.every(({ questions }) => questions === 6)).toBe(true)
   expect(result.judged.comparisons).toHaveLength(3)
   const page = readFileSync(join(results, 'claim-i.md'), 'utf8')

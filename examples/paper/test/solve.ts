@@ -1,6 +1,10 @@
 /** Works problems out from their text alone, by code that shares nothing with the generator. */
 
-const sentencesOf = (question: string) => question.split(/(?<= [.?])(?: |$)/).map((sentence) => sentence.trim()).filter(Boolean)
+const sentencesOf = (question: string) =>
+  question
+    .split(/(?<= [.?])(?: |$)/)
+    .map((sentence) => sentence.trim())
+    .filter(Boolean)
 
 /** The amount that a story ends with. */
 export function solveStory(question: string): number {
@@ -21,7 +25,8 @@ export function solveStory(question: string): number {
       if (given[2] === holder) amount += Number(given[1])
       else if (given[0] === holder) amount -= Number(given[1])
       else throw new Error(`${holder} has no part in: ${sentence}`)
-    } else if ((m = match(/(\d+) bags (?:with|of) (\d+)/) ?? match(/(\d+) bags , (?:each holds )?(\d+)/))) amount += Number(m[0]) * Number(m[1])
+    } else if ((m = match(/(\d+) bags (?:with|of) (\d+)/) ?? match(/(\d+) bags , (?:each holds )?(\d+)/)))
+      amount += Number(m[0]) * Number(m[1])
     else if ((m = match(/(\d+) times/))) {
       amount *= Number(m[0])
       const subject = /^(\w+) (?:has|owns) \d+ times/.exec(sentence)?.[1]
@@ -29,7 +34,13 @@ export function solveStory(question: string): number {
     } else if (/joins|together/.test(sentence) && (m = match(/has (\d+) more/))) amount += amount + Number(m[0])
     else if ((m = match(/(?:buys|finds|gets) (\d+) (?:more )?\w+ \.$/))) amount += Number(m[0])
     else if ((m = match(/loses (\d+)/) ?? match(/gets (\d+) \w+ from/) ?? match(/^(\d+) \w+ of \w+ go to/))) amount -= Number(m[0])
-    else if ((m = match(/sold for (\d+) dollars/) ?? match(/costs (\d+) dollars/) ?? match(/price of one is (\d+)/) ?? match(/^(\d+) dollars is the price/))) {
+    else if (
+      (m =
+        match(/sold for (\d+) dollars/) ??
+        match(/costs (\d+) dollars/) ??
+        match(/price of one is (\d+)/) ??
+        match(/^(\d+) dollars is the price/))
+    ) {
       amount *= Number(m[0])
       isPrice = true
     } else if ((m = match(/among (\d+) friends/) ?? match(/into (\d+) equal/) ?? match(/^(\d+) friends get/))) {
@@ -58,8 +69,10 @@ export function solveChoice(question: string): string {
     let m: string[] | undefined
     if ((m = match(/^(?:A|One|The price of a) (\w+) (?:costs|is|is sold for) (\d+) dollars \.$/))) prices.set(m[0]!, Number(m[1]))
     else if ((m = match(/^(\d+) dollars is the price of a (\w+) \.$/))) prices.set(m[1]!, Number(m[0]))
-    else if ((m = match(/a? ?(\w+) (?:costs|is) (\d+) dollars (?:more than|above) a (\w+) \.$/))) prices.set(m[0]!, price(m[2]) + Number(m[1]))
-    else if ((m = match(/a? ?(\w+) (?:costs|is) (\d+) dollars (?:less than|below) a (\w+) \.$/))) prices.set(m[0]!, price(m[2]) - Number(m[1]))
+    else if ((m = match(/a? ?(\w+) (?:costs|is) (\d+) dollars (?:more than|above) a (\w+) \.$/)))
+      prices.set(m[0]!, price(m[2]) + Number(m[1]))
+    else if ((m = match(/a? ?(\w+) (?:costs|is) (\d+) dollars (?:less than|below) a (\w+) \.$/)))
+      prices.set(m[0]!, price(m[2]) - Number(m[1]))
     else if ((m = match(/^For one (\w+) one gets (\d+) of a (\w+) \.$/))) prices.set(m[2]!, price(m[0]) / Number(m[1]))
     else if ((m = match(/(\w+) (?:costs|is) (\d+) times (?:as much as |the price of )?a (\w+) \.$/))) {
       // whichever of the two is known
@@ -109,9 +122,16 @@ export function solveChain(question: string): string {
     else if ((m = match(/^In the (\w+) is the (\w+) \.$/) ?? match(/^The (\w+) holds the (\w+) \.$/))) once(inside, m[1]!, m[0]!)
     else if ((m = match(/^(\w+) is (?:the one that is )?taller than (\w+) \.$/))) above.push([m[0]!, m[1]!])
     else if ((m = match(/^(\w+) is shorter than (\w+) \.$/))) above.push([m[1]!, m[0]!])
-    else if ((m = match(/^(\w+) has the same pet as (\w+) \.$/) ?? match(/^The pet of (\w+) is (?:like|the same as) that of (\w+) \.$/) ?? match(/^(\w+) has what (\w+) has \.$/)))
+    else if (
+      (m =
+        match(/^(\w+) has the same pet as (\w+) \.$/) ??
+        match(/^The pet of (\w+) is (?:like|the same as) that of (\w+) \.$/) ??
+        match(/^(\w+) has what (\w+) has \.$/))
+    )
       once(like, m[0]!, m[1]!)
-    else if ((m = match(/^(\w+) has a (\w+) \.$/) ?? match(/^The pet of (\w+) is a (\w+) \.$/) ?? match(/^The pet that (\w+) has is a (\w+) \.$/)))
+    else if (
+      (m = match(/^(\w+) has a (\w+) \.$/) ?? match(/^The pet of (\w+) is a (\w+) \.$/) ?? match(/^The pet that (\w+) has is a (\w+) \.$/))
+    )
       once(pets, m[0]!, m[1]!)
     else throw new Error(`not understood: ${sentence}`)
   }

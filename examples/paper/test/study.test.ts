@@ -51,11 +51,24 @@ describe('judging', () => {
     claimed: { direction: 'above', smallest: 0.02 },
     role: 'claim',
   }
-  const claim: Claim = { name: 'b', title: 't', paper: 'p', cells: [], comparisons: [comparison, { ...comparison, figure: 'assessment', role: 'control' }] }
+  const claim: Claim = {
+    name: 'b',
+    title: 't',
+    paper: 'p',
+    cells: [],
+    comparisons: [comparison, { ...comparison, figure: 'assessment', role: 'control' }],
+  }
   /** x is right where y is not in `gain` of 100 questions. */
   const seed = (number: number, gain: number): SeedOutcome => {
-    const set = (right: (q: number) => number) => new Map(Array.from({ length: 100 }, (_, q): [string, Measured] => [`q${q}`, { right: right(q), degenerate: 0 }]))
-    return { seed: number, sets: new Map([[keyOf(comparison.of), set((q) => Number(q < 50 + gain))], [keyOf({ cell: 'c', model: 'y' }), set((q) => Number(q < 50))]]) }
+    const set = (right: (q: number) => number) =>
+      new Map(Array.from({ length: 100 }, (_, q): [string, Measured] => [`q${q}`, { right: right(q), degenerate: 0 }]))
+    return {
+      seed: number,
+      sets: new Map([
+        [keyOf(comparison.of), set((q) => Number(q < 50 + gain))],
+        [keyOf({ cell: 'c', model: 'y' }), set((q) => Number(q < 50))],
+      ]),
+    }
   }
 
   it('pairs questions, corrects, and says what cannot be measured', () => {
@@ -70,7 +83,18 @@ describe('judging', () => {
     expect(first.adjustedP).toBe(first.found.pValue)
     expect(second).toMatchObject({ missing: expect.stringContaining('assessment') as string })
     const page = markdownOf(
-      { claim: 'b', title: 't', paper: 'p', model: '0.36m', parameters: 1, seeds: [1, 2, 3], settings: 's', command: 'c', judged: { verdict, ofControls, comparisons }, runs: [] },
+      {
+        claim: 'b',
+        title: 't',
+        paper: 'p',
+        model: '0.36m',
+        parameters: 1,
+        seeds: [1, 2, 3],
+        settings: 's',
+        command: 'c',
+        judged: { verdict, ofControls, comparisons },
+        runs: [],
+      },
       claim,
     )
     expect(page).toContain('**Verdict: reproduced.** Of the comparisons that could explain it away: **cannot tell**.')
@@ -93,7 +117,12 @@ it('knows a chain that repeats itself, and equations that hold', () => {
 
 it('has models of about their names', () => {
   const words = vocabulary().length
-  for (const [name, millions] of [['0.36m', 0.36], ['1m', 1], ['3m', 3], ['10m', 10]] as [ModelName, number][]) {
+  for (const [name, millions] of [
+    ['0.36m', 0.36],
+    ['1m', 1],
+    ['3m', 3],
+    ['10m', 10],
+  ] as [ModelName, number][]) {
     expect(Math.abs(parametersOf(name, words) / 1e6 / millions - 1)).toBeLessThan(0.06)
     expect(MODELS[name].width % (2 * MODELS[name].heads)).toBe(0)
   }
@@ -102,7 +131,11 @@ it('has models of about their names', () => {
 describe('the command line', () => {
   it('takes a claim, several, or all, and counts seeds from one', () => {
     expect(argumentsOf(['--claim', 'd', '--seeds', '2'])).toMatchObject({ claims: ['d'], seeds: [1, 2], model: '0.36m', smoke: false })
-    expect(argumentsOf(['--claim', 'b,d', '--first-seed', '4', '--model', '3m'])).toMatchObject({ claims: ['b', 'd'], seeds: [4, 5, 6], model: '3m' })
+    expect(argumentsOf(['--claim', 'b,d', '--first-seed', '4', '--model', '3m'])).toMatchObject({
+      claims: ['b', 'd'],
+      seeds: [4, 5, 6],
+      model: '3m',
+    })
     expect(argumentsOf(['--claim', 'all', '--smoke'])).toMatchObject({ claims: CLAIMS, model: 'tiny' })
     expect(argumentsOf(['--help'])).toBeUndefined()
   })

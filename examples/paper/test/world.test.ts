@@ -39,7 +39,9 @@ describe.each(TASKS)('the task "%s"', (task) => {
     const wrong = everyProblem(task).filter(({ chain, answer }) => {
       const equations = [...chain.matchAll(/(\d+) ([-+*/]) (\d+) = (\d+)/g)]
       const holds = equations.every(([, a, operator, b, result]) => {
-        const value = { '+': Number(a) + Number(b), '-': Number(a) - Number(b), '*': Number(a) * Number(b), '/': Number(a) / Number(b) }[operator!]
+        const value = { '+': Number(a) + Number(b), '-': Number(a) - Number(b), '*': Number(a) * Number(b), '/': Number(a) / Number(b) }[
+          operator!
+        ]
         return value === Number(result) && Number(result) >= 1 && Number(result) <= 60
       })
       return !holds || !chain.endsWith(` #### ${answer}`) || (task !== 'chain' && equations.length < 2)
@@ -67,7 +69,12 @@ describe.each(TASKS)('the task "%s"', (task) => {
       question
         .replace(/ Options :.*/, '')
         .split(/(?<= [.?]) /)
-        .map((sentence) => sentence.split(' ').map((word) => (/^\d+$/.test(word) ? '#' : NAMES.includes(word) ? 'N' : content.has(word) ? 'X' : word)).join(' '))
+        .map((sentence) =>
+          sentence
+            .split(' ')
+            .map((word) => (/^\d+$/.test(word) ? '#' : NAMES.includes(word) ? 'N' : content.has(word) ? 'X' : word))
+            .join(' '),
+        )
     const known = new Set(world[task].train.flatMap(shapesOf))
     expect([...new Set(world[task].reworded.flatMap(shapesOf))].filter((shape) => known.has(shape))).toEqual([])
   })

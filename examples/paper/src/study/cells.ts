@@ -53,7 +53,10 @@ export function configOf(setup: Setup, cell: Cell, seed: number): ConfigInput {
     const sources = tasks.map((task) => ({ name: task, path: path.join(dataFolder(setup, task, seed), `${split}.jsonl`) }))
     return sources.length === 1 ? { path: sources[0]?.path ?? '' } : sources
   }
-  const others = OTHER_SHAPES.map((shape) => ({ name: shape, path: path.join(dataFolder(setup, tasks[0] ?? 'story', seed), `${shape}.jsonl`) }))
+  const others = OTHER_SHAPES.map((shape) => ({
+    name: shape,
+    path: path.join(dataFolder(setup, cell.task === 'all' ? 'story' : cell.task, seed), `${shape}.jsonl`),
+  }))
   const { learningRate } = MODELS[model]
   const training = { batchSize, betas: [0.9, 0.98] as [number, number], weightDecay: 0.05, maxGradNorm: 1, checkpointEvery: 500 }
   return {

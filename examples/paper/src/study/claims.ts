@@ -62,7 +62,9 @@ export function claimsOf(settings: Settings): Readonly<Record<ClaimName, Claim>>
     smallest: number = SMALLEST[figure],
   ): Comparison => ({ title: titleOf(of, to), figure, of, to, claimed: { direction, smallest }, role })
   const main = (task: Task): Cell =>
-    cell(task, task, { variants: task === 'story' ? [boundary, detached, none, rft, margin, control] : [boundary, detached, none, rft, control] })
+    cell(task, task, {
+      variants: task === 'story' ? [boundary, detached, none, rft, margin, control] : [boundary, detached, none, rft, control],
+    })
   const fresh = cell('story, fresh questions', 'story', { design: 'fresh', variants: [boundary, rft, control] })
 
   return {
@@ -122,8 +124,12 @@ export function claimsOf(settings: Settings): Readonly<Record<ClaimName, Claim>>
       paper: 'its multi-task training: AFT above VFT on each dataset',
       cells: [cell('all', 'all', { variants: [boundary, none, rft, control] })],
       comparisons: [
-        ...TASKS.map((set) => compare('claim', 'right', 'above', { cell: 'all', model: 'boundary', set }, { cell: 'all', model: VFT, set })),
-        ...TASKS.map((set) => compare('control', 'right', 'above', { cell: 'all', model: 'boundary', set }, { cell: 'all', model: 'control', set })),
+        ...TASKS.map((set) =>
+          compare('claim', 'right', 'above', { cell: 'all', model: 'boundary', set }, { cell: 'all', model: VFT, set }),
+        ),
+        ...TASKS.map((set) =>
+          compare('control', 'right', 'above', { cell: 'all', model: 'boundary', set }, { cell: 'all', model: 'control', set }),
+        ),
       ],
     },
     h: {
@@ -148,8 +154,20 @@ export function claimsOf(settings: Settings): Readonly<Record<ClaimName, Claim>>
         cell('story, twice as long', 'story', { variants: [longer(boundary), control] }),
       ],
       comparisons: [
-        compare('claim', 'right', 'above', { cell: 'story, two rounds', model: 'boundary+2' }, { cell: 'story, two rounds', model: 'boundary' }),
-        compare('control', 'right', 'above', { cell: 'story, two rounds', model: 'boundary+2' }, { cell: 'story, two rounds', model: 'control+2' }),
+        compare(
+          'claim',
+          'right',
+          'above',
+          { cell: 'story, two rounds', model: 'boundary+2' },
+          { cell: 'story, two rounds', model: 'boundary' },
+        ),
+        compare(
+          'control',
+          'right',
+          'above',
+          { cell: 'story, two rounds', model: 'boundary+2' },
+          { cell: 'story, two rounds', model: 'control+2' },
+        ),
         compare(
           'control',
           'right',

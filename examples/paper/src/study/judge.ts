@@ -1,4 +1,13 @@
-import { changedAnswers, differenceOverSeeds, judged, overallVerdict, type Changed, type Judged, type OverSeeds, type Verdict } from '@plumbline/core'
+import {
+  changedAnswers,
+  differenceOverSeeds,
+  judged,
+  overallVerdict,
+  type Changed,
+  type Judged,
+  type OverSeeds,
+  type Verdict,
+} from '@plumbline/core'
 import type { Claim, Comparison, ModelOf } from './claims'
 import type { MeasuredSet } from './outcomes'
 
@@ -37,7 +46,11 @@ export interface JudgedClaim {
 export function judgeClaim({ comparisons }: Claim, seeds: readonly SeedOutcome[], resamples: number): JudgedClaim {
   const paired = comparisons.map((comparison) => ({ comparison, differences: seeds.map((seed) => differencesOf(comparison, seed)) }))
   const known = paired.filter(({ differences }) => differences.every(({ length }) => length > 1))
-  const found = known.map((each) => ({ ...each, found: differenceOverSeeds(each.differences, { resamples }), claimed: each.comparison.claimed }))
+  const found = known.map((each) => ({
+    ...each,
+    found: differenceOverSeeds(each.differences, { resamples }),
+    claimed: each.comparison.claimed,
+  }))
   const verdicts = judged(found)
   const all = paired.map(({ comparison, differences }): JudgedComparison | MissingComparison => {
     const place = known.findIndex((each) => each.comparison === comparison)
@@ -57,7 +70,11 @@ export function judgeClaim({ comparisons }: Claim, seeds: readonly SeedOutcome[]
   const of = (role: Comparison['role']) =>
     all.filter(({ comparison }) => comparison.role === role).map((each): Verdict => ('missing' in each ? 'cannot tell' : each.verdict))
   const controls = of('control')
-  return { verdict: overallVerdict(of('claim')), ...(controls.length > 0 ? { ofControls: overallVerdict(controls) } : {}), comparisons: all }
+  return {
+    verdict: overallVerdict(of('claim')),
+    ...(controls.length > 0 ? { ofControls: overallVerdict(controls) } : {}),
+    comparisons: all,
+  }
 }
 
 /** Of the questions that have the figure under both. */

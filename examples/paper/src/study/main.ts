@@ -76,7 +76,8 @@ function understood<T>(parse: () => T): T {
 }
 
 function wholeOf(name: string, written: string, least: number): number {
-  if (!/^\d{1,6}$/.test(written) || Number(written) < least) throw new UsageError(`${name} ${written}: expected a whole number of at least ${least}.`)
+  if (!/^\d{1,6}$/.test(written) || Number(written) < least)
+    throw new UsageError(`${name} ${written}: expected a whole number of at least ${least}.`)
   return Number(written)
 }
 

@@ -34,7 +34,9 @@ export function costTable(folder: string, results: readonly ClaimResult[]): stri
     const file = path.join(folder, model, `claim-${claim}.log`)
     if (!existsSync(file)) return []
     const seconds = [...readFileSync(file, 'utf8').matchAll(/, (\d+\.\d) s$/gm)].reduce((sum, [, each]) => sum + Number(each), 0)
-    return [`| (${claim}) | ${model} | ${seeds.length} | ${(seconds / 60).toFixed(1)} | \`${results.find((each) => each.claim === claim && each.model === model)?.command ?? ''}\` |`]
+    return [
+      `| (${claim}) | ${model} | ${seeds.length} | ${(seconds / 60).toFixed(1)} | \`${results.find((each) => each.claim === claim && each.model === model)?.command ?? ''}\` |`,
+    ]
   })
   if (rows.length === 0) return ['Not measured yet.']
   return ['| claim | model | seeds | minutes of its own stages | command |', '|---|---|---|---|---|', ...rows]

@@ -28,7 +28,12 @@ export function variantsOf({ alignSteps: steps, beta }: Settings) {
       made(constraint === 'none' ? loss : `${loss}-boundary`, { loss, ...bounded(constraint) }),
     /** The loss of examples/third-party-loss. */
     margin: made('margin', { loss: 'margin', margin: 0.1 }),
-    after: (variant: Variant, count: number): Variant => ({ ...variant, name: `${variant.name}-${count}`, steps: count, schedule: 'constant' }),
+    after: (variant: Variant, count: number): Variant => ({
+      ...variant,
+      name: `${variant.name}-${count}`,
+      steps: count,
+      schedule: 'constant',
+    }),
     longer: (variant: Variant): Variant => ({ ...variant, name: `${variant.name}-twice`, steps: 2 * variant.steps }),
   }
 }

@@ -7,7 +7,18 @@ const ROOMS = ['kitchen', 'garden', 'garage', 'attic', 'cellar', 'office', 'hall
 
 /** What everybody knows and no question says: kinds of animals, and what they do and have. */
 export const ANIMALS: Readonly<Record<string, string>> = {
-  robin: 'bird', eagle: 'bird', parrot: 'bird', salmon: 'fish', trout: 'fish', carp: 'fish', ant: 'insect', bee: 'insect', beetle: 'insect', dog: 'mammal', horse: 'mammal', rabbit: 'mammal',
+  robin: 'bird',
+  eagle: 'bird',
+  parrot: 'bird',
+  salmon: 'fish',
+  trout: 'fish',
+  carp: 'fish',
+  ant: 'insect',
+  bee: 'insect',
+  beetle: 'insect',
+  dog: 'mammal',
+  horse: 'mammal',
+  rabbit: 'mammal',
 }
 export const KNOWN: Readonly<Record<string, Readonly<Record<'move' | 'cover' | 'legs', string>>>> = {
   bird: { move: 'fly', cover: 'feathers', legs: 'two' },
@@ -16,7 +27,10 @@ export const KNOWN: Readonly<Record<string, Readonly<Record<'move' | 'cover' | '
   mammal: { move: 'run', cover: 'fur', legs: 'four' },
 }
 
-const IN: Wordings = { known: ['The {x} is in the {y} .', 'In the {y} is the {x} .', 'The {y} holds the {x} .'], other: 'The {x} is the one in the {y} .' }
+const IN: Wordings = {
+  known: ['The {x} is in the {y} .', 'In the {y} is the {x} .', 'The {y} holds the {x} .'],
+  other: 'The {x} is the one in the {y} .',
+}
 const WHERE: Wordings = { known: ['Where is the {x} ?', 'Which room holds the {x} ?'], other: 'Which room is the {x} in ?' }
 const LIKE: Wordings = {
   known: ['{x} has the same pet as {y} .', 'The pet of {x} is like that of {y} .', '{x} has what {y} has .'],
@@ -25,10 +39,19 @@ const LIKE: Wordings = {
 const PET: Wordings = { known: ['{x} has a {p} .', 'The pet of {x} is a {p} .'], other: 'The pet that {x} has is a {p} .' }
 const ASKED = {
   move: { known: ['How does the pet of {x} move ?', 'What can the pet of {x} do ?'], other: 'How can the pet of {x} move ?' },
-  cover: { known: ['What covers the pet of {x} ?', 'What is on the skin of the pet of {x} ?'], other: 'What covers the skin of the pet of {x} ?' },
-  legs: { known: ['How many legs has the pet of {x} ?', 'On how many legs is the pet of {x} ?'], other: 'The pet of {x} has how many legs ?' },
+  cover: {
+    known: ['What covers the pet of {x} ?', 'What is on the skin of the pet of {x} ?'],
+    other: 'What covers the skin of the pet of {x} ?',
+  },
+  legs: {
+    known: ['How many legs has the pet of {x} ?', 'On how many legs is the pet of {x} ?'],
+    other: 'The pet of {x} has how many legs ?',
+  },
 } as const satisfies Record<string, Wordings>
-const TALLER: Wordings = { known: ['{x} is taller than {y} .', '{y} is shorter than {x} .'], other: '{x} is the one that is taller than {y} .' }
+const TALLER: Wordings = {
+  known: ['{x} is taller than {y} .', '{y} is shorter than {x} .'],
+  other: '{x} is the one that is taller than {y} .',
+}
 const END = {
   tallest: { known: ['Who is the tallest ?', 'Which one is the tallest ?'], other: 'Who is the one that is the tallest ?' },
   shortest: { known: ['Who is the shortest ?', 'Which one is the shortest ?'], other: 'Who is the one that is the shortest ?' },
@@ -36,7 +59,14 @@ const END = {
 
 export const CHAIN_WORDS = [
   ...wordsOf([IN, WHERE, LIKE, PET, TALLER, ...Object.values(ASKED), ...Object.values(END)]),
-  ...[THINGS, HOLDERS, ROOMS, Object.keys(ANIMALS), Object.values(ANIMALS), Object.values(KNOWN).flatMap((kind) => Object.values(kind))].flat(),
+  ...[
+    THINGS,
+    HOLDERS,
+    ROOMS,
+    Object.keys(ANIMALS),
+    Object.values(ANIMALS),
+    Object.values(KNOWN).flatMap((kind) => Object.values(kind)),
+  ].flat(),
   ...'in same as has is over'.split(' '),
 ]
 
@@ -80,7 +110,12 @@ const drawPet: ByLevel = (draw, shape, level, aside) => {
   ]
   const [animal = '', kind = ''] = [animals[0], ANIMALS[animals[0] ?? '']]
   const answer = KNOWN[kind]?.[asked] ?? ''
-  const steps = [...pairsOf(path).map(([x, y]) => `${x} same as ${y}`), `${path.at(-1) ?? ''} has ${animal}`, `${animal} is ${kind}`, `${kind} has ${answer}`]
+  const steps = [
+    ...pairsOf(path).map(([x, y]) => `${x} same as ${y}`),
+    `${path.at(-1) ?? ''} has ${animal}`,
+    `${animal} is ${kind}`,
+    `${kind} has ${answer}`,
+  ]
   return problem([...draw.shuffle(said), say(draw, shape, ASKED[asked], { x: path[0] ?? '' })], steps, answer, level)
 }
 

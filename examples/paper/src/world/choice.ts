@@ -62,7 +62,9 @@ export const drawChoice: Drawer = (draw, shape) => {
     workedOut(start, relations, numbers, wrong).at(-1)?.result ?? 0,
     workedOut(start, relations.toSpliced(wrong, 1), numbers.toSpliced(wrong, 1)).at(-1)?.result ?? start,
   ])
-  const distractors = draw.shuffle([...new Set(mistakes)].filter((value) => isInRange(value) && value !== answer)).slice(0, LETTERS.length - 1)
+  const distractors = draw
+    .shuffle([...new Set(mistakes)].filter((value) => isInRange(value) && value !== answer))
+    .slice(0, LETTERS.length - 1)
   if (distractors.length < LETTERS.length - 1) return undefined
   const options = draw.shuffle([answer, ...distractors])
   const letter = LETTERS[options.indexOf(answer)] ?? ''

@@ -46,7 +46,9 @@ export function say(draw: Draw, shape: Shape, { known, other }: Wordings, places
 
 /** The words of wordings, without their places. */
 export function wordsOf(wordings: readonly Wordings[]): string[] {
-  return wordings.flatMap(({ known, other }) => [...known, other]).flatMap((text) => text.split(' ').filter((word) => !word.startsWith('{')))
+  return wordings
+    .flatMap(({ known, other }) => [...known, other])
+    .flatMap((text) => text.split(' ').filter((word) => !word.startsWith('{')))
 }
 
 export const NAMES = ['Tom', 'Mia', 'Ben', 'Lea', 'Sam', 'Ida', 'Max', 'Zoe', 'Leo', 'Eva', 'Jan', 'Amy']

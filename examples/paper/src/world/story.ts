@@ -30,7 +30,11 @@ const STEP: Readonly<Record<Kind, Wordings>> = {
     other: '{A} buys {m} bags , {n} {i} in each .',
   },
   together: {
-    known: ['{B} has {n} more than {A} , together they count all .', '{A} joins {B} , who has {n} more .', '{B} , who has {n} more , joins {A} .'],
+    known: [
+      '{B} has {n} more than {A} , together they count all .',
+      '{A} joins {B} , who has {n} more .',
+      '{B} , who has {n} more , joins {A} .',
+    ],
     other: '{A} joins {B} , together they count all , {B} has {n} more .',
   },
   price: {
@@ -51,7 +55,10 @@ const QUESTION: Readonly<Record<'price' | 'share' | 'amount', Wordings>> = {
 }
 
 /** A number that has nothing to do with the question. */
-const ASIDE: Wordings = { known: ['{D} is {n} years old .', 'The house of {D} has {n} windows .'], other: '{n} windows has the house of {D} .' }
+const ASIDE: Wordings = {
+  known: ['{D} is {n} years old .', 'The house of {D} has {n} windows .'],
+  other: '{n} windows has the house of {D} .',
+}
 const DISTRACTED = 0.2
 
 /** Kinds that may come anywhere, and kinds that end a story because they change what is counted. */
@@ -73,7 +80,7 @@ export const drawStory: Drawer = (draw, shape) => {
   const level = shape === 'longer' ? draw.whole(5, 6) : draw.whole(2, 4)
   const steps: Step[] = []
   let amount = start
-  for (let left = level; left > 0; ) {
+  for (let left = level; left > 0;) {
     const kinds = left === 1 ? [...MIDDLE, ...LAST] : MIDDLE
     const step = stepOf(draw, draw.pick(kinds.filter((kind) => left > 1 || !isDouble(kind))), amount, shape)
     if (!step.equations.every(({ result }) => isInRange(result))) return undefined
@@ -83,14 +90,24 @@ export const drawStory: Drawer = (draw, shape) => {
   }
   const equations = steps.flatMap((step) => step.equations).map(written)
   const skeleton = equations.join(' ; ')
-  return { question: told(draw, shape, start, steps), chain: `${skeleton} #### ${amount}`, answer: String(amount), level, skeleton } satisfies Problem
+  return {
+    question: told(draw, shape, start, steps),
+    chain: `${skeleton} #### ${amount}`,
+    answer: String(amount),
+    level,
+    skeleton,
+  } satisfies Problem
 }
 
 function stepOf(draw: Draw, kind: Kind, amount: number, shape: Shape): Step {
   const addend = shape === 'larger' ? draw.whole(10, 19) : draw.whole(2, 9)
   const factor = draw.whole(2, 4)
   const bags = draw.whole(2, 6)
-  const one = (operator: '+' | '-' | '*' | '/', n: number): Step => ({ kind, numbers: { n, m: 0 }, equations: [equation(amount, operator, n)] })
+  const one = (operator: '+' | '-' | '*' | '/', n: number): Step => ({
+    kind,
+    numbers: { n, m: 0 },
+    equations: [equation(amount, operator, n)],
+  })
   switch (kind) {
     case 'gain':
       return one('+', addend)

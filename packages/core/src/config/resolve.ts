@@ -115,7 +115,12 @@ export function resolveConfig(loaded: LoadedConfig, registry: PluginRegistry, { 
 }
 
 /** Whether what the config says of sampling and labelling fits to where candidates come from. */
-function checkCandidates({ source, written, config: { rounds } }: LoadedConfig, sampler: Made<CandidateSource>, labeler: Labeler, maker: Maker): void {
+function checkCandidates(
+  { source, written, config: { rounds } }: LoadedConfig,
+  sampler: Made<CandidateSource>,
+  labeler: Labeler,
+  maker: Maker,
+): void {
   const report = (path: KeyPath, message: string) => {
     maker.problems.push({ code: 'PLUMB_CONFIG_INVALID', where: source.where(path), message })
   }

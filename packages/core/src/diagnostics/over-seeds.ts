@@ -41,7 +41,10 @@ export interface OverSeeds {
  *
  * @param seeds of each seed, a difference per question
  */
-export function differenceOverSeeds(seeds: readonly (readonly number[])[], { resamples = 2000, seed = 0 }: OverSeedsOptions = {}): OverSeeds {
+export function differenceOverSeeds(
+  seeds: readonly (readonly number[])[],
+  { resamples = 2000, seed = 0 }: OverSeedsOptions = {},
+): OverSeeds {
   const few = seeds.findIndex(({ length }) => length < 2)
   if (seeds.length === 0 || few >= 0) {
     throw new RangeError(seeds.length === 0 ? 'no seed to take a mean over' : `seed ${few} has fewer than two questions`)

@@ -2,7 +2,8 @@
  * P(T ≤ t) of Student's t with a whole number of degrees of freedom, by the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4.
  */
 export function studentCdf(t: number, degrees: number): number {
-  if (!Number.isInteger(degrees) || degrees < 1) throw new RangeError(`Student's t has ${degrees} degrees of freedom; expected a whole number ≥ 1`)
+  if (!Number.isInteger(degrees) || degrees < 1)
+    throw new RangeError(`Student's t has ${degrees} degrees of freedom; expected a whole number ≥ 1`)
   if (t === Infinity || t === -Infinity) return t > 0 ? 1 : 0
   const angle = Math.atan(t / Math.sqrt(degrees))
   const [sine, cosine] = [Math.sin(angle), Math.cos(angle)]

@@ -68,7 +68,10 @@ describe('differenceOverSeeds', () => {
   })
 
   it('has the standard error of its closed form, max(V_b, w)/S, on either side', () => {
-    for (const [spread, name] of [[0, 'seeds alike'], [0.3, 'seeds apart']] as const) {
+    for (const [spread, name] of [
+      [0, 'seeds alike'],
+      [0.3, 'seeds apart'],
+    ] as const) {
       const normal = normals(7)
       const seeds = Array.from({ length: 5 }, () => {
         const effect = spread * normal()
@@ -113,13 +116,21 @@ describe('differenceOverSeeds', () => {
   })
 
   it('gives the same for a seed of its own', () => {
-    const seeds = [[1, 0, 1, 1], [0, 0, 1, -1]]
+    const seeds = [
+      [1, 0, 1, 1],
+      [0, 0, 1, -1],
+    ]
     expect(differenceOverSeeds(seeds)).toEqual(differenceOverSeeds(seeds))
     expect(differenceOverSeeds(seeds, { seed: 1 }).standardError).not.toBe(differenceOverSeeds(seeds).standardError)
   })
 
   it('knows no difference where there is none, and refuses what has no spread to know', () => {
-    expect(differenceOverSeeds([[0, 0], [0, 0]])).toMatchObject({ difference: 0, standardError: 0, pValue: 1 })
+    expect(
+      differenceOverSeeds([
+        [0, 0],
+        [0, 0],
+      ]),
+    ).toMatchObject({ difference: 0, standardError: 0, pValue: 1 })
     expect(() => differenceOverSeeds([])).toThrow('no seed')
     expect(() => differenceOverSeeds([[1, 2], [1]])).toThrow('seed 1 has fewer than two questions')
   })

@@ -41,14 +41,15 @@ describe('rounds: 2', () => {
       ['stay+2', 2],
       ['control+2', 2],
     ])
-    const withoutRound = ({ round: _, ...row }: ReportRow) => row
-    expect(twice.rows.slice(0, 4).map(withoutRound)).toEqual(once.rows)
+    const withoutRound = (row: ReportRow) => ({ ...row, round: undefined })
+    expect(twice.rows.slice(0, 4).map(withoutRound)).toEqual(once.rows.map(withoutRound))
     expect(twice.samples).toEqual(once.samples)
     expect(Object.keys(twice.furtherSamples ?? {})).toEqual(['boundary+2', 'stay+2', 'control+2'])
     expect(twice.furtherSamples?.['boundary+2']).toMatchObject({ questions: 8, sampled: 40, references: 8 })
     // nothing of the first round was touched
     const both = await filesBelow(config.run)
-    for (const [name, bytes] of Object.entries(first)) if (!/^report\.(json|md)$/.test(name)) expect([name, both[name]!.equals(bytes)]).toEqual([name, true])
+    for (const [name, bytes] of Object.entries(first))
+      if (!/^report\.(json|md)$/.test(name)) expect([name, both[name]!.equals(bytes)]).toEqual([name, true])
     const page = await readFile(path.join(config.run, 'report.md'), 'utf8')
     expect(page).toContain('| | round | accuracy % |')
     expect(page).toMatch(/\| boundary\+2 \| 2 \| /)
@@ -67,11 +68,17 @@ describe('rounds: 2', () => {
 
   it('draws other samples in the second round, of the same model too', async () => {
     const made = await world({
-      config: { rounds: 2, align: [{ name: 'idle', steps: 0, losses: [{ loss: 'sft' }] }], sft: { steps: 8, batchSize: 8, learningRate: 0.05 } },
+      config: {
+        rounds: 2,
+        align: [{ name: 'idle', steps: 0, losses: [{ loss: 'sft' }] }],
+        sft: { steps: 8, batchSize: 8, learningRate: 0.05 },
+      },
     })
     await runConfig(made)
     const files = await filesBelow(made.config.run)
-    const samples = Object.keys(files).filter((name) => name.endsWith('samples.jsonl')).map((name) => files[name]!.toString())
+    const samples = Object.keys(files)
+      .filter((name) => name.endsWith('samples.jsonl'))
+      .map((name) => files[name]!.toString())
     expect(samples).toHaveLength(2)
     expect(samples[0]).not.toBe(samples[1])
   })
@@ -137,7 +144,9 @@ describe('rounds: 2', () => {
   })
 
   it('refuses what it could not go on with', async () => {
-    const fromBase = await world({ config: { rounds: 2, align: [{ name: 'again', steps: 1, startFrom: 'base', losses: [{ loss: 'sft' }] }] } })
+    const fromBase = await world({
+      config: { rounds: 2, align: [{ name: 'again', steps: 1, startFrom: 'base', losses: [{ loss: 'sft' }] }] },
+    })
     await expect(runConfig(fromBase)).rejects.toThrow(/startFrom is base, and with rounds: 2 a variant goes on from its own model/)
     const given = await world({ ...TWO, sampler: new DatasetSampler() })
     await expect(runConfig(given)).rejects.toThrow(/rounds is 2, and the sampler "dataset" takes candidates that are given/)
