@@ -4,7 +4,7 @@ import { TASKS, type Task } from '../world/problem'
 import { OTHER_SHAPES, type Split } from '../world/splits'
 import { writeTask, writeTokenizer } from '../world/files'
 import { architectureOf, MODELS, type ModelName } from './models'
-import { MAX_NEW_TOKENS, type Settings } from './settings'
+import type { Settings } from './settings'
 import type { Variant } from './variants'
 
 /** One comparison of variants over the same samples: a run for each seed. */
@@ -44,7 +44,7 @@ export function runFolder({ settings, model, folder }: Setup, { task }: Cell, se
 /** The configuration of a cell and a seed, which changes the data, the initial weights and every draw. Writes the data where it is missing. */
 export function configOf(setup: Setup, cell: Cell, seed: number): ConfigInput {
   const { settings, model, folder, home } = setup
-  const { sizes, batchSize } = settings
+  const { sizes, batchSize, maxNewTokens } = settings
   const tokenizer = path.join(folder, 'data', 'tokenizer')
   writeTokenizer(tokenizer)
   const tasks = cell.task === 'all' ? TASKS : [cell.task]
@@ -75,7 +75,7 @@ export function configOf(setup: Setup, cell: Cell, seed: number): ConfigInput {
       test: cell.tests === 'other' ? others : of('test'),
     },
     sft: { ...training, steps: settings.sftSteps, learningRate },
-    sample: { k: cell.k ?? settings.k, maxNewTokens: MAX_NEW_TOKENS, cutOff: 'wrong' },
+    sample: { k: cell.k ?? settings.k, maxNewTokens, cutOff: 'wrong' },
     label: { name: cell.feedback === 'ranked' ? 'steps' : 'answer' },
     ...(cell.rounds === undefined ? {} : { rounds: cell.rounds }),
     align: cell.variants.map(({ name, losses, steps, schedule = 'cosine' as const }) => ({
@@ -87,7 +87,7 @@ export function configOf(setup: Setup, cell: Cell, seed: number): ConfigInput {
       learningRate: learningRate * ALIGN_RATE,
       ...(cell.design === 'fresh' ? { sftFrom: 'train' as const } : {}),
     })),
-    evaluate: { maxNewTokens: MAX_NEW_TOKENS, label: 'answer', control: cell.control },
+    evaluate: { maxNewTokens, label: 'answer', control: cell.control },
   }
 }
 

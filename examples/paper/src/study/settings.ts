@@ -16,10 +16,9 @@ export interface Settings {
   readonly beta: number
   readonly otherBetas: readonly number[]
   readonly resamples: number
+  /** Longer than any right chain of the longest problems. */
+  readonly maxNewTokens: number
 }
-
-/** Longer than any right chain of the longest problems. */
-export const MAX_NEW_TOKENS = 60
 
 export const FULL: Settings = {
   name: 'full',
@@ -33,6 +32,7 @@ export const FULL: Settings = {
   beta: 0.15,
   otherBetas: [0.015, 0.5, 1.5],
   resamples: 2000,
+  maxNewTokens: 60,
 }
 
 /** Everything runs and nothing is learnt. */
@@ -48,4 +48,6 @@ export const SMOKE: Settings = {
   beta: 0.15,
   otherBetas: [0.015, 0.5, 1.5],
   resamples: 50,
+  // models that learnt nothing do not end
+  maxNewTokens: 8,
 }

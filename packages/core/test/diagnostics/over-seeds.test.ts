@@ -56,7 +56,7 @@ describe('differenceOverSeeds', () => {
     const means = [-1, 0, 4]
     const found = differenceOverSeeds(
       means.map((value) => Array<number>(50).fill(value)),
-      { resamples: 40_000 },
+      { resamples: 10_000 },
     )
     const half = (4.3026527 * Math.sqrt(7)) / Math.sqrt(3)
     expect(found.difference).toBe(1)
@@ -80,7 +80,7 @@ describe('differenceOverSeeds', () => {
       const ofSeeds = variance(seeds.map(mean))
       const ofQuestions = mean(seeds.map((own) => variance(own) / own.length))
       const expected = Math.sqrt(Math.max(ofSeeds, ofQuestions) / 5)
-      const { standardError } = differenceOverSeeds(seeds, { resamples: 20_000 })
+      const { standardError } = differenceOverSeeds(seeds, { resamples: 8_000 })
       expect([name, Math.abs(standardError / expected - 1) < 0.03]).toEqual([name, true])
     }
   })
@@ -89,15 +89,15 @@ describe('differenceOverSeeds', () => {
     const coverage = (spread: number): number => {
       const normal = normals(11)
       let covered = 0
-      for (let world = 0; world < 500; world++) {
+      for (let world = 0; world < 400; world++) {
         const seeds = Array.from({ length: 4 }, () => {
           const effect = 0.5 + spread * normal()
           return Array.from({ length: 25 }, () => effect + normal())
         })
-        const [low, high] = differenceOverSeeds(seeds, { resamples: 300, seed: world }).interval
+        const [low, high] = differenceOverSeeds(seeds, { resamples: 200, seed: world }).interval
         if (low <= 0.5 && 0.5 <= high) covered++
       }
-      return covered / 500
+      return covered / 400
     }
     // the binomial standard error is 0.01
     const apart = coverage(0.5)
@@ -108,7 +108,7 @@ describe('differenceOverSeeds', () => {
 
   it('is the paired interval over questions with one seed, and says so', () => {
     const own = [1, 0, 0, -1, 1, 1, 0, 0, 1, 0]
-    const found = differenceOverSeeds([own], { resamples: 40_000 })
+    const found = differenceOverSeeds([own], { resamples: 10_000 })
     expect(found.covers).toBe('questions')
     expect(found.degrees).toBe(9)
     expect(Math.abs(found.standardError / Math.sqrt(variance(own) / 10) - 1)).toBeLessThan(0.02)
