@@ -5,7 +5,8 @@ import { MODELS, parametersOf, type ModelName } from '../src/study/models'
 import { repeatsItself, type Measured } from '../src/study/outcomes'
 import { fractionThatHolds } from '../src/study/ranker'
 import { FULL, SMOKE } from '../src/study/settings'
-import { markdownOf } from '../src/study/tables'
+import { claimsTable, costTable } from '../src/study/summary'
+import { markdownOf, type ClaimResult } from '../src/study/tables'
 import { vocabulary } from '../src/world/vocabulary'
 
 describe('the claims', () => {
@@ -100,6 +101,21 @@ describe('judging', () => {
     expect(page).toContain('**Verdict: reproduced.** Of the comparisons that could explain it away: **cannot tell**.')
     expect(page).toContain('| +10.0 | +')
     expect(page).toContain('+9.0, +10.0, +11.0')
+  })
+
+  it('stands in the table of all claims, beside those that were not run', () => {
+    const result: ClaimResult = {
+      ...{ claim: 'b', title: 't', paper: 'p', model: '0.36m', parameters: 1, seeds: [1, 2, 3], settings: 's', command: 'c', runs: [] },
+      judged: judgeClaim(claim, [seed(1, 9), seed(2, 10), seed(3, 11)], 2000),
+    }
+    const lines = claimsTable([result])
+    expect(lines).toHaveLength(2 + CLAIMS.length)
+    const own = lines.find((line) => line.startsWith('| (b)')) ?? ''
+    expect(own).toMatch(
+      /x − y, accuracy: \+10\.0 \(\+\d+\.\d to \+\d+\.\d\)<br>control: x − y, assessment accuracy: – \| \*\*reproduced\*\* \| cannot tell \| 0\.36m, 3 \|$/,
+    )
+    expect(lines.filter((line) => line.includes('| not run yet |'))).toHaveLength(CLAIMS.length - 1)
+    expect(costTable('no-such-folder', [result])).toEqual(['Not measured yet.'])
   })
 
   it('tells nothing from one seed', () => {

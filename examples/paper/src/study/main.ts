@@ -117,21 +117,25 @@ export async function study({ claims: names, seeds, model, smoke, home, signal, 
     const file = (ending: string) => path.join(out, model, `claim-${name}.${ending}`)
     await writeJson(file('json'), result)
     writeFileSync(file('md'), markdownOf(result, claim))
-    await writeHtmlReport(file('html'), { runs: reports, questions: SHOWN_QUESTIONS })
+    // a page for each cell: its runs differ in their seeds alone
+    for (const [cell, own] of reports) await writeHtmlReport(file(`${slugOf(cell)}.html`), { runs: own, questions: SHOWN_QUESTIONS })
     say(`claim ${name}: ${result.judged.verdict}; ${file('md')}`)
     results.push(result)
   }
   return results
 }
 
-/** Questions that a claim's page shows, of all its runs together: it is committed. */
-const SHOWN_QUESTIONS = 100
+/** Questions that a page shows, of all its runs together: it is committed. */
+const SHOWN_QUESTIONS = 60
+
+const slugOf = (cell: string) => cell.replaceAll(/[^a-z0-9]+/g, '-')
 
 interface ClaimRuns {
   readonly seeds: readonly SeedOutcome[]
   readonly runs: readonly RunRow[]
   readonly curves: NonNullable<ClaimResult['curves']>
-  readonly reports: readonly string[]
+  /** The report files of the seeds, by cell. */
+  readonly reports: ReadonlyMap<string, readonly string[]>
 }
 
 async function runClaim(
@@ -143,7 +147,7 @@ async function runClaim(
   const outcomes: SeedOutcome[] = []
   const runs: RunRow[] = []
   const curves: Record<string, (readonly Point[])[]> = {}
-  const reports: string[] = []
+  const reports = new Map<string, string[]>()
   for (const seed of seeds) {
     const sets = new Map<string, MeasuredSet>()
     for (const cell of cells) {
@@ -154,11 +158,11 @@ async function runClaim(
       for (const [key, set] of outcome.sets) sets.set(key, set)
       for (const [variant, curve] of outcome.curves) if (curve.length > 0) (curves[variant] ??= []).push(curve)
       runs.push(...outcome.rows)
-      reports.push(outcome.report)
+      reports.set(cell.name, [...(reports.get(cell.name) ?? []), outcome.report])
     }
     outcomes.push({ seed, sets })
   }
-  return { seeds: outcomes, runs, curves, reports: [...new Set(reports)] }
+  return { seeds: outcomes, runs, curves, reports }
 }
 
 /** A line for each stage that was done or found, and for each thing worth knowing; no line holds a path or a time of day. */

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { explain, roundName, runConfig, withTrained, type ReportRow, type RunEvent } from '../../src'
 import { DatasetSampler } from '../../src/samplers/dataset'
@@ -141,6 +141,26 @@ describe('rounds: 2', () => {
     expect(JSON.stringify(first.source)).not.toBe(JSON.stringify(second.source))
     await expect(lent('boundary+3')).rejects.toMatchObject({ code: 'PLUMB_UNKNOWN_VARIANT' })
     await expect(lent()).rejects.toMatchObject({ code: 'PLUMB_VARIANT_NEEDED', message: expect.stringContaining('boundary+2') as string })
+  })
+
+  it('goes on with an adapter where a variant has one', async () => {
+    const lora = { rank: 4, alpha: 8, targetModules: ['table'] }
+    const made = await world({
+      config: {
+        rounds: 2,
+        align: [{ name: 'low', steps: 3, batchSize: 4, learningRate: 0.05, lora, losses: [{ loss: 'sft' }, { loss: 'contrast' }] }],
+      },
+    })
+    await runConfig(made)
+    const folders = (await readdir(made.config.run)).filter((name) => name.startsWith('align-low'))
+    expect(folders.map((name) => name.replace(/-[0-9a-f]{8}$/, '')).sort()).toEqual(['align-low', 'align-low+2'])
+    for (const folder of folders) expect(await readdir(path.join(made.config.run, folder))).toContain('adapter')
+    const sources = await Promise.all(
+      ['low', 'low+2'].map((variant) => withTrained({ ...made, variant }, async ({ source }) => Promise.resolve(source))),
+    )
+    // both are on the stage-1 model, and neither on the other
+    expect(sources.map(({ kind }) => kind)).toEqual(['adapter', 'adapter'])
+    expect(new Set(sources.map((source) => JSON.stringify('base' in source ? source.base : undefined))).size).toBe(1)
   })
 
   it('refuses what it could not go on with', async () => {
