@@ -15,7 +15,7 @@ import { isUnparsed, LabelCounts, type LabelFigures, type Source } from './label
 import { cutOffNotice, isCutOff, labelledWrong, type CutOff } from './cut-off'
 import { AnswerReader, isUnfinishedThought } from './reading'
 import type { LabelledCandidate, LabelledQuestion, SampledQuestion } from './records'
-import type { Round } from './rounds'
+import type { Round } from './round'
 import { mapped } from './slices'
 
 /** Questions that a labeler is asked at the same time: one that asks a server waits for it most of the time. */

@@ -5,16 +5,9 @@ import { alignStage } from './align'
 import type { Finished, Model, StageContext } from './context'
 import type { RunData } from './data'
 import { labelStage } from './label'
+import type { Round } from './round'
 import { sampleStage } from './sample'
 import { trainedModel } from './train-model'
-
-/** A further pass of one variant through sample → label → align. */
-export interface Round {
-  /** What its stages, its model and its row of the report are called: `boundary+2`. */
-  readonly name: string
-  /** Of all that is drawn in it: the same draws again would ask the same of every round. */
-  readonly seed: number
-}
 
 /** What one round of a variant has made. */
 export interface RoundOutcome {
