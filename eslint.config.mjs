@@ -9,7 +9,10 @@ export default tseslint.config(
     files: ['**/*.ts'],
     // One program of all sources and tests: the packages' own tsconfig.json leave the tests out.
     languageOptions: {
-      parserOptions: { project: ['./tsconfig.test.json', './examples/arithmetic/tsconfig.json'], tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ['./tsconfig.test.json', './examples/arithmetic/tsconfig.json', './examples/paper/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       '@typescript-eslint/consistent-type-imports': 'error',

@@ -30,7 +30,7 @@ const SCORING = 1 / 3
 
 /** How long each stage will take. Sampled answers are taken to be as long as the reference chains, where there are any. */
 export function estimate(resolved: ResolvedConfig, { train, questions, test }: Surveys, { trained, sampled, step }: Rates): StageCost[] {
-  const { sft, sample, align, evaluate } = resolved.config
+  const { sft, sample, align, evaluate, rounds } = resolved.config
   const areGiven = isGiven(resolved.sampler.made)
   const answer = (most: number): number => (train.chain > 0 && !areGiven ? Math.min(most, train.chain) : most)
   const steps = ({ steps: given, epochs = 0, batchSize }: typeof sft, records: number): number =>
@@ -41,17 +41,19 @@ export function estimate(resolved: ResolvedConfig, { train, questions, test }: S
   const asked = resolved.judge.asked === 'all' ? test.records : 0
   const scored = areGiven ? test.chains * test.chain : sample.k * answer(sample.maxNewTokens)
   const perModel = (asked * answer(evaluate.maxNewTokens)) / sampled + (test.records * (test.prompt + scored) * SCORING) / trained
+  // behind the first round each variant samples for itself
+  const samplings = 1 + (rounds - 1) * align.length
   return [
     { stage: 'sft', seconds: training(sft, train.records, train.prompt + train.chain) },
-    { stage: 'sample', seconds: areGiven ? 0 : (questions.records * sample.k * answer(sample.maxNewTokens)) / sampled },
+    { stage: 'sample', seconds: areGiven ? 0 : (samplings * questions.records * sample.k * answer(sample.maxNewTokens)) / sampled },
     ...align.map((variant) => {
       const isLikelihood = variant.losses.every(({ loss }) => loss === REFERENCE_LIKELIHOOD)
       const tokens = isLikelihood ? train.prompt + train.chain : questions.prompt + candidates
-      return { stage: `align ${variant.name}`, seconds: training(variant, questions.records, tokens) }
+      return { stage: `align ${variant.name}`, seconds: rounds * training(variant, questions.records, tokens) }
     }),
     {
       stage: 'evaluate',
-      seconds: (align.length + 1) * perModel + (areGiven ? 0 : (test.records * sample.k * answer(sample.maxNewTokens)) / sampled),
+      seconds: (rounds * align.length + 1) * perModel + (areGiven ? 0 : (test.records * sample.k * answer(sample.maxNewTokens)) / sampled),
     },
   ].filter(({ seconds }) => seconds > 0)
 }

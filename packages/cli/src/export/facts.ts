@@ -97,7 +97,7 @@ function startOf(base: ModelSource): string {
   return base.kind === 'adapter' ? `the model ${name} with the adapter ${path.basename(base.path)}` : `the model ${name}`
 }
 
-function stagesOf({ resolved: { config }, variant, manifests }: Trained): readonly StageFacts[] {
+function stagesOf({ resolved: { config }, variant, round, manifests }: Trained): readonly StageFacts[] {
   const stages: StageFacts[] = []
   const usesFirst = variant === undefined || variant.config.startFrom === 'sft'
   if (config.sft.steps !== 0 && usesFirst) {
@@ -118,7 +118,8 @@ function stagesOf({ resolved: { config }, variant, manifests }: Trained): readon
     const labelled = manifests.label ? [['labels', manifests.label.summary] as const] : []
     const sampling = manifests.sample?.figures.sampled === undefined ? [] : samplingOf(config)
     const settings = [...sampled, ...sampling, ...labelled, ...settingsOf(variant.config)]
-    stages.push({ title: `Alignment: variant ${variant.name}`, losses, settings, summary: manifests.align.summary })
+    const rounds = round === 1 ? '' : `, ${round} rounds alike; the figures are of the last`
+    stages.push({ title: `Alignment: variant ${variant.name}${rounds}`, losses, settings, summary: manifests.align.summary })
   }
   return stages
 }

@@ -1,5 +1,5 @@
 import type { ReportRow, RunReport } from '@plumbline/core'
-import { printable, shownPath } from '@plumbline/core/base'
+import { printable, roundName, shownPath } from '@plumbline/core/base'
 import { formatDuration } from '../progress/format'
 import { renderTable, type Column } from './table'
 
@@ -16,8 +16,10 @@ export function renderReport(report: RunReport): string {
 }
 
 function reportTable({ rows, control, design }: RunReport): string {
+  const hasRounds = rows.some(({ round }) => round !== undefined)
   const columns: Column[] = [
     { title: ['model'], align: 'left' },
+    ...(hasRounds ? [{ title: ['round'], align: 'right' } as const] : []),
     { title: ['accuracy'], align: 'right' },
     { title: ['95 %', 'interval'], align: 'right' },
     { title: ['against', control], align: 'right' },
@@ -35,20 +37,21 @@ function reportTable({ rows, control, design }: RunReport): string {
   const table = (of: readonly ReportRow[]) =>
     renderTable(
       columns,
-      of.map((row) => cells(row, control)),
+      of.map((row) => cells(row, control, hasRounds)),
     )
   const sets = rows[0]?.sets ?? []
   if (sets.length === 0) return caption + table(rows)
   const own = sets.map(({ name, questions: asked }, s) => {
-    const ofSet = rows.flatMap((row) => (row.sets?.[s] ? [{ ...row.sets[s], name: row.name }] : []))
+    const ofSet = rows.flatMap((row) => (row.sets?.[s] ? [{ ...row.sets[s], name: row.name, round: row.round }] : []))
     return `${name}, ${asked} test questions:\n\n${table(ofSet)}`
   })
   return [caption + table(rows), ...own].join('\n\n')
 }
 
-function cells(row: ReportRow, control: string): string[] {
+function cells(row: ReportRow, control: string, hasRounds: boolean): string[] {
   return [
     row.name,
+    ...(hasRounds ? [row.round === undefined ? ABSENT : String(row.round)] : []),
     percent(row.accuracy),
     row.interval === undefined ? ABSENT : `${percent(row.interval[0], false)}–${percent(row.interval[1], false)}`,
     versusControl(row, control),
@@ -59,8 +62,8 @@ function cells(row: ReportRow, control: string): string[] {
   ]
 }
 
-function versusControl({ name, versusControl }: ReportRow, control: string): string {
-  if (versusControl === undefined) return name === control ? 'control' : ABSENT
+function versusControl({ name, round = 1, versusControl }: ReportRow, control: string): string {
+  if (versusControl === undefined) return name === control || name === roundName(control, round) ? 'control' : ABSENT
   const difference = 100 * versusControl.difference
   // A minus sign and a plus sign are equally wide; a hyphen is not always.
   const sign = difference < 0 ? '−' : '+'

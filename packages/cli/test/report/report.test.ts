@@ -54,6 +54,29 @@ Samples: 18000 sampled, 9200 right, 12 unparsed, pass@6 81.3 %
   )
 })
 
+it('says after which round a row is, and compares it with the control after as many', () => {
+  const row = { questions: 10, accuracy: 0.5, parseFailures: 0 }
+  const versusControl = { difference: 0.1, standardError: 0.05 }
+  const lines = renderReport({
+    ...report,
+    samples: undefined,
+    notices: [],
+    control: 'control',
+    rows: [
+      { ...row, name: 'VFT', versusControl },
+      { ...row, name: 'control', round: 1 },
+      { ...row, name: 'control+2', round: 2 },
+      { ...row, name: 'boundary+2', round: 2, versusControl },
+    ],
+  }).split('\n')
+  const cellsOf = (name: string) => lines.find((line) => line.startsWith(`${name} `))?.split(/ {2,}/)
+  expect(lines.some((line) => /^model +round +accuracy/.test(line))).toBe(true)
+  expect(cellsOf('VFT')?.slice(0, 5)).toEqual(['VFT', '–', '50.0 %', '–', '+10.0 ± 5.0'])
+  expect(cellsOf('control')?.slice(0, 5)).toEqual(['control', '1', '50.0 %', '–', 'control'])
+  expect(cellsOf('control+2')?.slice(0, 5)).toEqual(['control+2', '2', '50.0 %', '–', 'control'])
+  expect(cellsOf('boundary+2')?.slice(0, 5)).toEqual(['boundary+2', '2', '50.0 %', '–', '+10.0 ± 5.0'])
+})
+
 it('prints no table where nothing was evaluated', () => {
   expect(renderReport({ run: 'runs/quick', control: 'VFT', design: '', rows: [], notices: [], seconds: 3 })).toBe(
     '0:03 in all; everything is in runs/quick',

@@ -81,6 +81,12 @@ export function checkConsistency(config: Partial<Config>, { shown, where }: Plac
     exactlyOneLength(variant, path)
     movingMoments(variant, path)
     oneWayToTrain(variant, path)
+    if (config.rounds !== undefined && config.rounds > 1 && variant.startFrom === 'base') {
+      report(
+        [...path, 'startFrom'],
+        `${shown([...path, 'startFrom'])} is base, and with rounds: ${config.rounds} a variant goes on from its own model; leave one of the two out.`,
+      )
+    }
     const differing = otherAdapter(config.sft, variant)
     if (differing !== undefined) {
       report(

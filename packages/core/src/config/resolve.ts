@@ -115,7 +115,12 @@ export function resolveConfig(loaded: LoadedConfig, registry: PluginRegistry, { 
 }
 
 /** Whether what the config says of sampling and labelling fits to where candidates come from. */
-function checkCandidates({ source, written }: LoadedConfig, sampler: Made<CandidateSource>, labeler: Labeler, maker: Maker): void {
+function checkCandidates(
+  { source, written, config: { rounds } }: LoadedConfig,
+  sampler: Made<CandidateSource>,
+  labeler: Labeler,
+  maker: Maker,
+): void {
   const report = (path: KeyPath, message: string) => {
     maker.problems.push({ code: 'PLUMB_CONFIG_INVALID', where: source.where(path), message })
   }
@@ -126,6 +131,10 @@ function checkCandidates({ source, written }: LoadedConfig, sampler: Made<Candid
       `label "${labeler.name}" knows the candidates of the data file only; it needs a sampler that takes those, as sample.sampler "dataset".`,
     )
     return
+  }
+  if (rounds > 1) {
+    const message = `rounds is ${rounds}, and the sampler "${sampler.name}" takes candidates that are given, the same ones in every round; leave rounds out.`
+    report(['rounds'], message)
   }
   const { sample = {} } = written as { readonly sample?: object }
   for (const key of Object.keys(sample)) {

@@ -8,6 +8,7 @@ const whole = (min: number, max?: number) => (max === undefined ? z.int().min(mi
 
 const MOST_STEPS = 100_000_000
 const MOST_TOKENS = 1_048_576
+const MOST_ROUNDS = 100
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 const NAME_RULE = 'must be made of letters, digits, ".", "_" and "-", and start with a letter or digit'
@@ -299,6 +300,11 @@ export const configSchema = z.strictObject({
     'The data files. A plain string is short for `{ path: … }`; several sources are a list, or a section with a name for each.',
   ),
   sft: trainingSchema.prefault({}).describe('Stage 1: maximum likelihood on the reference chains. `steps: 0` skips it.'),
+  rounds: whole(1, MOST_ROUNDS)
+    .default(1)
+    .describe(
+      'How often stages 2 to 4 are gone through. From the second round on each variant samples from its own model, has these samples labelled, and is aligned again on them.',
+    ),
   sample: sampleSectionSchema.prefault({}).describe('Stage 2: k completions per question.'),
   label: labelSchema.prefault({}).describe('Stage 3: which completions are right. A plain string is short for `{ name: … }`.'),
   align: z.array(alignVariantSchema).min(1).describe('Stage 4: one variant, or a list of several over the same samples.'),

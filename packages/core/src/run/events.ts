@@ -57,6 +57,8 @@ export interface StageProgress {
 /** One row of the closing table: the stage-1 model, or one variant. Every figure is named as in the documentation of diagnostics. */
 export interface ReportRow {
   readonly name: string
+  /** Of a variant in a run of several rounds: after which one. Its differences are to the control after as many. */
+  readonly round?: number
   /** Test questions that were answered. */
   readonly questions: number
   /** Greedy answers that are right, as a fraction; absent, like what follows from it, where no test question has an answer to compare with. */
@@ -96,6 +98,8 @@ export interface RunReport {
   readonly sources?: readonly SourceFigures[]
   /** Candidates sampled (or given by the data file), right, wrong, unparsed, truncated, duplicate; questions with both kinds. */
   readonly samples?: Readonly<Record<string, number>>
+  /** The same of the further rounds, by the names of their models. */
+  readonly furtherSamples?: Readonly<Record<string, Readonly<Record<string, number>>>>
   readonly unparsed?: UnparsedAnswers
   readonly notices: readonly string[]
   readonly seconds: number

@@ -14,19 +14,25 @@ import type { RunData } from './data'
 import { mismatchedAnswers, type MismatchedLine } from './mismatched'
 import type { LabelledQuestion } from './records'
 import { referenceLogProbs, type ReferenceLine } from './reference'
+import type { Round } from './round'
 import { NONE, ReferenceEncoding } from './sft'
 import { valueAt, type Sequence } from '../util/sequence'
 import { without } from '../util/without'
 import { leavesAdapter, noteOtherValidation, trainingSection, trainModel } from './train-model'
 import { planOf } from './training-plan'
 
-/** Stage 4 for one variant: L_VFT and alignment losses over the labelled groups. */
+/**
+ * Stage 4 for one variant: L_VFT and alignment losses over the labelled groups.
+ *
+ * @param models `sft` is the one that the samples are of: in a further round, the variant's own.
+ */
 export async function alignStage(
   context: StageContext,
   data: RunData,
   { config: variant, terms }: ResolvedVariant,
   labels: Finished,
   models: Readonly<Record<'sft' | 'base', Model>>,
+  round?: Round,
 ): Promise<Finished> {
   const losses = named(terms)
   const start = models[variant.startFrom]
@@ -34,7 +40,7 @@ export async function alignStage(
   if (labelHash === undefined)
     throw damaged(labels.folder.file('done.json'), 'It names no groups.jsonl; delete its folder to have the stage done again.')
   const needsReference = losses.some(({ loss }) => loss.manifest.needsReference)
-  const { name } = variant
+  const { name, seed } = round ?? { name: variant.name, seed: context.config.seed }
   const section = without(variant, 'name', 'losses')
   const sftFrom = chainsFrom(variant, losses, data.questions.records)
   const determinedBy = {
@@ -44,7 +50,7 @@ export async function alignStage(
     ...(sftFrom === 'train' ? { train: data.train.hash, ...promptIdentity(context.config, 'chains') } : {}),
     ...(needsReference ? { reference: models.sft.hash } : {}),
   }
-  const spec = { stage: 'align', variant: name, determinedBy, code: codeOf(terms), backend: true, seed: context.config.seed } as const
+  const spec = { stage: 'align', variant: name, determinedBy, code: codeOf(terms), backend: true, seed } as const
   const plan = { variant, losses, sftFrom }
   const finished = await context.run(spec, async (desk) => {
     const labelled = await IndexedLines.open<LabelledQuestion>(labels.folder.file('groups.jsonl'))
@@ -63,14 +69,14 @@ export async function alignStage(
           validation: data.validation ? await references.of(data.validation) : NONE,
         }
       }
-      const training = planOf(variant, `align "${name}"`, context.config.seed)
+      const training = planOf(variant, `align "${name}"`, seed)
       return await context.withTrainee(start, training, encode, async (policy, { chains, validation }) => {
         const worthwhile = noteSignal(groups, desk, name)
         // a control without candidates takes as many steps as the variants it is compared with
         const size = groups.length || labelled.length
         const totalSteps = worthwhile ? stepsOf(variant, size, variant.batchSize) : 0
-        const order = new EpochOrder(groups.length, context.config.seed, 'align')
-        const furtherOrder = new EpochOrder(chains.length, context.config.seed, 'align further chains')
+        const order = new EpochOrder(groups.length, seed, 'align')
+        const furtherOrder = new EpochOrder(chains.length, seed, 'align further chains')
         const outcome = await trainModel(context, desk, {
           policy,
           adapter: leavesAdapter(training, start),

@@ -22,6 +22,8 @@ export interface Evaluation extends Assessment {
   readonly name: string
   /** The key of its stage. */
   readonly key?: string
+  /** Of a variant in a run of several rounds: after which one. */
+  readonly round?: number
   readonly answers: AnswerMarks
   /** On each test set, by its name, where there are several; all the rest is then of all of them together. */
   readonly sets?: readonly Evaluation[]

@@ -15,13 +15,14 @@ import { isUnparsed, LabelCounts, type LabelFigures, type Source } from './label
 import { cutOffNotice, isCutOff, labelledWrong, type CutOff } from './cut-off'
 import { AnswerReader, isUnfinishedThought } from './reading'
 import type { LabelledCandidate, LabelledQuestion, SampledQuestion } from './records'
+import type { Round } from './round'
 import { mapped } from './slices'
 
 /** Questions that a labeler is asked at the same time: one that asks a server waits for it most of the time. */
 const AT_ONCE = 8
 
 /** Stage 3: which candidates are right, or how good they are. After sampling, a question's own chains join them as references. */
-export async function labelStage(context: StageContext, data: RunData, samples: Finished): Promise<Finished> {
+export async function labelStage(context: StageContext, data: RunData, samples: Finished, round?: Round): Promise<Finished> {
   const { labeler, sampler } = context.resolved
   const source = isGiven(sampler.made) ? 'given' : 'sampled'
   const { hash: questions, records } = data.questions
@@ -34,7 +35,7 @@ export async function labelStage(context: StageContext, data: RunData, samples: 
     ...readingIdentity(prompt),
     ...(source === 'given' ? {} : { cutOff }),
   }
-  return context.run({ stage: 'label', determinedBy, code: [labeler.code], backend: false }, async (desk) => {
+  return context.run({ stage: 'label', variant: round?.name, determinedBy, code: [labeler.code], backend: false }, async (desk) => {
     const sampled = await IndexedLines.open<SampledQuestion>(samples.folder.file('samples.jsonl'))
     const counts = new LabelCounts(source)
     const file = desk.folder.file('groups.jsonl')

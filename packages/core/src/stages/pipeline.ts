@@ -9,7 +9,7 @@ import { Spools } from '../run/spool'
 import { RunStore } from '../run/store'
 import { isGiven } from '../seams/sampler'
 import { interrupted } from '../train/loop'
-import { alignStage, chosenVariants } from './align'
+import { chosenVariants } from './align'
 import { baseModel } from './base-model'
 import { StageContext, type ChosenEngine, type Finished, type Model } from './context'
 import { askedOf, leaked, readData, type RunData } from './data'
@@ -19,6 +19,7 @@ import { memoryReport } from './memory'
 import { sourceNotice } from './source-notice'
 import { modelTitle, sourcesOf } from './sources-read'
 import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './report'
+import { alignRounds, type RoundOutcome } from './rounds'
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
 import { testCandidates } from './test-candidates'
@@ -102,6 +103,7 @@ export async function runStages(
   const control = variants.find(({ name }) => name === config.evaluate.control)?.name ?? VFT_ROW
   const evaluations: Evaluation[] = []
   let samples: Record<string, number> | undefined
+  const furtherSamples: Record<string, Readonly<Record<string, number>>> = {}
   let unparsed: UnparsedAnswers | undefined
 
   await noteModel(context, base)
@@ -113,26 +115,27 @@ export async function runStages(
       const labels = await labelStage(context, data, sampled)
       samples = { ...samples, ...labels.manifest.figures }
       unparsed = unparsedOf(labels)
-      const aligned: { name: string; model: Model }[] = []
+      const aligned: RoundOutcome[] = []
       if (reaches('align')) {
-        for (const chosen of variants) {
-          const models = { sft, base }
-          const finished = await alignStage(context, data, chosen, labels, models)
-          aligned.push({ name: chosen.name, model: trainedModel(finished, models[chosen.config.startFrom]) })
+        for (const chosen of variants) aligned.push(...(await alignRounds(context, data, chosen, { sampled, labels }, { sft, base })))
+        aligned.sort((a, b) => a.round - b.round)
+        for (const { name, sampled, labels } of aligned.filter(({ round }) => round > 1)) {
+          furtherSamples[name] = { ...sampled.manifest.figures, ...labels.manifest.figures }
         }
       }
       if (reaches('evaluate')) {
         const tests: PreparedTest[] = []
         for (const test of data.tests) tests.push({ test, candidates: await testCandidates(context, test, sft) })
-        for (const { name, model } of [{ name: VFT_ROW, model: sft }, ...aligned]) {
-          evaluations.push(await evaluateModel(context, tests, name, model))
+        evaluations.push(await evaluateModel(context, tests, VFT_ROW, sft))
+        for (const { name, model, round } of aligned) {
+          evaluations.push({ ...(await evaluateModel(context, tests, name, model)), ...(config.rounds > 1 ? { round } : {}) })
         }
       }
     }
   }
 
   const given = isGiven(sampler.made)
-  return makeReport({ evaluations, control, data, given, samples, unparsed, notices: context.notices })
+  return makeReport({ evaluations, control, data, given, samples, furtherSamples, unparsed, notices: context.notices })
 }
 
 /** As the latest report, and under its key, where no run of another seed or configuration replaces it. */

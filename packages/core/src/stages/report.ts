@@ -3,6 +3,7 @@ import { pairedDifference, wilsonInterval } from '../diagnostics/intervals'
 import { VFT } from '../config/consistency'
 import type { ReportRow, RunReport, SourceFigures, UnparsedAnswers } from '../run/events'
 import { hashJson } from '../run/hash'
+import { roundName } from '../run/round-name'
 import type { AnswerMarks } from './assess'
 import { countSeen, type RunData } from './data'
 import type { Evaluation } from './evaluate'
@@ -18,6 +19,7 @@ export interface ReportInput {
   /** Whether candidates come from the data files. */
   readonly given?: boolean
   readonly samples: Readonly<Record<string, number>> | undefined
+  readonly furtherSamples?: RunReport['furtherSamples']
   readonly unparsed?: UnparsedAnswers
   readonly notices: readonly string[]
 }
@@ -25,17 +27,20 @@ export interface ReportInput {
 /** The report without what differs from machine to machine: where it lies, how long it took. */
 export type ReportContent = Omit<RunReport, 'run' | 'seconds'>
 
-export function makeReport({ evaluations, control, data, given = false, samples, unparsed, notices }: ReportInput): ReportContent {
-  const base = evaluations.find(({ name }) => name === control)
+export function makeReport(input: ReportInput): ReportContent {
+  const { evaluations, control, data, given = false, samples, furtherSamples, unparsed, notices } = input
+  const baseOf = ({ round = 1 }: Evaluation) =>
+    evaluations.find(({ name }) => name === (control === VFT_ROW ? control : roundName(control, round)))
   const keys = evaluations.map(({ name, key, sets }) => [name, sets === undefined ? key : sets.map((set) => [set.name, set.key])])
   const { sources = [] } = data
   return {
     ...(keys.length > 0 ? { key: hashJson({ keys, control }).slice(0, 8) } : {}),
     control,
     design: given ? GIVEN_DESIGN : designOf(data),
-    rows: evaluations.map((evaluation) => row(evaluation, base)),
+    rows: evaluations.map((evaluation) => row(evaluation, baseOf(evaluation))),
     ...(sources.some(isWorthTelling) ? { sources } : {}),
     ...(samples ? { samples } : {}),
+    ...(furtherSamples && Object.keys(furtherSamples).length > 0 ? { furtherSamples } : {}),
     ...(unparsed ? { unparsed } : {}),
     notices: [...new Set(notices)],
   }
@@ -45,8 +50,9 @@ export function makeReport({ evaluations, control, data, given = false, samples,
 const isWorthTelling = ({ source, leftOut }: SourceFigures): boolean => source.split('.').length > 2 || Object.keys(leftOut).length > 0
 
 function row(evaluation: Evaluation, control: Evaluation | undefined): ReportRow {
-  const { sets } = evaluation
-  const all = figuresOf(evaluation, control?.name === evaluation.name ? undefined : control)
+  const { sets, round } = evaluation
+  const figures = figuresOf(evaluation, control?.name === evaluation.name ? undefined : control)
+  const all = round === undefined ? figures : { ...figures, round }
   if (sets === undefined) return all
   return {
     ...all,
@@ -97,7 +103,8 @@ function designOf({ train, questions }: ReportInput['data']): string {
  * @param k how many candidates were sampled for each test question; undefined where they are given.
  */
 export function renderMarkdown(content: ReportContent, k: number | undefined): string {
-  const { control, design, rows, sources, samples, unparsed, notices } = content
+  const { control, design, rows, sources, samples, furtherSamples = {}, unparsed, notices } = content
+  const hasRounds = rows.some(({ round }) => round !== undefined)
   const lines = ['# Report', '', `Design: ${design}.`, '']
   if (rows.length > 0) {
     lines.push(...table(rows, control), '')
@@ -106,6 +113,7 @@ export function renderMarkdown(content: ReportContent, k: number | undefined): s
       rows[0]!.questions === 0
         ? 'No test question has an answer to compare with, so there is no accuracy.'
         : `Greedy answers to ${rows[0]!.questions} test questions; in brackets the Wilson 95 % interval. Δ: paired difference to ${control}, ± its standard error over questions.`,
+      ...(hasRounds ? [`A row with "+2" is that variant after its second round. Δ is to ${control} after as many rounds.`] : []),
       `Assessment (fraction of right/wrong pairs that the model puts in order) and perplexities (exp of minus the mean candidate score) are measured on the same candidates for every row: ${candidates}.`,
       '',
     )
@@ -118,10 +126,11 @@ export function renderMarkdown(content: ReportContent, k: number | undefined): s
       '',
       '| | |',
       '|---|---|',
-      ...Object.entries(samples).map(([name, value]) => `| ${name} | ${round(value)} |`),
+      ...Object.entries(samples).map(([name, value]) => `| ${name} | ${rounded(value)} |`),
       '',
     )
   }
+  lines.push(...furtherTable(samples ?? {}, furtherSamples))
   if (unparsed) {
     const rate = ((100 * unparsed.count) / unparsed.of).toFixed(1)
     lines.push(
@@ -143,6 +152,22 @@ export function renderMarkdown(content: ReportContent, k: number | undefined): s
   return printable(lines.join('\n'))
 }
 
+/** What each model sampled in the rounds behind the first. */
+function furtherTable(first: Readonly<Record<string, number>>, further: NonNullable<RunReport['furtherSamples']>): string[] {
+  const models = Object.keys(further)
+  if (models.length === 0) return []
+  const figures = [...new Set([first, ...Object.values(further)].flatMap((own) => Object.keys(own)))]
+  const cell = (value: number | undefined) => (value === undefined ? '–' : rounded(value))
+  return [
+    '## Samples of further rounds',
+    '',
+    `| | ${models.join(' | ')} |`,
+    `|---|${models.map(() => '---|').join('')}`,
+    ...figures.map((figure) => `| ${figure} | ${models.map((model) => cell(further[model]?.[figure])).join(' | ')} |`),
+    '',
+  ]
+}
+
 /** A table for each test set, where there are several. */
 function setTables(rows: readonly ReportRow[], control: string): string[] {
   const [first] = rows
@@ -153,7 +178,7 @@ function setTables(rows: readonly ReportRow[], control: string): string[] {
     questions === 0 ? 'No question of this test set has an answer to compare with.' : `The ${questions} questions of this test set alone.`,
     '',
     ...table(
-      rows.flatMap((row) => (row.sets?.[s] ? [{ ...row.sets[s], name: row.name }] : [])),
+      rows.flatMap((row) => (row.sets?.[s] ? [{ ...row.sets[s], name: row.name, round: row.round }] : [])),
       control,
     ),
     '',
@@ -178,13 +203,15 @@ function sourceTable(sources: readonly SourceFigures[]): string[] {
 function table(rows: readonly ReportRow[], control: string): string[] {
   const percent = (value: number | undefined) => (value === undefined ? '–' : (100 * value).toFixed(1))
   const figure = (value: number | undefined) => (value === undefined ? '–' : value.toFixed(3))
+  const hasRounds = rows.some(({ round }) => round !== undefined)
   return [
-    `| | accuracy % | Δ to ${control} | no answer % | assessment | perplexity right | perplexity wrong |`,
-    '|---|---|---|---|---|---|---|',
-    ...rows.map(({ name, accuracy, interval, versusControl, parseFailures, ...more }) =>
+    `| | ${hasRounds ? 'round | ' : ''}accuracy % | Δ to ${control} | no answer % | assessment | perplexity right | perplexity wrong |`,
+    `|---|---|---|---|---|---|---|${hasRounds ? '---|' : ''}`,
+    ...rows.map(({ name, round, accuracy, interval, versusControl, parseFailures, ...more }) =>
       [
         '',
         name,
+        ...(hasRounds ? [round === undefined ? '–' : String(round)] : []),
         interval ? `${percent(accuracy)} [${percent(interval[0])}, ${percent(interval[1])}]` : '–',
         versusControl ? `${signed(versusControl.difference)} ± ${percent(versusControl.standardError)}` : '–',
         percent(parseFailures),
@@ -203,4 +230,4 @@ function table(rows: readonly ReportRow[], control: string): string[] {
 const inline = (text: string) => `\`${text.replace(/[`\s]+/g, ' ')}\``
 
 const signed = (value: number) => `${value < 0 ? '−' : '+'}${(100 * Math.abs(value)).toFixed(1)}`
-const round = (value: number) => (Number.isInteger(value) ? String(value) : value.toFixed(3))
+const rounded = (value: number) => (Number.isInteger(value) ? String(value) : value.toFixed(3))

@@ -12,6 +12,7 @@ import type { Encoder } from './encoding'
 import { promptNotices } from './encoding-notices'
 import { givenStage } from './given'
 import { askedAs } from './reading'
+import type { Round } from './round'
 import type { SampledCandidate, SampledQuestion } from './records'
 import { noteEncoding } from './sft'
 import { eachInSlices, mapped } from './slices'
@@ -21,22 +22,23 @@ import { without } from '../util/without'
 type EncodedQuestion = Pick<SampledQuestion, 'promptTokens' | 'references' | 'asked'>
 
 /**
- * Stage 2: k completions per question of the stage-1 model, or the candidates that the data file gives; duplicates removed, the rest
+ * Stage 2: k completions per question of the stage-1 model (in a further round, of the variant's), or the candidates that the data file gives; duplicates removed, the rest
  * written down with their tokens.
  */
-export async function sampleStage(context: StageContext, data: RunData, model: Model): Promise<Finished> {
+export async function sampleStage(context: StageContext, data: RunData, model: Model, round?: Round): Promise<Finished> {
   const { config, signal, resolved } = context
   const { made: sampler, identity, code } = resolved.sampler
   if (isGiven(sampler)) return givenStage(context, data, model)
   const { k } = config.sample
   const { records, title } = data.questions
+  const { name: variant, seed = config.seed } = round ?? {}
   // what becomes of completions that were cut off is for the label stage
   const section = { ...without(config.sample, 'cutOff'), sampler: identity }
   const determinedBy = { model: model.hash, sample: section, ...promptIdentity(config, 'chains'), questions: data.questions.hash }
-  return context.run({ stage: 'sample', determinedBy, code: [code], backend: true, seed: config.seed }, (desk) =>
+  return context.run({ stage: 'sample', variant, determinedBy, code: [code], backend: true, seed }, (desk) =>
     context.withPolicy(model, async (policy) => {
       const encoder = context.encoder(policy)
-      const sampling = { ...samplingOf(config.sample, config.seed), ...encoder.ending(records, config.sample.stop) }
+      const sampling = { ...samplingOf(config.sample, seed), ...encoder.ending(records, config.sample.stop) }
       const encoded = desk.spools.create<EncodedQuestion>(title)
       const kept = new NumberList(Uint32Array)
       let place = 0

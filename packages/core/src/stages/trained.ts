@@ -1,23 +1,25 @@
 import { tmpdir } from 'node:os'
 import { PlumbError } from '../errors'
 import type { ResolvedConfig, ResolvedVariant } from '../config/resolve'
+import { roundName } from '../run/round-name'
 import { Spools } from '../run/spool'
 import { RunStore, type Manifest } from '../run/store'
 import type { ModelSource } from '../seams/policy'
-import { alignStage, chosenVariants } from './align'
+import { chosenVariants } from './align'
 import { NotDone, StageContext, type Finished, type Model } from './context'
 import type { RunData } from './data'
 import { labelStage } from './label'
 import { read, runStages } from './pipeline'
 import { VFT_ROW, type ReportContent } from './report'
 import { withConfig, type ConfigOptions } from './run-config'
+import { alignRounds } from './rounds'
 import { sampleStage } from './sample'
 import { sftStage } from './sft'
 import { trainedModel } from './train-model'
 import { shownPath } from '../util/shown-path'
 
 export interface TrainedOptions extends ConfigOptions {
-  /** A variant of `align`, or `VFT`, the stage-1 model. The only variant when absent. */
+  /** A model by its name in the report: a variant of `align`, one after a further round (`boundary+2`), or `VFT`. The only variant when absent. */
   readonly variant?: string
 }
 
@@ -26,11 +28,13 @@ export interface Trained {
   readonly source: ModelSource
   /** The model that the run started with. */
   readonly base: ModelSource
-  /** As the report has it: a variant, or `VFT`. */
+  /** As the report has it: a variant, `boundary+2`, or `VFT`. */
   readonly name: string
   readonly resolved: ResolvedConfig
   /** Of `align`, the variant that it is. */
   readonly variant?: ResolvedVariant
+  /** After which round of it. */
+  readonly round: number
   readonly manifests: { readonly sft: Manifest; readonly sample?: Manifest; readonly label?: Manifest; readonly align?: Manifest }
   /** Records of each data source by its title, e.g. `data.train`, or `data.train.<name>` of several. */
   readonly records: ReadonlyMap<string, number>
@@ -51,11 +55,11 @@ export async function withTrained<T>(options: TrainedOptions, use: (trained: Tra
       options,
       () => undefined,
       async (resolved, backend) => {
-        const variant = variantOf(resolved, options.variant)
+        const { variant, round } = modelOf(resolved, options.variant)
         const store = RunStore.look(resolved.config.run)
         const { data, base } = await read(resolved, backend, store, spools)
         const context = new StageContext(resolved, backend, store, undefined, () => undefined, true)
-        const { model, manifests } = await found(context, data, base, variant).catch((error: unknown) => {
+        const { model, manifests } = await found(context, data, base, variant, round).catch((error: unknown) => {
           throw error instanceof NotDone ? notTrained(error, resolved.config.run) : error
         })
         await model.verify?.()
@@ -66,9 +70,10 @@ export async function withTrained<T>(options: TrainedOptions, use: (trained: Tra
         return use({
           source: model.source,
           base: base.source,
-          name: variant?.name ?? VFT_ROW,
+          name: variant === undefined ? VFT_ROW : roundName(variant.name, round),
           resolved,
           variant,
+          round,
           manifests,
           records: new Map(data.sources.map(({ source, records }) => [source, records])),
           report,
@@ -80,11 +85,15 @@ export async function withTrained<T>(options: TrainedOptions, use: (trained: Tra
   }
 }
 
-function variantOf({ variants }: ResolvedConfig, name: string | undefined): ResolvedVariant | undefined {
-  if (name === VFT_ROW) return undefined
-  const chosen = chosenVariants(variants, name)
-  if (chosen.length === 1) return chosen[0]
-  const known = [...chosen.map((each) => each.name), VFT_ROW].join(', ')
+function modelOf({ variants, config }: ResolvedConfig, name: string | undefined): { variant?: ResolvedVariant; round: number } {
+  if (name === VFT_ROW) return { round: 1 }
+  const rounds = Array.from({ length: config.rounds }, (_, n) => n + 1)
+  const models = rounds.flatMap((round) => variants.map((variant) => ({ variant, round, name: roundName(variant.name, round) })))
+  const further = models.find((model) => model.round > 1 && model.name === name)
+  if (further) return further
+  const [chosen] = chosenVariants(variants, name)
+  if (chosen !== undefined && (name !== undefined || models.length === 1)) return { variant: chosen, round: 1 }
+  const known = [...models.map((model) => model.name), VFT_ROW].join(', ')
   throw new PlumbError('PLUMB_VARIANT_NEEDED', `The run has several models; say which: ${known}.`)
 }
 
@@ -93,18 +102,19 @@ async function found(
   data: RunData,
   base: Model,
   variant: ResolvedVariant | undefined,
+  round: number,
 ): Promise<{ model: Model; manifests: Trained['manifests'] }> {
   const first = await sftStage(context, data, base)
   const sft = trainedModel(first, base)
   if (variant === undefined) return { model: sft, manifests: { sft: first.manifest } }
   const sampled = await sampleStage(context, data, sft)
   const labels = await labelStage(context, data, sampled)
-  const models = { sft, base }
-  const aligned = await alignStage(context, data, variant, labels, models)
+  const own = (await alignRounds(context, data, variant, { sampled, labels }, { sft, base }, round)).at(-1)
+  if (own === undefined) throw new Error(`round ${round} of ${variant.name} has no outcome`)
   const manifestOf = ({ manifest }: Finished) => manifest
   return {
-    model: trainedModel(aligned, models[variant.config.startFrom]),
-    manifests: { sft: manifestOf(first), sample: manifestOf(sampled), label: manifestOf(labels), align: manifestOf(aligned) },
+    model: own.model,
+    manifests: { sft: manifestOf(first), sample: manifestOf(own.sampled), label: manifestOf(own.labels), align: manifestOf(own.aligned) },
   }
 }
 

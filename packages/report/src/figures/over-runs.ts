@@ -1,4 +1,4 @@
-import type { ReportRow } from '@plumbline/core'
+import { studentQuantile, type ReportRow } from '@plumbline/core'
 import type { RunRecord } from '../read/run'
 
 /** A figure's mean over runs. */
@@ -49,23 +49,4 @@ export function meanOf(values: readonly number[]): MeanOfRuns | undefined {
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1)
   const half = studentQuantile(n - 1) * Math.sqrt(variance / n)
   return { mean, values, interval: [mean - half, mean + half] }
-}
-
-/** t with 97.5 % of Student's distribution below it, for 1 to 10 degrees of freedom. */
-const FEW = [12.7062, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.306, 2.26216, 2.22814]
-const NORMAL = 1.959963984540054
-
-/** The 97.5 % quantile of Student's t: a table, and beyond it the expansion in 1/ν (Abramowitz and Stegun 26.7.5), which is exact to 1e-4 there. */
-export function studentQuantile(degrees: number): number {
-  const known = FEW[degrees - 1]
-  if (known !== undefined) return known
-  const z = NORMAL
-  const terms = [
-    z,
-    (z ** 3 + z) / 4,
-    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96,
-    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384,
-    (79 * z ** 9 + 776 * z ** 7 + 1482 * z ** 5 - 1920 * z ** 3 - 945 * z) / 92160,
-  ]
-  return terms.reduce((sum, term, n) => sum + term / degrees ** n, 0)
 }

@@ -1,4 +1,4 @@
-import type { ReportContent, ReportRow } from '@plumbline/core'
+import { roundName, type ReportContent, type ReportRow } from '@plumbline/core'
 import { intervalChart, type IntervalRow } from '../charts/intervals'
 import type { Drawing } from '../charts/plot'
 import type { RunRecord } from '../read/run'
@@ -17,13 +17,13 @@ export function results(run: RunRecord, names: Names, drawing: Drawing): Markup 
   const asked = rows[0]?.questions ?? 0
   const sets = rows[0]?.sets ?? []
   return html`<p>
-      ${asked === 0 ? 'No test question has an answer to compare with, so there is no accuracy.' : html`Greedy answers to <b>${count(asked)}</b> test questions. In brackets the Wilson 95 % interval of a row by itself; to compare rows, use the paired difference to <b>${control}</b>, ± its standard error over questions.`}
+      ${asked === 0 ? 'No test question has an answer to compare with, so there is no accuracy.' : html`Greedy answers to <b>${count(asked)}</b> test questions. In brackets the Wilson 95 % interval of a row by itself; to compare rows, use the paired difference to <b>${control}</b>, ± its standard error over questions.${rows.some(({ round = 1 }) => round > 1) ? html` A model with “+2” is that variant after its second round, and its difference is to the control after as many.` : ''}`}
       Assessment accuracy and the perplexities are of the same test candidates for every
       row.${sets.length > 0 ? html` The first table is of all ${sets.length} test sets together, every question counting once.` : ''}
     </p>
     ${table(rows, report, names)}
     ${sets.map(({ name, questions }, s) => {
-      const own = rows.flatMap((row) => (row.sets?.[s] ? [{ ...row.sets[s], name: row.name }] : []))
+      const own = rows.flatMap((row) => (row.sets?.[s] ? [{ ...row.sets[s], name: row.name, round: row.round }] : []))
       return html`<h4>Test set ${name}, ${count(questions)} questions</h4>
         ${table(own, report, names)}`
     })}
@@ -31,11 +31,13 @@ export function results(run: RunRecord, names: Names, drawing: Drawing): Markup 
 }
 
 function table(rows: readonly ReportRow[], { control }: ReportContent, names: Names): Markup {
+  const hasRounds = rows.some(({ round }) => round !== undefined)
   return html`<div class="scroll">
     <table class="sortable results">
       <thead>
         <tr>
           <th scope="col">Model</th>
+          ${hasRounds ? html`<th scope="col" class="n">Round</th>` : ''}
           <th scope="col" class="n">Accuracy</th>
           <th scope="col" class="n">95 % interval</th>
           <th scope="col" class="n">Δ to ${control}, points</th>
@@ -46,17 +48,18 @@ function table(rows: readonly ReportRow[], { control }: ReportContent, names: Na
         </tr>
       </thead>
       <tbody>
-        ${rows.map((row) => line(row, control, names))}
+        ${rows.map((row) => line(row, control, names, hasRounds))}
       </tbody>
     </table>
   </div>`
 }
 
-function line(row: ReportRow, control: string, names: Names): Markup {
-  const { name, accuracy, interval, versusControl, assessmentAccuracy, positivePerplexity, negativePerplexity, parseFailures } = row
-  const isControl = name === control
+function line(row: ReportRow, control: string, names: Names, hasRounds: boolean): Markup {
+  const { name, round, accuracy, interval, versusControl, assessmentAccuracy, positivePerplexity, negativePerplexity, parseFailures } = row
+  const isControl = name === control || name === roundName(control, round ?? 1)
   return html`<tr data-model="${name}">
     <th scope="row">${chip(names, name)}${isControl ? html` <small>control</small>` : ''}</th>
+    ${hasRounds ? figure('round', round, round === undefined ? ABSENT : String(round)) : ''}
     ${figure('accuracy', accuracy, percent(accuracy))}
     ${figure('interval', interval?.[0], interval ? range(interval) : ABSENT, interval?.[1])}
     ${figure('difference', versusControl?.difference, versusControl ? `${points(versusControl.difference)} ± ${(100 * versusControl.standardError).toFixed(1)}` : ABSENT, versusControl?.standardError)}

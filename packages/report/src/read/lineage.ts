@@ -65,7 +65,9 @@ export function lineageOf(report: ReportContent, stages: readonly FoundStage[]):
 }
 
 /** What is there of a run that has no report yet: what the newest stage was made from, and what was made from that. */
-export function unfinishedLineage(stages: readonly FoundStage[]): Lineage {
+export function unfinishedLineage(all: readonly FoundStage[]): Lineage {
+  // of several rounds the first, as far as it is: `boundary+2` is of a further one
+  const stages = all.filter(({ variant = '' }) => !variant.includes('+'))
   const models = new Models(stages)
   const evaluation = stages.find(isEvaluation)
   const [newest] = stages
