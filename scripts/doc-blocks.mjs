@@ -25,7 +25,9 @@ const pages = names.map((page) => {
 })
 const code = checkTypeScript(pages)
 const scripts = pages.flatMap(({ page, blocks }) =>
-  blocks.filter(({ language }) => ['js', 'mjs', 'cjs'].includes(language)).flatMap((block) => parse(block.text, 'block.js').map((found) => problemOf(page, block, found))),
+  blocks
+    .filter(({ language }) => ['js', 'mjs', 'cjs'].includes(language))
+    .flatMap((block) => parse(block.text, 'block.js').map((found) => problemOf(page, block, found))),
 )
 const configurations = await checkConfigurations(pages)
 const commands = await checkCommands(pages)

@@ -27,7 +27,9 @@ function type(command, args, { cwd = user, quiet = false } = {}) {
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, env, encoding: 'utf8', shell: process.platform === 'win32' })
   if (error) throw error
   if (status !== 0) throw new Error(`${[command, ...args].join(' ')} ended with ${status}\n${stdout}\n${stderr}`)
-  const warnings = [...stdout.split('\n'), ...stderr.split('\n')].filter((line) => /npm (warn|error)|deprecat|ExperimentalWarning|already registered/i.test(line))
+  const warnings = [...stdout.split('\n'), ...stderr.split('\n')].filter((line) =>
+    /npm (warn|error)|deprecat|ExperimentalWarning|already registered/i.test(line),
+  )
   if (warnings.length > 0) throw new Error(`${[command, ...args].join(' ')} printed warnings:\n${warnings.join('\n')}`)
   if (quiet) assert.equal(stderr, '', `${args.join(' ')} wrote to stderr`)
   return stdout
@@ -53,9 +55,16 @@ async function openRegistry() {
   const server = fork(join(dirname(fileURLToPath(import.meta.url)), 'local-registry.mjs'), [folder])
   const [port] = await once(server, 'message')
   // The user's own npm settings, and where our scope is to be had.
-  const own = spawnSync('npm', ['config', 'get', 'userconfig'], { encoding: 'utf8', cwd: work, shell: process.platform === 'win32' }).stdout.trim()
+  const own = spawnSync('npm', ['config', 'get', 'userconfig'], {
+    encoding: 'utf8',
+    cwd: work,
+    shell: process.platform === 'win32',
+  }).stdout.trim()
   const settings = existsSync(own) ? readFileSync(own, 'utf8') : ''
-  writeFileSync(join(work, 'npmrc'), `${settings}\n@plumbline:registry=http://127.0.0.1:${port}/\naudit=false\nfund=false\nprefer-offline=true\n`)
+  writeFileSync(
+    join(work, 'npmrc'),
+    `${settings}\n@plumbline:registry=http://127.0.0.1:${port}/\naudit=false\nfund=false\nprefer-offline=true\n`,
+  )
   env = { ...env, npm_config_userconfig: join(work, 'npmrc') }
   return () => server.disconnect()
 }
@@ -66,7 +75,15 @@ function writeModelAndData() {
   const special = ['<pad>', '<s>', '</s>', '<unk>']
   const tokenizer = {
     version: '1.0',
-    added_tokens: special.map((content, id) => ({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true })),
+    added_tokens: special.map((content, id) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
     normalizer: null,
     pre_tokenizer: { type: 'WhitespaceSplit' },
     post_processor: {
@@ -92,8 +109,20 @@ function writeModelAndData() {
   const sum = (a, b) => JSON.stringify({ question: `${a} + ${b} ?`, answer: `${a} + ${b} = ${a + b}\n#### ${a + b}` })
   const sums = Array.from({ length: 8 }, (_, a) => Array.from({ length: 5 }, (_, b) => sum(a + 1, b + 1))).flat()
   mkdirSync(join(user, 'data'))
-  writeFileSync(join(user, 'data', 'train.jsonl'), sums.filter((_, n) => n % 5 !== 0).map((line) => `${line}\n`).join(''))
-  writeFileSync(join(user, 'data', 'test.jsonl'), sums.filter((_, n) => n % 5 === 0).map((line) => `${line}\n`).join(''))
+  writeFileSync(
+    join(user, 'data', 'train.jsonl'),
+    sums
+      .filter((_, n) => n % 5 !== 0)
+      .map((line) => `${line}\n`)
+      .join(''),
+  )
+  writeFileSync(
+    join(user, 'data', 'test.jsonl'),
+    sums
+      .filter((_, n) => n % 5 === 0)
+      .map((line) => `${line}\n`)
+      .join(''),
+  )
   writeFileSync(
     join(user, 'make-model.mjs'),
     `import { OnnxBackend } from '@plumbline/backend-onnx'
@@ -106,8 +135,16 @@ await policy.dispose()
   type('node', ['make-model.mjs'], { quiet: true })
 }
 
+const variant = (n) => [`align.${n}.steps=6`, `align.${n}.learningRate=0.001`]
 /** Fewer steps than one would take: what a configuration says of them has its own tests. */
-const SHORT = ['sft.epochs=6', 'sft.learningRate=0.01', 'sample.k=4', 'sample.maxNewTokens=10', 'evaluate.maxNewTokens=10']
+const SHORT = [
+  'sft.epochs=30',
+  'sft.learningRate=0.02',
+  'sample.k=4',
+  'sample.maxNewTokens=10',
+  'evaluate.maxNewTokens=10',
+  ...[0, 1].flatMap(variant),
+]
 const sets = (keys) => keys.flatMap((key) => ['--set', key])
 
 async function main() {
@@ -120,7 +157,7 @@ async function main() {
     writeModelAndData()
     plumb(['init', '--yes', '--data', 'data', '--model', 'model'])
     assert.match(plumb(['doctor', '--no-measure'], { quiet: true }), /is valid; variants: /)
-    const steps = [...SHORT, 'align.0.epochs=1', 'align.1.epochs=1']
+    const steps = SHORT
     const first = json(['run', ...sets(steps)])
     assert.deepEqual(first.rows.map(({ name }) => name).slice(0, 1), ['VFT'])
     plumb(['report', ...sets(steps)])
@@ -137,7 +174,9 @@ async function main() {
     plumb(['plugins', 'link', `./${name}`], { quiet: true })
     quiet('linked')
     plumb(['plugins', 'unlink', name], { quiet: true })
-    const [{ filename }] = JSON.parse(type('npm', ['pack', '--json', '--foreground-scripts=false', '--pack-destination', user], { cwd: author }))
+    const [{ filename }] = JSON.parse(
+      type('npm', ['pack', '--json', '--foreground-scripts=false', '--pack-destination', user], { cwd: author }),
+    )
     plumb(['plugins', 'install', `./${filename}`], { quiet: true })
     quiet('from a tarball')
     plumb(['plugins', 'install', `./${name}`], { quiet: true })
@@ -147,11 +186,18 @@ async function main() {
     // beside CA: another variant in the same file, by the editor
     const file = join(user, 'plumbline.config.yaml')
     const config = readFileSync(file, 'utf8')
-    writeFileSync(file, config.replace(/^align:\n/m, 'align:\n  - name: afternoon\n    losses: [{ loss: sft }, { loss: afternoon, margin: 0.2 }]\n    epochs: 1\n'))
-    const both = [...SHORT, 'align.0.epochs=1', 'align.1.epochs=1', 'align.2.epochs=1']
+    writeFileSync(
+      file,
+      config.replace(
+        /^align:\n/m,
+        'align:\n  - name: afternoon\n    losses: [{ loss: sft }, { loss: afternoon, margin: 0.2 }]\n    steps: 6\n',
+      ),
+    )
+    const both = [...SHORT, ...variant(2)]
     const second = json(['run', ...sets(both)])
     const rows = second.rows.map(({ name: row }) => row)
-    for (const row of [...first.rows.map((each) => each.name), 'afternoon']) assert.ok(rows.includes(row), `The report has the rows ${rows.join(', ')}, and not ${row}.`)
+    for (const row of [...first.rows.map((each) => each.name), 'afternoon'])
+      assert.ok(rows.includes(row), `The report has the rows ${rows.join(', ')}, and not ${row}.`)
     plumb(['report', ...sets(both)], { quiet: true })
     await lookAt(browser, reportFile(), second, values.picture)
     say(`done: ${rows.join(', ')} in one report${browser === undefined ? '; SKIPPED: no Chromium, so that nobody looked at it' : ''}`)

@@ -5,7 +5,12 @@ import { pathToFileURL } from 'node:url'
 import { chromium } from 'playwright-core'
 import { say } from './packing.mjs'
 
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome']
+const PLACES = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+]
 
 /** A browser, or undefined with a line that says so. PLUMBLINE_CHROMIUM names one. */
 export async function openBrowser() {

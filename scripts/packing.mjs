@@ -24,7 +24,14 @@ export function run(title, command, args, cwd, env = process.env) {
 /** npm pack of every package: what npm says of each (name, filename, files), with the tarball's path. */
 export function packAll(destination) {
   mkdirSync(destination)
-  const packed = JSON.parse(run('pack the packages', 'npm', ['pack', '--workspaces', '--json', '--foreground-scripts=false', '--pack-destination', destination], root))
+  const packed = JSON.parse(
+    run(
+      'pack the packages',
+      'npm',
+      ['pack', '--workspaces', '--json', '--foreground-scripts=false', '--pack-destination', destination],
+      root,
+    ),
+  )
   return packed.map((entry) => ({ ...entry, tarball: join(destination, entry.filename) }))
 }
 

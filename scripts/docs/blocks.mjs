@@ -15,7 +15,9 @@ import { root } from '../packing.mjs'
 /** Pages whose blocks are checked: what a reader meets, and nothing generated or kept for its authors. */
 export function pages() {
   const docs = readdirSync(join(root, 'docs'), { recursive: true }).map((name) => join('docs', String(name)))
-  const readmes = ['packages', 'examples'].flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name, 'README.md')))
+  const readmes = ['packages', 'examples'].flatMap((folder) =>
+    readdirSync(join(root, folder)).map((name) => join(folder, name, 'README.md')),
+  )
   return ['README.md', 'CONTRIBUTING.md', ...docs.sort(), ...readmes]
     .map((page) => page.replaceAll('\\', '/'))
     .filter((page) => page.endsWith('.md') && exists(page))
@@ -53,5 +55,8 @@ export function blocksOf(text) {
 /** Text in backticks outside of blocks, with its line. */
 export function inlineCode(text) {
   const prose = text.replaceAll(/^ *(`{3,})[^]*?^ *\1 *$/gm, (block) => block.replaceAll(/[^\n]/g, ' '))
-  return [...prose.matchAll(/(?<!`)`([^`\n]+)`(?!`)/g)].map((match) => ({ code: match[1], line: prose.slice(0, match.index).split('\n').length }))
+  return [...prose.matchAll(/(?<!`)`([^`\n]+)`(?!`)/g)].map((match) => ({
+    code: match[1],
+    line: prose.slice(0, match.index).split('\n').length,
+  }))
 }

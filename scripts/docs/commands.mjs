@@ -16,7 +16,9 @@ const SHELLS = ['', 'sh', 'bash', 'console', 'shell']
 export async function checkCommands(pages) {
   settings.enableAutoTranspile = false
   const config = await Config.load({ root: join(root, 'packages', 'cli'), userPlugins: false })
-  const commands = new Map(config.commands.flatMap((command) => [command.id, ...command.aliases].map((id) => [id.replaceAll(':', ' '), command])))
+  const commands = new Map(
+    config.commands.flatMap((command) => [command.id, ...command.aliases].map((id) => [id.replaceAll(':', ' '), command])),
+  )
   const topics = new Set(config.topics.map(({ name }) => name.replaceAll(':', ' ')))
   const problems = []
   let checked = 0
@@ -65,7 +67,13 @@ function problemWith(words, commands, topics) {
 }
 
 function flagProblem(words, { flags }) {
-  const known = new Map(Object.entries(flags).flatMap(([name, flag]) => [[`--${name}`, flag], ...(flag.char ? [[`-${flag.char}`, flag]] : []), ...(flag.allowNo ? [[`--no-${name}`, flag]] : [])]))
+  const known = new Map(
+    Object.entries(flags).flatMap(([name, flag]) => [
+      [`--${name}`, flag],
+      ...(flag.char ? [[`-${flag.char}`, flag]] : []),
+      ...(flag.allowNo ? [[`--no-${name}`, flag]] : []),
+    ]),
+  )
   for (const [n, word] of words.entries()) {
     if (!/^--?[a-zA-Z]/.test(word)) continue
     if (['--help', '-h'].includes(word)) continue

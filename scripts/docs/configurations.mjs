@@ -21,7 +21,15 @@ const KEYS = Object.keys(core.configSchema.shape)
 /** What a plugin that is not here might register: takes any option. */
 const STAND_INS = {
   loss: () => ({
-    manifest: { name: '', feedback: 'either', needsReference: false, unit: 'question', constraint: 'none', constraints: ['none'], paper: '' },
+    manifest: {
+      name: '',
+      feedback: 'either',
+      needsReference: false,
+      unit: 'question',
+      constraint: 'none',
+      constraints: ['none'],
+      paper: '',
+    },
     loss: () => undefined,
   }),
   labeler: () => ({ name: '', feedback: 'binary', label: async () => [] }),

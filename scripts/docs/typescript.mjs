@@ -59,7 +59,11 @@ export function checkTypeScript(pages) {
 
 /** Syntax alone, of TypeScript or JavaScript. */
 export function parse(text, file = 'block.ts') {
-  const { diagnostics = [] } = ts.transpileModule(text, { reportDiagnostics: true, fileName: file, compilerOptions: { target: OPTIONS.target, allowJs: true } })
+  const { diagnostics = [] } = ts.transpileModule(text, {
+    reportDiagnostics: true,
+    fileName: file,
+    compilerOptions: { target: OPTIONS.target, allowJs: true },
+  })
   return diagnostics
 }
 

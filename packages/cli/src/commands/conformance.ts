@@ -10,7 +10,7 @@ export default class Conformance extends Command {
   static override description =
     'Runs the suites of @plumbline/conformance on every loss, labeler, sampler, data format and backend that the plugin registers, in a process of its own and without a test runner. ' +
     'The report is Markdown, to paste. The exit code is 1 where a check fails.\n\n' +
-    'conformance.json beside the plugin\'s package.json says what cannot be guessed: sets of options, texts whose label is known, files of a format, a small model for a backend, exceptions with their reasons. ' +
+    "conformance.json beside the plugin's package.json says what cannot be guessed: sets of options, texts whose label is known, files of a format, a small model for a backend, exceptions with their reasons. " +
     '"plumb create" writes one.'
 
   static override examples = [

@@ -47,7 +47,11 @@ export default class Create extends Command {
     const shown = shownPath(created.folder)
     this.log(printable(`Wrote ${created.files.length} files into ${shown}; a configuration names it "${created.strategy}".`))
     if (created.workspace !== undefined)
-      this.log(printable(`It lies in the workspace ${shownPath(created.workspace)}: list it under "workspaces" there, and add its tests to the workflow.`))
+      this.log(
+        printable(
+          `It lies in the workspace ${shownPath(created.workspace)}: list it under "workspaces" there, and add its tests to the workflow.`,
+        ),
+      )
     this.log(printable(`Next: cd ${shown}, npm install, npm test.`))
     return created
   }

@@ -43,7 +43,10 @@ async function answer({ specifier, from, fallback, root, model }: Order): Promis
   const registry = createRegistry([plugin])
   send({ type: 'plugin', name: plugin.name, version: plugin.version ?? '' })
   const things = thingsOf({ plugin, registry })
-  const subjects = readSubjects(root, things.map(({ kind, name }) => `${kind}/${name}`))
+  const subjects = readSubjects(
+    root,
+    things.map(({ kind, name }) => `${kind}/${name}`),
+  )
   const context = registry.openRun({ folder: path.join(tmpdir(), `plumbline-conformance-${randomUUID()}`), configFolder: root, seed: 0 })
   const onCheck = (thing: Omit<ThingReport, 'checks'>, id: string): void => send({ type: 'checking', thing, id })
   const checked = { plugin, registry, context, subjects, root, model, onCheck }

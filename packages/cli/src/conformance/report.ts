@@ -35,7 +35,8 @@ export interface ConformanceReport {
 }
 
 export function totals(things: readonly ThingReport[]): Pick<ConformanceReport, 'passed' | 'failed' | 'skipped'> {
-  const count = (wanted: CheckReport['outcome']): number => things.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === wanted).length
+  const count = (wanted: CheckReport['outcome']): number =>
+    things.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === wanted).length
   return { passed: count('passed'), failed: count('failed'), skipped: count('skipped') }
 }
 
@@ -49,11 +50,15 @@ export function renderConformance(report: ConformanceReport, title: (kind: Plugi
     const shown = thing.notChecked === undefined ? `${counts.passed} | ${counts.failed} | ${counts.skipped}` : '– | – | –'
     return `| ${named(thing)} | ${shown} |`
   }
-  const unchecked = things.flatMap((thing) => (thing.notChecked === undefined ? [] : [`- ${named(thing)}: not checked, ${thing.notChecked}`]))
+  const unchecked = things.flatMap((thing) =>
+    thing.notChecked === undefined ? [] : [`- ${named(thing)}: not checked, ${thing.notChecked}`],
+  )
   const failures = things.flatMap((thing) =>
     thing.checks
       .filter(({ outcome }) => outcome === 'failed')
-      .map(({ id, contract = '', evidence = '' }) => `### \`${id}\`: ${named(thing)}\n\nExpected: ${contract}\n\n${fenced(evidence.trim())}`),
+      .map(
+        ({ id, contract = '', evidence = '' }) => `### \`${id}\`: ${named(thing)}\n\nExpected: ${contract}\n\n${fenced(evidence.trim())}`,
+      ),
   )
   const skips = things.flatMap((thing) =>
     thing.checks.filter(({ outcome }) => outcome === 'skipped').map(({ id, reason = '' }) => `- \`${id}\`, ${named(thing)}: ${reason}`),

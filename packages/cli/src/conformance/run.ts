@@ -10,7 +10,16 @@ import {
   samplerChecks,
   type Check,
 } from '@plumbline/conformance'
-import { isGiven, type FactoryContext, type Labeler, type ModelSource, type Plugin, type PluginKind, type PluginRegistry, type Sampler } from '@plumbline/core'
+import {
+  isGiven,
+  type FactoryContext,
+  type Labeler,
+  type ModelSource,
+  type Plugin,
+  type PluginKind,
+  type PluginRegistry,
+  type Sampler,
+} from '@plumbline/core'
 import type { CheckReport, ThingReport } from './report'
 import type { Subjects } from './subjects'
 
@@ -30,7 +39,10 @@ export interface CheckedPlugin {
 }
 
 /** Everything that the plugin registered. */
-export function thingsOf({ plugin, registry }: Pick<CheckedPlugin, 'plugin' | 'registry'>): { readonly kind: PluginKind; readonly name: string }[] {
+export function thingsOf({
+  plugin,
+  registry,
+}: Pick<CheckedPlugin, 'plugin' | 'registry'>): { readonly kind: PluginKind; readonly name: string }[] {
   const kinds: readonly PluginKind[] = ['loss', 'labeler', 'sampler', 'dataset', 'backend']
   return kinds.flatMap((kind) =>
     registry
@@ -61,7 +73,13 @@ function defaultSets({ registry, context }: CheckedPlugin, kind: PluginKind, nam
   return [{}, ...others.map((each) => ({ constraint: each }))]
 }
 
-async function checkOne(checked: CheckedPlugin, kind: PluginKind, name: string, options: Options, except: Readonly<Record<string, string>>): Promise<ThingReport> {
+async function checkOne(
+  checked: CheckedPlugin,
+  kind: PluginKind,
+  name: string,
+  options: Options,
+  except: Readonly<Record<string, string>>,
+): Promise<ThingReport> {
   const thing = { kind, name, options }
   const run = async <Subject>(checks: readonly Check<Subject>[], subject: Subject): Promise<ThingReport> => ({
     ...thing,
@@ -70,7 +88,10 @@ async function checkOne(checked: CheckedPlugin, kind: PluginKind, name: string, 
   const not = (notChecked: string): ThingReport => ({ ...thing, checks: [], notChecked })
   const { registry, context, subjects, plugin } = checked
   const parse = registry.find(kind, name).factory.options.safeParse(options)
-  if (!parse.success) return not(`since its options ${JSON.stringify(options)} are refused (${parse.error.issues[0]?.message ?? ''}); conformance.json can say others`)
+  if (!parse.success)
+    return not(
+      `since its options ${JSON.stringify(options)} are refused (${parse.error.issues[0]?.message ?? ''}); conformance.json can say others`,
+    )
   const made = <K extends PluginKind>(wanted: K) => {
     const { factory } = registry.find(wanted, name)
     return () => factory.create(factory.options.parse(options), context)
@@ -86,7 +107,11 @@ async function checkOne(checked: CheckedPlugin, kind: PluginKind, name: string, 
     case 'sampler': {
       const factory = made('sampler')
       if (isGiven(factory())) return not('since its candidates are given and not sampled')
-      return run(samplerChecks, { factory: () => factory() as Sampler, policy: async () => dicePolicy(), prompts: subjects.of('sampler', name)?.prompts })
+      return run(samplerChecks, {
+        factory: () => factory() as Sampler,
+        policy: async () => dicePolicy(),
+        prompts: subjects.of('sampler', name)?.prompts,
+      })
     }
     case 'dataset': {
       const files = subjects.of('dataset', name)
@@ -125,7 +150,12 @@ async function outcomes<Subject>(
     const [result] = await runChecks([check], subject)
     if (result?.outcome === 'failed') {
       const { error } = result
-      reports.push({ id: check.id, outcome: 'failed', contract: check.contract, evidence: error instanceof ContractViolation ? error.evidence : error.message })
+      reports.push({
+        id: check.id,
+        outcome: 'failed',
+        contract: check.contract,
+        evidence: error instanceof ContractViolation ? error.evidence : error.message,
+      })
     } else if (result) reports.push(result)
   }
   return reports

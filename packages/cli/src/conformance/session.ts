@@ -89,8 +89,7 @@ function hear(order: Order, onCheck: ConformanceOptions['onCheck']): Promise<Hea
 
 /** A process that ended in the middle of a check is that check's failure. */
 function ended({ checking, end, name }: Heard): ThingReport[] {
-  if (checking === undefined)
-    throw new UserError('PLUMB_PLUGIN_FAILED', `The plugin ended the process ${end} before it was checked.`, name)
+  if (checking === undefined) throw new UserError('PLUMB_PLUGIN_FAILED', `The plugin ended the process ${end} before it was checked.`, name)
   const evidence = `The process ended ${end} while this check ran; those after it did not run.`
   return [{ ...checking.thing, checks: [{ id: checking.id, outcome: 'failed', contract: 'A check returns or throws.', evidence }] }]
 }

@@ -15,9 +15,7 @@ const loss = z.strictObject({ options, except })
 const labeler = z.strictObject({
   options,
   except,
-  examples: z
-    .array(z.strictObject({ question, text: z.string(), status: z.enum(['right', 'wrong', 'unparsed', 'ranked']) }))
-    .optional(),
+  examples: z.array(z.strictObject({ question, text: z.string(), status: z.enum(['right', 'wrong', 'unparsed', 'ranked']) })).optional(),
 })
 const sampler = z.strictObject({ options, except, prompts: z.array(z.string()).min(2).optional() })
 const dataset = z.strictObject({

@@ -11,7 +11,11 @@ export function checkPackageName(name: string): void {
   const { validForNewPackages, errors = [], warnings = [] } = validate(name)
   if (validForNewPackages) return
   const [first = 'it is no name of an npm package'] = [...errors, ...warnings]
-  throw new UserError('PLUMB_CREATE_NAME', `npm refuses this name: ${first}. Expected one such as plumbline-plugin-margin or @me/margin.`, JSON.stringify(name))
+  throw new UserError(
+    'PLUMB_CREATE_NAME',
+    `npm refuses this name: ${first}. Expected one such as plumbline-plugin-margin or @me/margin.`,
+    JSON.stringify(name),
+  )
 }
 
 /**
@@ -23,7 +27,11 @@ export function strategyName(packageName: string, template: Template): string {
   const name = bare.replace(/^plumbline-/, '').replace(/^(plugin|loss|labeler|sampler|reader|backend)-(?=.)/, '')
   const reserved = (template === 'loss' && name === 'sft') || (template === 'backend' && name === 'auto')
   if (reserved || name === 'template-name')
-    throw new UserError('PLUMB_CREATE_NAME', `A ${template} cannot be called "${name}", which means something else in a configuration.`, JSON.stringify(packageName))
+    throw new UserError(
+      'PLUMB_CREATE_NAME',
+      `A ${template} cannot be called "${name}", which means something else in a configuration.`,
+      JSON.stringify(packageName),
+    )
   return name
 }
 

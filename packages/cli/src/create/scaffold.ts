@@ -62,7 +62,12 @@ function refuseFilled(folder: string): void {
   if (!existsSync(folder)) return
   if (!statSync(folder).isDirectory()) throw new UserError('PLUMB_CREATE_EXISTS', 'A file has this name.', folder)
   const [first] = readdirSync(folder)
-  if (first !== undefined) throw new UserError('PLUMB_CREATE_EXISTS', `The folder is not empty: it has ${JSON.stringify(first)}, for one. Nothing was written.`, folder)
+  if (first !== undefined)
+    throw new UserError(
+      'PLUMB_CREATE_EXISTS',
+      `The folder is not empty: it has ${JSON.stringify(first)}, for one. Nothing was written.`,
+      folder,
+    )
 }
 
 /** The nearest folder above with workspaces, of npm, yarn or pnpm. */

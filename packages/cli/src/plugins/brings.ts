@@ -33,7 +33,12 @@ export async function bringsOf(root: string, builtIns: readonly Plugin[]): Promi
     const registry = createRegistry(builtIns)
     const before = KINDS.map((kind) => registry.names(kind).length)
     if (plugin) registry.use(plugin)
-    const things = KINDS.flatMap((kind, n) => registry.names(kind).slice(before[n]).map((name) => `${KIND_TITLES[kind]} ${name}`))
+    const things = KINDS.flatMap((kind, n) =>
+      registry
+        .names(kind)
+        .slice(before[n])
+        .map((name) => `${KIND_TITLES[kind]} ${name}`),
+    )
     return { version, things }
   } catch (error) {
     const addsCommands = oclif?.commands !== undefined || oclif?.hooks !== undefined

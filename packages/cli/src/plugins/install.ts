@@ -1,5 +1,5 @@
+import { join, sep } from 'node:path'
 import { isPlumbError, type Plugin } from '@plumbline/core'
-import { shownPath } from '@plumbline/core/base'
 import { UserError } from '../errors/user-error'
 import { bringsOf, packageJson, type Brought } from './brings'
 import { npm } from './npm'
@@ -32,7 +32,7 @@ export async function installPlugin(given: string, store: PluginStore, builtIns:
   } catch (error) {
     await store.putBack(before)
     await npm(['install'], store.folder).catch(() => undefined) // takes away what is not listed any more
-    throw isPlumbError(error) && error.code.startsWith('PLUMB_PLUGIN_') ? notInstalled(error, given) : error
+    throw isPlumbError(error) && error.code.startsWith('PLUMB_PLUGIN_') ? notInstalled(error, given, store) : error
   }
 }
 
@@ -67,7 +67,9 @@ function missingPeers(root: string): string[] {
     .map(([name, range]) => `${name}@${range}`)
 }
 
-function notInstalled(error: Error, given: string): UserError {
-  const { code, message, where } = error as Error & { readonly code: `PLUMB_${string}`; readonly where?: string }
-  return new UserError(code, `${message} It was not installed.`, where === undefined ? given : shownPath(where), { cause: error })
+/** The error in terms of what the user named: the copy that was looked at is gone again. */
+function notInstalled(error: Error, given: string, store: PluginStore): UserError {
+  const { code, message } = error as Error & { readonly code: `PLUMB_${string}` }
+  const folder = `${join(store.folder, 'node_modules')}${sep}`
+  return new UserError(code, `${message.replaceAll(folder, '')} It was not installed.`, given, { cause: error })
 }

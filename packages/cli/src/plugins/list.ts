@@ -29,7 +29,8 @@ export async function listPlugins(folder: string, oclif: OclifConfig): Promise<r
 }
 
 export function shownList(plugins: readonly ListedPlugin[]): string {
-  if (plugins.length === 0) return 'No plugins are installed. "plumb plugins install NAME" installs one; "plumb strategies" lists what is built in.'
+  if (plugins.length === 0)
+    return 'No plugins are installed. "plumb plugins install NAME" installs one; "plumb strategies" lists what is built in.'
   return plugins
     .map(({ name, version, type, root, things, problem }) => {
       const where = type === 'link' ? `  (linked: ${shownPath(root)})` : ''
@@ -38,4 +39,3 @@ export function shownList(plugins: readonly ListedPlugin[]): string {
     })
     .join('\n')
 }
-

@@ -53,7 +53,10 @@ function output(program: string, args: readonly string[], cwd: string): Promise<
 function reason(stderr: string): string {
   const lines = stderr
     .split('\n')
-    .map((line) => line.replace(/^npm (error|ERR!) ?/, '').trim())
+    .map((line) => line.replace(/^npm (error|ERR!) ?(\d{3} )?/, '').trim())
     .filter((line) => line !== '' && !/^(code|errno|syscall|path) |A complete log of this run|^\/.*-debug-\d+\.log$/.test(line))
-  return lines.slice(0, 3).join(' ').replace(/[.\s]+$/, '')
+  return [...new Set(lines)]
+    .slice(0, 2)
+    .join(' ')
+    .replace(/[.\s]+$/, '')
 }

@@ -14,7 +14,11 @@ const TARBALL = /\.(tgz|tar\.gz|tar)$/i
 /** @throws UserError PLUMB_PLUGINS_NOT_FOUND for a path where nothing is, PLUMB_PLUGINS_INVALID for a file that is no tarball. */
 export function specOf(given: string, cwd: string = process.cwd()): Spec {
   if (given.trim() === '' || given.startsWith('-'))
-    throw new UserError('PLUMB_PLUGINS_INVALID', 'This is no name of a package; expected one, a folder, or a tarball.', JSON.stringify(given))
+    throw new UserError(
+      'PLUMB_PLUGINS_INVALID',
+      'This is no name of a package; expected one, a folder, or a tarball.',
+      JSON.stringify(given),
+    )
   const isFileUrl = given.startsWith('file:')
   if (!isFileUrl && /^[a-z+]+:/i.test(given) && !/^[a-z]:[\\/]/i.test(given)) return { kind: 'address', npm: given }
   const path = isFileUrl ? pathOfUrl(given, cwd) : resolve(cwd, given)

@@ -48,7 +48,11 @@ export class PluginStore {
       const { oclif, ...rest } = JSON.parse(text) as Partial<Manifest>
       return { ...rest, oclif: { schema: 1, plugins: oclif?.plugins ?? [] } }
     } catch {
-      throw new UserError('PLUMB_PLUGINS_DAMAGED', 'The list of installed plugins is no JSON; delete the file, and install them again.', this.file)
+      throw new UserError(
+        'PLUMB_PLUGINS_DAMAGED',
+        'The list of installed plugins is no JSON; delete the file, and install them again.',
+        this.file,
+      )
     }
   }
 

@@ -10,7 +10,11 @@ export async function uninstallPlugin(given: string, store: PluginStore): Promis
   const entry = entries.find(({ name, root }) => name === given || (root !== undefined && root === resolve(given)))
   if (entry === undefined) {
     const known = entries.map(({ name }) => name)
-    throw new UserError('PLUMB_PLUGINS_NOT_INSTALLED', `No plugin of this name is installed. ${suggestion(given, known, 'Installed')}`, given)
+    throw new UserError(
+      'PLUMB_PLUGINS_NOT_INSTALLED',
+      `No plugin of this name is installed. ${suggestion(given, known, 'Installed')}`,
+      given,
+    )
   }
   if (entry.type === 'user') await npm(['uninstall', entry.name], store.folder)
   await store.remove(entry.name)

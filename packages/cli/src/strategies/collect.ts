@@ -1,6 +1,14 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isGiven, KIND_TITLES, suggestion, type FactoryContext, type LossManifest, type PluginKind, type PluginRegistry } from '@plumbline/core'
+import {
+  isGiven,
+  KIND_TITLES,
+  suggestion,
+  type FactoryContext,
+  type LossManifest,
+  type PluginKind,
+  type PluginRegistry,
+} from '@plumbline/core'
 import { UserError } from '../errors/user-error'
 import { optionsOf, type OptionReport } from './options'
 
@@ -58,9 +66,15 @@ function factsOf(registry: PluginRegistry, context: FactoryContext, kind: Plugin
     if (kind === 'loss') return lossFacts(made(registry, context, 'loss', name).manifest)
     if (kind === 'labeler') {
       const { feedback, needsGiven } = made(registry, context, 'labeler', name)
-      return { notes: [feedback === 'binary' ? 'says right or wrong' : 'gives rewards', ...(needsGiven ? ['needs candidates that the data gives'] : [])] }
+      return {
+        notes: [
+          feedback === 'binary' ? 'says right or wrong' : 'gives rewards',
+          ...(needsGiven ? ['needs candidates that the data gives'] : []),
+        ],
+      }
     }
-    if (kind === 'sampler') return { notes: isGiven(made(registry, context, 'sampler', name)) ? ['takes given candidates, samples none'] : [] }
+    if (kind === 'sampler')
+      return { notes: isGiven(made(registry, context, 'sampler', name)) ? ['takes given candidates, samples none'] : [] }
     if (kind === 'dataset') {
       const { fields } = made(registry, context, 'dataset', name)
       return { notes: fields === undefined ? [] : [`fields: ${fields.join(', ')}`] }

@@ -54,9 +54,21 @@ function changing(change: (record: GroupRecord, n: number, file: string) => Grou
 }
 
 export const plantedReaders: readonly PlantedReader[] = [
-  planted('skips-the-header-that-is-not-there', 'reader/reads-every-record', changing((record, n) => (n === 0 ? undefined : record))),
-  planted('empty-prompts', 'reader/records-are-complete', changing((record) => ({ ...record, prompt: '' }))),
-  planted('ids-from-the-path', 'reader/ids-are-stable', changing((record, n, file) => ({ ...record, id: `${file}-${n}` }))),
+  planted(
+    'skips-the-header-that-is-not-there',
+    'reader/reads-every-record',
+    changing((record, n) => (n === 0 ? undefined : record)),
+  ),
+  planted(
+    'empty-prompts',
+    'reader/records-are-complete',
+    changing((record) => ({ ...record, prompt: '' })),
+  ),
+  planted(
+    'ids-from-the-path',
+    'reader/ids-are-stable',
+    changing((record, n, file) => ({ ...record, id: `${file}-${n}` })),
+  ),
   planted('throws-plain-errors', 'reader/refuses-with-a-place', async function* (file, options) {
     try {
       yield* barReader.read(file, options)

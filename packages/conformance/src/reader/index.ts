@@ -106,7 +106,9 @@ export const readerChecks: readonly Check<ReaderSubject>[] = [
         () => undefined,
         (problem: unknown) => problem,
       )
-      return isPlumbError(error) ? undefined : `With columns ${JSON.stringify(options.columns)} it gave ${error === undefined ? 'records' : String(error)}.`
+      return isPlumbError(error)
+        ? undefined
+        : `With columns ${JSON.stringify(options.columns)} it gave ${error === undefined ? 'records' : String(error)}.`
     },
     withoutOptions,
   ),

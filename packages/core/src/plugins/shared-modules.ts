@@ -56,7 +56,8 @@ export function shareModules(): void {
     const theirs = attempt(() => original.call(this, request, parent, ...rest))
     return theirs !== undefined && !canShare(name, theirs, ours) ? theirs : ours
   }
-  if (path.extname(__filename) === '.js') loader.register?.(pathToFileURL(path.join(__dirname, 'shared-hooks.js')).href, { parentURL: own, data: own })
+  if (path.extname(__filename) === '.js')
+    loader.register?.(pathToFileURL(path.join(__dirname, 'shared-hooks.js')).href, { parentURL: own, data: own })
 }
 
 function pathOf({ url }: Resolved): string {

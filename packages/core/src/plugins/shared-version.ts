@@ -28,7 +28,10 @@ function line(version: string): string {
 function versionOf(name: string, file: string): string | undefined {
   for (let folder = path.dirname(file); folder !== path.dirname(folder); folder = path.dirname(folder)) {
     try {
-      const manifest = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as { readonly name?: unknown; readonly version?: unknown }
+      const manifest = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as {
+        readonly name?: unknown
+        readonly version?: unknown
+      }
       if (manifest.name === name) return typeof manifest.version === 'string' ? manifest.version : undefined
     } catch {
       // no package.json here, or one that says nothing

@@ -7,7 +7,8 @@ export default class PluginsUpdate extends Command {
 
   static override summary = 'Install the newest release of every installed plugin.'
 
-  static override description = 'Of what was installed by a version or tag, the newest that it allows; from a folder, a tarball or an address, what is there now. Linked plugins need none.'
+  static override description =
+    'Of what was installed by a version or tag, the newest that it allows; from a folder, a tarball or an address, what is there now. Linked plugins need none.'
 
   static override examples = ['<%= config.bin %> plugins update']
 

@@ -8,7 +8,10 @@ export async function writeFolder(folder: string, files: Readonly<Record<string,
   await rm(unfinished, { recursive: true, force: true })
   await mkdir(unfinished, { recursive: true })
   for (const [name, content] of Object.entries(files)) {
-    await writeFile(join(unfinished, name), typeof content === 'string' ? content : new Uint8Array(content.buffer, content.byteOffset, content.byteLength))
+    await writeFile(
+      join(unfinished, name),
+      typeof content === 'string' ? content : new Uint8Array(content.buffer, content.byteOffset, content.byteLength),
+    )
   }
   await rm(folder, { recursive: true, force: true })
   await rename(unfinished, folder)

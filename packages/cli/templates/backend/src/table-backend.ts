@@ -43,8 +43,7 @@ export class TableBackend implements Backend {
     await configOf(model)
     const tokenizer = new CharacterTokenizer()
     const { vocabularySize: size } = tokenizer
-    const weights =
-      model.kind === 'folder' ? await readNumbers(join(model.path, 'weights.bin'), size * size) : randomWeights(size, model)
+    const weights = model.kind === 'folder' ? await readNumbers(join(model.path, 'weights.bin'), size * size) : randomWeights(size, model)
     return new TablePolicy(new Table(weights, size), tokenizer, this.options.groupsAtOnce)
   }
 }
@@ -62,5 +61,6 @@ async function configOf(model: ModelSource): Promise<void> {
   const text = await readFile(file, 'utf8').catch(() => undefined)
   if (text === undefined) throw new PlumbError('PLUMB_MODEL_NO_CONFIG', 'The model folder has no config.json.', model.path)
   const { model_type: type } = JSON.parse(text) as { readonly model_type?: unknown }
-  if (type !== 'table') throw new PlumbError('PLUMB_MODEL_UNSUPPORTED', `model_type ${JSON.stringify(type)} is not supported; supported: table.`, file)
+  if (type !== 'table')
+    throw new PlumbError('PLUMB_MODEL_UNSUPPORTED', `model_type ${JSON.stringify(type)} is not supported; supported: table.`, file)
 }

@@ -139,11 +139,7 @@ export class TablePolicy implements Policy {
     }
   }
 
-  private complete(
-    prompt: readonly number[],
-    sampling: Sampling,
-    uniform: () => number,
-  ): Pick<Generation, 'tokens' | 'text' | 'finish'> {
+  private complete(prompt: readonly number[], sampling: Sampling, uniform: () => number): Pick<Generation, 'tokens' | 'text' | 'finish'> {
     const { temperature, maxNewTokens, stop = [], endTokens = [] } = sampling
     const ends = new Set([this.tokenizer.eosId, ...endTokens])
     const tokens: number[] = []
