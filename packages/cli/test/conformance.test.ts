@@ -1,0 +1,134 @@
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { folderWith, plumb } from './cli'
+
+const ROOT = join(__dirname, '..', '..', '..')
+
+const manifest = (name: string): string => JSON.stringify({ name, version: '2.0.0', main: 'index.cjs' })
+
+const LOSS = (sign: string): string => `
+const tf = require('@tensorflow/tfjs-core')
+const { z } = require('zod')
+class Margin {
+  manifest = { name: 'margin', feedback: 'either', needsReference: false, unit: 'question', constraint: 'none', constraints: ['none'], paper: '' }
+  constructor(options) { this.options = options }
+  loss({ scores, pairs }) {
+    return tf.relu(pairs.worse(scores).sub(pairs.better(scores)).mul(${sign}).add(this.options.margin)).sum()
+  }
+}
+exports.default = {
+  name: 'plugin', apiVersion: 1,
+  register: (registry) => registry.loss('margin', { options: z.strictObject({ margin: z.number().default(0.1) }), create: (options) => new Margin(options) }),
+}
+`
+
+/** A labeler, and what its plugin does besides. */
+const LABELER = (body: string): string => `
+const { z } = require('zod')
+exports.default = {
+  name: 'plugin', apiVersion: 1,
+  register: (registry) => registry.labeler('mine', { options: z.strictObject({}), create: () => ({ name: 'mine', feedback: 'binary', label: async (question, candidates) => { ${body} } }) }),
+}
+`
+
+function plugin(code: string, more: Readonly<Record<string, string>> = {}): string {
+  const cwd = folderWith({ 'mine/package.json': manifest('plugin'), 'mine/index.cjs': code, ...more })
+  symlinkSync(join(ROOT, 'node_modules'), join(cwd, 'node_modules'))
+  return cwd
+}
+
+interface Report {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+  readonly things: readonly { readonly kind: string; readonly name: string; readonly notChecked?: string; readonly checks: readonly { readonly id: string; readonly outcome: string }[] }[]
+}
+
+jest.setTimeout(120_000)
+
+describe('plumb conformance', () => {
+  it('reports a sound loss as a table to paste, with the versions', async () => {
+    const subjects = { 'loss/margin': { options: [{}, { margin: 1 }], except: { 'loss/is-deterministic': 'by way of example' } } }
+    const cwd = plugin(LOSS('1'), { 'mine/conformance.json': JSON.stringify(subjects) })
+    const { code, stdout, stderr } = await plumb(['conformance', 'mine'], { cwd })
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/^# Conformance of plugin 2\.0\.0\n\nPlumbline 0\.1\.0, Node [\d.]+, \w+ \w+: \*\*\d+ passed, 0 failed\*\*, \d+ skipped\.\n/)
+    expect(stdout).toMatch(/^\| loss `margin` with `\{"margin":1\}` \| \d+ \| 0 \| \d+ \|$/m)
+    expect(stdout).toContain('- `loss/is-deterministic`, loss `margin`: an exception: by way of example\n')
+  })
+
+  it('exits with 1 where a check fails, and says what was expected and seen', async () => {
+    const { code, stdout } = await plumb(['conformance', './mine'], { cwd: plugin(LOSS('-1')) })
+    expect(code).toBe(1)
+    expect(stdout).toContain('## Failed\n')
+    expect(stdout).toMatch(/### `loss\/prefers-the-better`: loss `margin`\n\nExpected: Where every worse candidate scores above every better one, .*\n\n```\n[^]*The smallest group that shows it:/)
+  })
+
+  it('says the same as JSON, and lets what the plugin prints stay out of it', async () => {
+    const body = 'console.log("noise"); return candidates.map(() => ({ status: "wrong", positive: false }))'
+    const { code, stdout, stderr } = await plumb(['conformance', 'mine', '--json'], { cwd: plugin(LABELER(body)) })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^(noise\n)+$/)
+    const { failed, things } = JSON.parse(stdout) as Report
+    expect(failed).toBe(1)
+    expect(things[0]?.checks.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id)).toEqual(['labeler/tells-right-from-wrong'])
+  })
+
+  it('takes a plugin that ends the process for a failed check, named', async () => {
+    const { code, stdout } = await plumb(['conformance', 'mine'], { cwd: plugin(LABELER('process.exit(7)')) })
+    expect(code).toBe(1)
+    expect(stdout).toContain('### `labeler/one-label-per-candidate`: labeler `mine`')
+    expect(stdout).toContain('The process ended with exit code 7 while this check ran; those after it did not run.')
+  })
+
+  it('says what it could not check, and why', async () => {
+    const code = `
+const { z } = require('zod')
+const options = z.strictObject({})
+exports.default = {
+  name: 'plugin', apiVersion: 1,
+  register(registry) {
+    registry.dataset('format', { options, create: () => ({ name: 'format', read: async function* () {} }) })
+    registry.backend('engine', { options, create: () => ({ name: 'engine', probe: async () => ({}), open: async () => ({}) }) })
+    registry.sampler('given', { options, create: () => ({ name: 'given', kind: 'given', candidates: () => [] }) })
+    registry.loss('needy', { options: z.strictObject({ margin: z.number() }), create: () => ({}) })
+  },
+}`
+    const { code: exit, stdout } = await plumb(['conformance', 'mine', '--json'], { cwd: plugin(code) })
+    const { things } = JSON.parse(stdout) as Report
+    expect(exit).toBe(0)
+    expect(things.map(({ kind, name, notChecked }) => [kind, name, notChecked])).toEqual([
+      ['loss', 'needy', expect.stringContaining('its options {} are refused')],
+      ['sampler', 'given', 'since its candidates are given and not sampled'],
+      ['dataset', 'format', 'for want of a sound file and a broken one ("dataset/format" in conformance.json)'],
+      ['backend', 'engine', 'for want of a small model (--model, or "backend/engine" in conformance.json)'],
+    ])
+  })
+
+  it('tries a built-in loss under each of its constraints', async () => {
+    const { code, stdout } = await plumb(['conformance', '@plumbline/plugin-ca-loss', '--json'], { cwd: folderWith({}) })
+    const { things, failed } = JSON.parse(stdout) as Report & { things: readonly { options: object }[] }
+    expect([code, failed]).toEqual([0, 0])
+    expect(things.map(({ options }) => options)).toEqual([{}, { constraint: 'none' }, { constraint: 'detached' }])
+  })
+
+  it.each([
+    ['{ "loss/margni": {} }', 'PLUMB_CONFORMANCE_FILE', '"loss/margni" is nothing that the plugin registers. Did you mean "loss/margin"?'],
+    ['{ "loss/margin": { "option": [{}] } }', 'PLUMB_CONFORMANCE_FILE', 'loss/margin: Unrecognized key: "option".'],
+    ['{', 'PLUMB_CONFORMANCE_FILE', 'The file is no JSON'],
+  ])('refuses the conformance.json %s', async (text, code, message) => {
+    const refused = await plumb(['conformance', 'mine'], { cwd: plugin(LOSS('1'), { 'mine/conformance.json': text }) })
+    expect([refused.code, refused.stdout]).toEqual([2, ''])
+    expect(refused.stderr).toContain(code)
+    expect(refused.stderr).toContain(message)
+  })
+
+  it('refuses what is no plugin, and a folder that is no model', async () => {
+    const cwd = plugin('exports.default = 3')
+    expect((await plumb(['conformance', 'mine'], { cwd })).stderr).toMatch(/^PLUMB_PLUGIN_INVALID/)
+    expect((await plumb(['conformance', 'absent'], { cwd })).stderr).toMatch(/^PLUMB_PLUGIN_NOT_FOUND/)
+    expect((await plumb(['conformance', 'mine', '--model', 'mine'], { cwd })).stderr).toBe(
+      'PLUMB_CONFORMANCE_MODEL  mine  This is no model folder: it has no config.json.\n',
+    )
+  })
+})
