@@ -31,7 +31,9 @@ const scripts = pages.flatMap(({ page, blocks }) =>
 )
 const configurations = await checkConfigurations(pages)
 const commands = await checkCommands(pages)
-const problems = [...code.problems, ...scripts, ...configurations.problems, ...commands.problems]
+const problems = [...code.problems, ...scripts, ...configurations.problems, ...commands.problems].sort(
+  (a, b) => names.indexOf(a.page) - names.indexOf(b.page) || a.line - b.line,
+)
 for (const { page, line, message } of problems) console.error(`${page}:${line}  ${message}`)
 console.log(
   `${pages.length} pages: ${code.checked} modules type-checked, ${code.parsed} fragments, ${configurations.parsed} blocks of YAML and JSON, ` +

@@ -61,7 +61,8 @@ export async function checkConfigurations(pages) {
         resolve(value, own)
       } catch (error) {
         if (!core.isPlumbError(error)) throw error
-        refuse(lineOfKey(block, error), `${error.code} ${error.message}`)
+        // Several problems stand on a line each, the others with their codes.
+        for (const message of `${error.code} ${error.message}`.split('\n')) refuse(lineOfKey(block, message), message)
       }
     }
   }
@@ -119,9 +120,9 @@ function resolve(value, own) {
   }
 }
 
-/** The line of the key that the error speaks of, or the block's first. */
-function lineOfKey({ text }, { message, where = '' }) {
-  const key = /([\w-]+) (is not|must|needs|has)/.exec(message)?.[1] ?? where.split('.').at(-1)
-  const at = text.split('\n').findIndex((line) => key !== undefined && key !== '' && line.includes(key))
+/** The line of the key that the message speaks of, or the block's first. */
+function lineOfKey({ text }, message) {
+  const key = /([\w-]+) (?:is|must|needs|has)\b/.exec(message)?.[1]
+  const at = text.split('\n').findIndex((line) => key !== undefined && line.includes(key))
   return at < 0 ? 1 : at + 1
 }

@@ -1,5 +1,5 @@
 /** Type-checks the TypeScript blocks of pages, each page a folder of modules, with the settings that a user's project would have. */
-import { join, posix } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { createRequire } from 'node:module'
 import { root } from '../packing.mjs'
 
@@ -35,17 +35,27 @@ export function checkTypeScript(pages) {
       if (block.marks.has('fragment')) {
         parsed++
         for (const diagnostic of parse(block.text)) problems.push(problemOf(page, block, diagnostic))
-      } else files.set(join(root, '.doc-blocks', page.replaceAll(/[/.]/g, '-'), posix.normalize(name)), { page, block })
+      } else files.set(join(folderOf(page), posix.normalize(name)), { page, block })
     }
+  }
+  const folders = new Map(pages.map(({ page }) => [folderOf(page), join(root, dirname(page))]))
+  /** What is no block of the page is a file beside it. */
+  const real = (file) => {
+    for (const [folder, beside] of folders) if (file.startsWith(folder)) return join(beside, file.slice(folder.length))
+    return file
   }
   const host = ts.createCompilerHost(OPTIONS)
   const { fileExists, readFile, getSourceFile, directoryExists } = host
-  host.fileExists = (file) => files.has(join(file)) || fileExists(file)
-  host.readFile = (file) => files.get(join(file))?.block.text ?? readFile(file)
+  host.fileExists = (file) => files.has(join(file)) || fileExists(real(join(file)))
+  host.readFile = (file) => files.get(join(file))?.block.text ?? readFile(real(join(file)))
   host.directoryExists = (folder) => folder.includes('.doc-blocks') || (directoryExists?.call(host, folder) ?? true)
   host.getSourceFile = (file, language, ...rest) => {
     const own = files.get(join(file))
-    return own === undefined ? getSourceFile.call(host, file, language, ...rest) : ts.createSourceFile(file, own.block.text, language, true)
+    if (own !== undefined) return ts.createSourceFile(file, own.block.text, language, true)
+    const source = real(join(file))
+    if (source === join(file)) return getSourceFile.call(host, file, language, ...rest)
+    const text = readFile(source)
+    return text === undefined ? undefined : ts.createSourceFile(file, text, language, true)
   }
   host.getCurrentDirectory = () => root
   const program = ts.createProgram([...files.keys()], OPTIONS, host)
@@ -56,6 +66,8 @@ export function checkTypeScript(pages) {
   }
   return { checked: files.size, parsed, problems }
 }
+
+const folderOf = (page) => join(root, '.doc-blocks', page.replaceAll(/[/.]/g, '-'))
 
 /** Syntax alone, of TypeScript or JavaScript. */
 export function parse(text, file = 'block.ts') {
@@ -68,6 +80,7 @@ export function parse(text, file = 'block.ts') {
 }
 
 export function problemOf(page, block, { start = 0, messageText }) {
-  const line = block.line + block.text.slice(0, start).split('\n').length - 1
+  const lines = block.text.trimEnd().split('\n').length
+  const line = block.line + Math.min(lines, block.text.slice(0, start).split('\n').length) - 1
   return { page, line, message: ts.flattenDiagnosticMessageText(messageText, ' ') }
 }

@@ -1,5 +1,6 @@
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { readSubjects } from '../src/conformance/subjects'
 import { folderWith, plumb } from './cli'
 
 const ROOT = join(__dirname, '..', '..', '..')
@@ -41,7 +42,13 @@ interface Report {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
-  readonly things: readonly { readonly kind: string; readonly name: string; readonly notChecked?: string; readonly checks: readonly { readonly id: string; readonly outcome: string }[] }[]
+  readonly things: readonly {
+    readonly options: object
+    readonly kind: string
+    readonly name: string
+    readonly notChecked?: string
+    readonly checks: readonly { readonly id: string; readonly outcome: string }[]
+  }[]
 }
 
 jest.setTimeout(120_000)
@@ -52,7 +59,9 @@ describe('plumb conformance', () => {
     const cwd = plugin(LOSS('1'), { 'mine/conformance.json': JSON.stringify(subjects) })
     const { code, stdout, stderr } = await plumb(['conformance', 'mine'], { cwd })
     expect([code, stderr]).toEqual([0, ''])
-    expect(stdout).toMatch(/^# Conformance of plugin 2\.0\.0\n\nPlumbline 0\.1\.0, Node [\d.]+, \w+ \w+: \*\*\d+ passed, 0 failed\*\*, \d+ skipped\.\n/)
+    expect(stdout).toMatch(
+      /^# Conformance of plugin 2\.0\.0\n\nPlumbline 0\.1\.0, Node [\d.]+, \w+ \w+: \*\*\d+ passed, 0 failed\*\*, \d+ skipped\.\n/,
+    )
     expect(stdout).toMatch(/^\| loss `margin` with `\{"margin":1\}` \| \d+ \| 0 \| \d+ \|$/m)
     expect(stdout).toContain('- `loss/is-deterministic`, loss `margin`: an exception: by way of example\n')
   })
@@ -61,7 +70,9 @@ describe('plumb conformance', () => {
     const { code, stdout } = await plumb(['conformance', './mine'], { cwd: plugin(LOSS('-1')) })
     expect(code).toBe(1)
     expect(stdout).toContain('## Failed\n')
-    expect(stdout).toMatch(/### `loss\/prefers-the-better`: loss `margin`\n\nExpected: Where every worse candidate scores above every better one, .*\n\n```\n[^]*The smallest group that shows it:/)
+    expect(stdout).toMatch(
+      /### `loss\/prefers-the-better`: loss `margin`\n\nExpected: where every worse candidate scores above every better one, .*\n\n```\n[^]*The smallest group that shows it:/,
+    )
   })
 
   it('says the same as JSON, and lets what the plugin prints stay out of it', async () => {
@@ -107,28 +118,40 @@ exports.default = {
 
   it('tries a built-in loss under each of its constraints', async () => {
     const { code, stdout } = await plumb(['conformance', '@plumbline/plugin-ca-loss', '--json'], { cwd: folderWith({}) })
-    const { things, failed } = JSON.parse(stdout) as Report & { things: readonly { options: object }[] }
+    const { things, failed } = JSON.parse(stdout) as Report
     expect([code, failed]).toEqual([0, 0])
     expect(things.map(({ options }) => options)).toEqual([{}, { constraint: 'none' }, { constraint: 'detached' }])
   })
 
-  it.each([
-    ['{ "loss/margni": {} }', 'PLUMB_CONFORMANCE_FILE', '"loss/margni" is nothing that the plugin registers. Did you mean "loss/margin"?'],
-    ['{ "loss/margin": { "option": [{}] } }', 'PLUMB_CONFORMANCE_FILE', 'loss/margin: Unrecognized key: "option".'],
-    ['{', 'PLUMB_CONFORMANCE_FILE', 'The file is no JSON'],
-  ])('refuses the conformance.json %s', async (text, code, message) => {
-    const refused = await plumb(['conformance', 'mine'], { cwd: plugin(LOSS('1'), { 'mine/conformance.json': text }) })
+  it('refuses a conformance.json that speaks of nothing, with the file', async () => {
+    const refused = await plumb(['conformance', 'mine'], { cwd: plugin(LOSS('1'), { 'mine/conformance.json': '{ "loss/margni": {} }' }) })
     expect([refused.code, refused.stdout]).toEqual([2, ''])
-    expect(refused.stderr).toContain(code)
-    expect(refused.stderr).toContain(message)
+    expect(refused.stderr).toMatch(
+      /^PLUMB_CONFORMANCE_FILE {2}.*conformance\.json {2}"loss\/margni" is nothing that the plugin registers\. Did you mean "loss\/margin"\?\n$/,
+    )
   })
 
   it('refuses what is no plugin, and a folder that is no model', async () => {
     const cwd = plugin('exports.default = 3')
     expect((await plumb(['conformance', 'mine'], { cwd })).stderr).toMatch(/^PLUMB_PLUGIN_INVALID/)
-    expect((await plumb(['conformance', 'absent'], { cwd })).stderr).toMatch(/^PLUMB_PLUGIN_NOT_FOUND/)
     expect((await plumb(['conformance', 'mine', '--model', 'mine'], { cwd })).stderr).toBe(
       'PLUMB_CONFORMANCE_MODEL  mine  This is no model folder: it has no config.json.\n',
     )
+  })
+})
+
+describe('conformance.json', () => {
+  it.each([
+    ['{ "loss/margin": { "option": [{}] } }', /loss\/margin: Unrecognized key: "option"/],
+    ['{ "loss/margin": { "options": [] } }', /loss\/margin\.options: /],
+    ['[]', /Expected an object with a key "kind\/name"/],
+    ['{', /The file is no JSON/],
+  ])('refuses %s', (text, message) => {
+    const root = folderWith({ 'conformance.json': text })
+    expect(() => readSubjects(root, ['loss/margin'])).toThrow(message)
+  })
+
+  it('may be absent', () => {
+    expect(readSubjects(folderWith({}), ['loss/margin']).of('loss', 'margin')).toBeUndefined()
   })
 })

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { TOOLS } from '../src/create/manifest'
-import { strategyName, TEMPLATES } from '../src/create/names'
+import { checkPackageName, strategyName, TEMPLATES } from '../src/create/names'
 import { createPackage } from '../src/create/scaffold'
 import { folderWith, plumb } from './cli'
 
@@ -56,7 +56,11 @@ describe('plumb create', () => {
       'Wrote 11 files into plumbline-plugin-focal; a configuration names it "focal".\nNext: cd plumbline-plugin-focal, npm install, npm test.\n',
     )
     const folder = join(cwd, 'plumbline-plugin-focal')
-    expect(manifestOf(folder)).toMatchObject({ name: '@me/plumbline-plugin-focal', license: 'MIT', peerDependencies: { '@tensorflow/tfjs-core': '4.22.0' } })
+    expect(manifestOf(folder)).toMatchObject({
+      name: '@me/plumbline-plugin-focal',
+      license: 'MIT',
+      peerDependencies: { '@tensorflow/tfjs-core': '4.22.0' },
+    })
     const read = (file: string): string => readFileSync(join(folder, file), 'utf8')
     expect(read('src/index.ts')).toContain("registry.loss('focal'")
     expect(read('LICENSE')).toContain('the authors of @me/plumbline-plugin-focal')
@@ -64,7 +68,8 @@ describe('plumb create', () => {
     expect(read('.github/workflows/ci.yml')).toContain('npm test')
     expect(read('conformance.json')).toContain('"loss/focal"')
     for (const file of readdirSync(folder, { recursive: true, withFileTypes: true }))
-      if (file.isFile()) expect(readFileSync(join(file.parentPath, file.name), 'utf8')).not.toMatch(/template-name|plumbline-plugin-template/)
+      if (file.isFile())
+        expect(readFileSync(join(file.parentPath, file.name), 'utf8')).not.toMatch(/template-name|plumbline-plugin-template/)
   })
 
   it('starts packages with the versions of tools that this repository has, and its own', async () => {
@@ -89,7 +94,9 @@ describe('plumb create', () => {
     const cwd = folderWith({ 'mine/notes.txt': 'dear diary', file: '' })
     const refused = await plumb(['create', 'loss', 'mine'], { cwd })
     expect(refused).toMatchObject({ code: 2, stdout: '' })
-    expect(refused.stderr).toMatch(/^PLUMB_CREATE_EXISTS {2}.*mine {2}The folder is not empty: it has "notes\.txt", for one\. Nothing was written\.\n$/)
+    expect(refused.stderr).toMatch(
+      /^PLUMB_CREATE_EXISTS {2}.*mine {2}The folder is not empty: it has "notes\.txt", for one\. Nothing was written\.\n$/,
+    )
     expect(readdirSync(join(cwd, 'mine'))).toEqual(['notes.txt'])
     expect((await plumb(['create', 'loss', 'mine', '--dir', 'file'], { cwd })).stderr).toContain('PLUMB_CREATE_EXISTS')
     mkdirSync(join(cwd, 'empty'))
@@ -97,19 +104,14 @@ describe('plumb create', () => {
     expect(readdirSync(cwd).sort()).toEqual(['empty', 'file', 'mine', 'plumb-home'].filter((name) => existsSync(join(cwd, name))))
   })
 
-  it.each([
-    ['My-Loss', 'capital letters'],
-    ['node_modules', 'node_modules'],
-    ['../up', 'URL-friendly'],
-    ['a b', 'URL-friendly'],
-    ['', 'length must be greater than zero'],
-    ['sft', 'means something else in a configuration'],
-  ])('refuses the name %j, and writes nothing', async (name, reason) => {
+  it('refuses a name that npm does, and writes nothing', async () => {
     const cwd = folderWith({})
-    const { code, stderr } = await plumb(['create', 'loss', name], { cwd })
-    expect(code).toBe(2)
-    expect(stderr).toMatch(/^PLUMB_CREATE_NAME/)
-    expect(stderr).toContain(reason)
+    expect(await plumb(['create', 'loss', 'My-Loss'], { cwd })).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr:
+        'PLUMB_CREATE_NAME  "My-Loss"  npm refuses this name: name can no longer contain capital letters. Expected one such as plumbline-plugin-margin or @me/margin.\n',
+    })
     expect(readdirSync(cwd).filter((file) => file !== 'plumb-home')).toEqual([])
   })
 
@@ -127,4 +129,18 @@ it.each([
   ['loss-of-mine', 'of-mine'],
 ])('a configuration calls %s %s', (name, strategy) => {
   expect(strategyName(name, 'loss')).toBe(strategy)
+})
+
+it.each([
+  ['node_modules', /node_modules/],
+  ['../up', /cannot start with a period/],
+  ['a b', /URL-friendly/],
+  ['', /length must be greater than zero/],
+  ['fs', /core module/],
+])('npm refuses the name %j', (name, reason) => {
+  expect(() => checkPackageName(name)).toThrow(reason)
+})
+
+it('no loss can be called sft', () => {
+  expect(() => strategyName('plumbline-loss-sft', 'loss')).toThrow(expect.objectContaining({ code: 'PLUMB_CREATE_NAME' }))
 })

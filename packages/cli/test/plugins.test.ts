@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { specOf } from '../src/plugins/spec'
 import { folderWith, plumb } from './cli'
 
 jest.setTimeout(120_000)
@@ -33,7 +34,10 @@ const data = (cwd: string): string => join(cwd, 'plumb-home', 'data')
 async function expectQuiet(cwd: string): Promise<void> {
   const { code, stdout, stderr } = await plumb(['strategies', 'mine', '--json'], { cwd })
   expect([code, stderr]).toEqual([0, ''])
-  expect(JSON.parse(stdout)).toMatchObject({ strategies: [{ kind: 'labeler', plugin: 'plumbline-plugin-mine', version: '1.0.0' }], warnings: [] })
+  expect(JSON.parse(stdout)).toMatchObject({
+    strategies: [{ kind: 'labeler', plugin: 'plumbline-plugin-mine', version: '1.0.0' }],
+    warnings: [],
+  })
 }
 
 function pack(cwd: string): string {
@@ -64,7 +68,7 @@ describe('plumb plugins', () => {
   it('installs a tarball and a folder, as packages and without peers', async () => {
     const cwd = folderWith(AUTHOR)
     const tarball = pack(cwd)
-    for (const given of [tarball, `./${tarball}`, './mine', `file:${join(cwd, 'mine')}`]) {
+    for (const given of [tarball, './mine']) {
       const installed = await plumb(['plugins', 'install', given], { cwd })
       expect(installed).toMatchObject({ code: 0, stdout: 'Installed plumbline-plugin-mine 1.0.0: the labeler mine.\n', stderr: '' })
       await expectQuiet(cwd)
@@ -100,7 +104,9 @@ describe('plumb plugins', () => {
       'PLUMB_PLUGIN_INVALID  ./broken  The default export of "broken" must be a plugin, definePlugin({ name, apiVersion, register }), but the module only exports apiVersion. It was not installed.\n',
     )
     expect(existsSync(join(data(cwd), 'node_modules', 'broken'))).toBe(false)
-    expect(JSON.parse(readFileSync(join(data(cwd), 'package.json'), 'utf8'))).toMatchObject({ oclif: { plugins: [{ name: 'plumbline-plugin-mine' }] } })
+    expect(JSON.parse(readFileSync(join(data(cwd), 'package.json'), 'utf8'))).toMatchObject({
+      oclif: { plugins: [{ name: 'plumbline-plugin-mine' }] },
+    })
     await expectQuiet(cwd)
   })
 
@@ -111,17 +117,16 @@ describe('plumb plugins', () => {
     expect(stderr).toMatch(/^warning: It cannot be used yet: .*Is it built\?\n$/)
   })
 
-  it.each([
-    [['install', './absent'], 'PLUMB_PLUGINS_NOT_FOUND  ./absent  There is no such file or folder.\n'],
-    [['install', 'absent.tgz'], 'PLUMB_PLUGINS_NOT_FOUND  absent.tgz  There is no such file or folder.\n'],
-    [['install', './text.txt'], 'PLUMB_PLUGINS_INVALID  ./text.txt  This file is no package; expected a tarball that "npm pack" made, or a folder.\n'],
-    [['install', './empty'], 'PLUMB_PLUGINS_INVALID  ./empty  The folder has no package.json that can be read.\n'],
-    [['link', 'empty'], 'PLUMB_PLUGINS_INVALID  empty  The folder has no package.json that can be read.\n'],
-    [['uninstall', 'absent'], 'PLUMB_PLUGINS_NOT_INSTALLED  absent  No plugin of this name is installed. There are none.\n'],
-  ])('refuses plugins %j in one sentence', async (args, sentence) => {
-    const cwd = folderWith({ 'text.txt': '' })
-    mkdirSync(join(cwd, 'empty'))
-    expect(await plumb(['plugins', ...args], { cwd })).toMatchObject({ code: 2, stdout: '', stderr: sentence })
+  it('refuses a path where nothing is, and a name that is not installed', async () => {
+    const cwd = folderWith({})
+    expect(await plumb(['plugins', 'install', './absent'], { cwd })).toMatchObject({
+      code: 2,
+      stderr: 'PLUMB_PLUGINS_NOT_FOUND  ./absent  There is no such file or folder.\n',
+    })
+    expect(await plumb(['plugins', 'uninstall', 'absent'], { cwd })).toMatchObject({
+      code: 2,
+      stderr: 'PLUMB_PLUGINS_NOT_INSTALLED  absent  No plugin of this name is installed. There are none.\n',
+    })
   })
 
   it('says where its list is damaged', async () => {
@@ -130,5 +135,40 @@ describe('plumb plugins', () => {
     const { code, stderr } = await plumb(['plugins', 'uninstall', 'mine'], { cwd })
     expect(code).toBe(2)
     expect(stderr).toContain('PLUMB_PLUGINS_DAMAGED')
+  })
+})
+
+describe('what is named', () => {
+  const cwd = folderWith({
+    'mine/package.json': '{ "name": "mine" }',
+    'mine.tgz': '',
+    'text.txt': '',
+    'empty/.keep': '',
+    'nameless/package.json': '{}',
+  })
+
+  it.each([
+    ['margin', { kind: 'name', npm: 'margin', name: 'margin', tag: 'latest' }],
+    ['@me/margin@^1.2.0', { kind: 'name', npm: '@me/margin@^1.2.0', name: '@me/margin', tag: '^1.2.0' }],
+    ['me/margin', { kind: 'address', npm: 'me/margin' }],
+    ['git+https://example.com/a.git', { kind: 'address', npm: 'git+https://example.com/a.git' }],
+    ['mine', { kind: 'folder', npm: join(cwd, 'mine'), path: join(cwd, 'mine') }],
+    ['./mine', { kind: 'folder', npm: join(cwd, 'mine'), path: join(cwd, 'mine') }],
+    ['file:mine', { kind: 'folder', npm: join(cwd, 'mine'), path: join(cwd, 'mine') }],
+    [`file://${join(cwd, 'mine')}`, { kind: 'folder', npm: join(cwd, 'mine'), path: join(cwd, 'mine') }],
+    ['mine.tgz', { kind: 'tarball', npm: join(cwd, 'mine.tgz'), path: join(cwd, 'mine.tgz') }],
+  ])('%s is understood', (given, expected) => {
+    expect(specOf(given, cwd)).toEqual(expected)
+  })
+
+  it.each([
+    ['absent.tgz', 'PLUMB_PLUGINS_NOT_FOUND'],
+    ['./text.txt', 'PLUMB_PLUGINS_INVALID'],
+    ['./empty', 'PLUMB_PLUGINS_INVALID'],
+    ['./nameless', 'PLUMB_PLUGINS_INVALID'],
+    ['--prefix=/', 'PLUMB_PLUGINS_INVALID'],
+    ['', 'PLUMB_PLUGINS_INVALID'],
+  ])('%j is refused', (given, code) => {
+    expect(() => specOf(given, cwd)).toThrow(expect.objectContaining({ code }))
   })
 })

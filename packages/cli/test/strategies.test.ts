@@ -37,7 +37,9 @@ describe('plumb strategies', () => {
 
   it('shows one in full, under every kind that has its name', async () => {
     const { stdout } = await plumb(['strategies', 'dataset'], { cwd: folderWith({}) })
-    expect(stdout).toMatch(/^sampler dataset {2}\(@plumbline\/core 0\.1\.0\)\n {2}takes given candidates, samples none\n {2}no options\n\nlabeler dataset/)
+    expect(stdout).toMatch(
+      /^sampler dataset {2}\(@plumbline\/core 0\.1\.0\)\n {2}takes given candidates, samples none\n {2}no options\n\nlabeler dataset/,
+    )
     const ca = await plumb(['strategies', 'ca'], { cwd: folderWith({}) })
     expect(ca.stdout).toContain('loss ca  (@plumbline/plugin-ca-loss 0.1.0)\n  paper: arXiv:2309.02144\n')
     expect(ca.stdout).toMatch(/^ {2}beta +number; default 0\.15$/m)

@@ -31,7 +31,10 @@ const folder = folderWith({
   ...under('esm', { ...same, 'index.mjs': ESM }),
   ...under('cjs', { ...same, 'index.cjs': CJS }),
   ...under('bare', { 'index.mjs': ESM, 'index.cjs': CJS }),
-  ...under('old', { ...copy('zod', '3.25.0'), 'index.cjs': `require('zod'); module.exports = { name: 'old', apiVersion: 1, register() {} }` }),
+  ...under('old', {
+    ...copy('zod', '3.25.0'),
+    'index.cjs': `require('zod'); module.exports = { name: 'old', apiVersion: 1, register() {} }`,
+  }),
 })
 
 /** Loads a plugin in a process of its own, with the built core: what is printed, and which functions the plugin found. */
