@@ -1,6 +1,14 @@
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { createRegistry } from '@plumbline/core'
+import { totals } from '../src/conformance/report'
+import { checkThing, thingsOf } from '../src/conformance/run'
 import { readSubjects } from '../src/conformance/subjects'
+import backend from '../templates/backend/src/index'
+import labeler from '../templates/labeler/src/index'
+import loss from '../templates/loss/src/index'
+import reader from '../templates/reader/src/index'
+import sampler from '../templates/sampler/src/index'
 import { folderWith, plumb } from './cli'
 
 const ROOT = join(__dirname, '..', '..', '..')
@@ -153,5 +161,29 @@ describe('conformance.json', () => {
 
   it('may be absent', () => {
     expect(readSubjects(folderWith({}), ['loss/margin']).of('loss', 'margin')).toBeUndefined()
+  })
+})
+
+/** What `plumb create` writes, as its author's `plumb conformance` sees it. */
+describe.each([
+  ['loss', loss],
+  ['labeler', labeler],
+  ['sampler', sampler],
+  ['reader', reader],
+  ['backend', backend],
+])('the template of a %s', (template, made) => {
+  it('is checked whole by its conformance.json, and passes', async () => {
+    const root = join(__dirname, '..', 'templates', template)
+    const registry = createRegistry([made])
+    const things = thingsOf({ plugin: made, registry })
+    const known = things.map(({ kind, name }) => `${kind}/${name}`)
+    const context = registry.openRun({ folder: root, configFolder: root, seed: 0 })
+    const checked = { plugin: made, registry, context, subjects: readSubjects(root, known), root, onCheck: () => undefined }
+    const reports = (await Promise.all(things.map(({ kind, name }) => checkThing(checked, kind, name)))).flat()
+    await context.dispose()
+    expect(reports.length).toBeGreaterThan(0)
+    expect(reports.flatMap(({ notChecked }) => notChecked ?? [])).toEqual([])
+    expect(reports.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === 'failed')).toEqual([])
+    expect(totals(reports).passed).toBeGreaterThan(5)
   })
 })

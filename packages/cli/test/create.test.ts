@@ -41,7 +41,7 @@ describe('plumb create', () => {
     )
     expect(tests.length).toBe(9)
     // jest's own marks in the environment would make node:test report to it
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    const env = { ...process.env, NODE_TEST_CONTEXT: undefined }
     const ran = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...tests], { cwd, env, encoding: 'utf8' })
     expect(ran.stdout).toMatch(/^# fail 0$/m)
     expect(Number(/^# pass (\d+)$/m.exec(ran.stdout)?.[1])).toBeGreaterThan(100)

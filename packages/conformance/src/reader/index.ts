@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { isPlumbError, type DatasetReader, type GroupRecord, type ReadOptions } from '@plumbline/core'
-import { contractCheck, type Check } from '../check'
+import { contractCheck, describeThrown, type Check } from '../check'
 import { declareSuite, type SuiteOptions } from '../runner'
 
 /** What the suite is told about a reader of data files. */
@@ -108,7 +108,7 @@ export const readerChecks: readonly Check<ReaderSubject>[] = [
       )
       return isPlumbError(error)
         ? undefined
-        : `With columns ${JSON.stringify(options.columns)} it gave ${error === undefined ? 'records' : String(error)}.`
+        : `With columns ${JSON.stringify(options.columns)} it gave ${error === undefined ? 'records' : describeThrown(error)}.`
     },
     withoutOptions,
   ),
