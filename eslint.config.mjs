@@ -25,6 +25,11 @@ export default tseslint.config(
       // The sources index arrays inside bounds they just checked; the alternative is a cast that says less.
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-dynamic-delete': 'off',
+      // node:test reports what its promises say by itself.
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafeCalls: [{ from: 'package', name: ['describe', 'it', 'test'], package: 'node:test' }] },
+      ],
       // `async` without `await` turns a thrown error into a rejection, which callers of an interface that returns a promise rely on;
       // promise-function-async asks for it where the rule forbids it.
       '@typescript-eslint/require-await': 'off',

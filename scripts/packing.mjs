@@ -24,15 +24,20 @@ export function run(title, command, args, cwd, env = process.env) {
 /** npm pack of every package: what npm says of each (name, filename, files), with the tarball's path. */
 export function packAll(destination) {
   mkdirSync(destination)
-  const packed = JSON.parse(run('pack the packages', 'npm', ['pack', '--workspaces', '--json', '--pack-destination', destination], root))
+  const packed = JSON.parse(
+    run(
+      'pack the packages',
+      'npm',
+      ['pack', '--workspaces', '--json', '--foreground-scripts=false', '--pack-destination', destination],
+      root,
+    ),
+  )
   return packed.map((entry) => ({ ...entry, tarball: join(destination, entry.filename) }))
 }
 
 /** Writes the manifest and installs it. `npm` is a version of npm to install with, this machine's when absent. */
 export function install(folder, manifest, npm) {
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest, null, 2))
-  // The README tells users of this line too: onnxruntime-node would fetch its CUDA library otherwise.
-  writeFileSync(join(folder, '.npmrc'), 'onnxruntime-node-install=skip\n')
   const args = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error']
   if (npm === undefined) run(`install ${manifest.name}`, 'npm', args, folder)
   else run(`install ${manifest.name} with npm ${npm}`, 'npx', ['--yes', `npm@${npm}`, ...args], folder)

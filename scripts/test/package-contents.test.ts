@@ -28,6 +28,7 @@ const without = (name: string): string[] => FILES.filter((file) => file !== name
 
 test('a package as it is has no fault', () => {
   expect(problemsAfter({})).toEqual([])
+  expect(problemsAfter({}, [...FILES, 'templates/loss/test/a.test.ts'])).toEqual([])
 })
 
 test.each<[string, Record<string, (text: string) => string>, string[], RegExp]>([

@@ -67,7 +67,7 @@ it('trains an edited loss again, and one whose helper was edited, and says so', 
 it('takes a plugin that is listed for the same as one that is installed', async () => {
   const cwd = project(ca)
   await plumb(['run'], { cwd })
-  const linked = await plumb(['plugins', 'link', '--no-install', join(__dirname, 'fixtures', 'plumbline-plugin-margin')], { cwd })
+  const linked = await plumb(['plugins', 'link', join(__dirname, 'fixtures', 'plumbline-plugin-margin')], { cwd })
   expect(linked.code).toBe(0)
   expect(done((await plumb(['run'], { cwd })).stderr)).toEqual([])
 })

@@ -5,11 +5,16 @@ import {
   LastNumberLabeler,
   labelerChecks,
   plantedBackends,
+  barFiles,
+  barReader,
   plantedLabelers,
+  plantedReaders,
   plantedSamplers,
+  readerChecks,
   runChecks,
   samplerChecks,
   testLabeler,
+  testReader,
 } from '../src'
 import type { Check } from '../src'
 
@@ -57,9 +62,25 @@ describePlanted(
 )
 
 describePlanted(
+  'planted readers',
+  readerChecks,
+  plantedReaders.map(({ factory, ...it }) => ({ ...it, subject: { factory, ...barFiles } })),
+)
+
+describePlanted(
   'planted backends',
   backendChecks,
   plantedBackends.map(({ around, ...it }) => ({ ...it, subject: { factory: () => around(new BigramBackend()), model } })),
 )
 
 testLabeler({ name: 'the labeler that defects are planted in', factory: () => new LastNumberLabeler() })
+testReader({ name: 'the reader that defects are planted in', factory: () => barReader, ...barFiles })
+
+it('skips what is asked of readers with options for one that takes none', async () => {
+  const plain = { name: 'plain', read: (file: string) => barReader.read(file) }
+  const results = await runChecks(readerChecks, { factory: () => plain, ...barFiles })
+  expect(results.filter(({ outcome }) => outcome !== 'passed')).toEqual([
+    { id: 'reader/passes-over-what-is-refused', outcome: 'skipped', reason: 'it takes no options (no `fields`)' },
+    { id: 'reader/columns-are-read-or-refused', outcome: 'skipped', reason: 'it takes no options (no `fields`)' },
+  ])
+})

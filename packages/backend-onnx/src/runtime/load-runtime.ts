@@ -1,13 +1,17 @@
-import type * as Ort from 'onnxruntime-node'
+import type * as Ort from 'onnxruntime-common'
 import { isMainThread, workerData } from 'node:worker_threads'
 import { PlumbError } from '@plumbline/core/base'
+import { runtimePath } from '@plumbline/onnxruntime'
 
-/** The only door to onnxruntime-node: nothing else requires it, so that its telemetry is off before it loads. */
-export function loadRuntime(): typeof Ort {
+/** ONNX Runtime's Node binding. */
+type Runtime = typeof Ort & { listSupportedBackends(): readonly { readonly name: string; readonly bundled: boolean }[] }
+
+/** The only door to the runtime: nothing else requires it, so that its telemetry is off before it loads. */
+export function loadRuntime(): Runtime {
   turnTelemetryOff()
   // An import would be moved above the call.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
-  return require('onnxruntime-node') as typeof Ort
+  return require(runtimePath()) as Runtime
 }
 
 /**

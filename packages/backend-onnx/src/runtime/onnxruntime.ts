@@ -1,4 +1,4 @@
-import type * as Ort from 'onnxruntime-node'
+import type * as Ort from 'onnxruntime-common'
 import { loadRuntime } from './load-runtime'
 
 export const { InferenceSession, Tensor } = loadRuntime()

@@ -93,9 +93,6 @@ function usageFailure(error: OclifError, { command, commands }: FailureContext):
 
 /** oclif's lines as one sentence after the other, without its pointer to --help. */
 function usageSentence({ message, suggestions = [] }: OclifError): string {
-  if (message === 'plugin is invalid') {
-    return 'The package does not say that it is a plugin for a command line: its package.json needs an "oclif" key, which may be empty: "oclif": {}.'
-  }
   const lines = [...message.split('\n'), ...suggestions]
     .map((line) => line.trim())
     .filter((line) => line !== '' && line !== 'See more help with --help')

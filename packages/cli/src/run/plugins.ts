@@ -12,7 +12,7 @@ export interface LoadedPlugins {
 }
 
 /** Plugins of this repository. Each loads what is heavy when it is first used, not here. */
-async function builtIns(version: string): Promise<Plugin[]> {
+export async function builtIns(version: string): Promise<Plugin[]> {
   const modules = await Promise.all([
     import('@plumbline/backend-onnx'),
     import('@plumbline/backend-torch'),

@@ -7,6 +7,7 @@ import { codeIdentity } from './code-identity'
 import { importModule } from './import-module'
 import { packageVersion } from './package-manifest'
 import { packageFolder, resolveModule } from './resolve-module'
+import { shareModules } from './shared-modules'
 import { withoutEnd } from '../util/without-end'
 import { isPlugin, unwrapped, type PluginModule } from './unwrap'
 
@@ -38,6 +39,7 @@ export async function loadPlugins(specifiers: readonly string[], options: LoadPl
 async function loadPlugin(specifier: string, folders: readonly string[]): Promise<Plugin> {
   const file = await findModule(specifier, folders)
   const code = codeOf(file, specifier)
+  shareModules()
   let loaded: unknown
   try {
     loaded = await importModule(file)

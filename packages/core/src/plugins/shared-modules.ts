@@ -1,0 +1,73 @@
+import Module, { createRequire } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { canShare, sharedPackage } from './shared-version'
+
+interface Resolved {
+  readonly url: string
+}
+
+interface Context {
+  readonly parentURL?: string
+}
+
+/** The parts of Node's module system that are used here; which of them there are depends on its version. */
+interface Loader {
+  registerHooks?(hooks: {
+    resolve(specifier: string, context: Context, next: (specifier: string, context: Context) => Resolved): Resolved
+  }): unknown
+  register?(specifier: string, options: { readonly parentURL: string; readonly data: string }): void
+  _resolveFilename?: (request: string, ...rest: unknown[]) => string
+}
+
+let isShared = false
+
+/**
+ * From now on, whoever in this process imports core, tfjs or zod gets the copy that is here, where the copy that it would get is of a
+ * compatible release, or there is none. A plugin that was linked has a copy of its own beside it, for its tests, and one that was
+ * installed for the command line lies in another folder: their losses must use the tensors, kernels and tokens of this process.
+ */
+export function shareModules(): void {
+  if (isShared) return
+  isShared = true
+  const loader = Module as unknown as Loader
+  const own = pathToFileURL(__filename).href
+  if (loader.registerHooks !== undefined) {
+    loader.registerHooks({
+      resolve(specifier, context, next) {
+        const name = sharedPackage(specifier)
+        if (name === undefined || context.parentURL === own) return next(specifier, context)
+        const [theirs, ours] = [attempt(() => next(specifier, context)), attempt(() => next(specifier, { ...context, parentURL: own }))]
+        if (ours === undefined) return next(specifier, context)
+        return theirs !== undefined && !canShare(name, pathOf(theirs), pathOf(ours)) ? theirs : ours
+      },
+    })
+    return
+  }
+  const { _resolveFilename: original } = loader
+  if (original === undefined) return // a test runner's module system, which has one copy of each
+  const here = createRequire(__filename)
+  loader._resolveFilename = function (request, parent, ...rest) {
+    const name = sharedPackage(request)
+    if (name === undefined || (parent as { readonly filename?: unknown } | undefined)?.filename === __filename)
+      return original.call(this, request, parent, ...rest)
+    const ours = attempt(() => here.resolve(request))
+    if (ours === undefined) return original.call(this, request, parent, ...rest)
+    const theirs = attempt(() => original.call(this, request, parent, ...rest))
+    return theirs !== undefined && !canShare(name, theirs, ours) ? theirs : ours
+  }
+  if (path.extname(__filename) === '.js')
+    loader.register?.(pathToFileURL(path.join(__dirname, 'shared-hooks.js')).href, { parentURL: own, data: own })
+}
+
+function pathOf({ url }: Resolved): string {
+  return url.startsWith('file:') ? fileURLToPath(url) : url
+}
+
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined
+  }
+}
