@@ -3,6 +3,7 @@ import { Config, Errors, run, settings } from '@oclif/core'
 import { printable } from '@plumbline/core/base'
 import { describeFailure, EXIT_USER, failureJson, formatFailure } from './errors/failure'
 import { systemRefusal } from './errors/system'
+import { isTold } from './errors/told'
 
 const PACKAGE_ROOT = join(__dirname, '..')
 
@@ -81,7 +82,7 @@ function reportFailure(error: unknown, argv: readonly string[], config: Config |
   const command = commandOf(argv, commands)
   const failure = describeFailure(error, { command, commands })
   if (asksForJson(argv)) write(process.stdout, `${JSON.stringify(failureJson(failure), undefined, 2)}\n`)
-  else write(process.stderr, `${formatFailure(failure, Boolean(process.env.DEBUG))}\n`)
+  else if (!isTold(error)) write(process.stderr, `${formatFailure(failure, Boolean(process.env.DEBUG))}\n`)
   return failure.exitCode
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { backendChecks, labelerChecks, lossChecks, samplerChecks } from '../src'
+import { backendChecks, labelerChecks, lossChecks, reporterChecks, samplerChecks } from '../src'
 import { namedBlocks, runBlocks } from './support/code-blocks'
 
 const root = join(__dirname, '../../..')
@@ -20,7 +20,7 @@ it('the example’s README shows the test that is there', () => {
 
 it('docs/conformance.md explains every check, in the words of its contract, and no other', () => {
   const page = readFileSync(join(root, 'docs/conformance.md'), 'utf8')
-  const checks = [...lossChecks, ...labelerChecks, ...samplerChecks, ...backendChecks]
+  const checks = [...lossChecks, ...labelerChecks, ...samplerChecks, ...backendChecks, ...reporterChecks]
   const explained = [...page.matchAll(/^### `([^`]+)`\n\n(.+)$/gm)].map(([, id, contract]) => [id, contract])
   const capital = (sentence: string) => sentence[0]!.toUpperCase() + sentence.slice(1)
   expect(explained).toEqual(checks.map(({ id, contract }) => [id, capital(contract)]))

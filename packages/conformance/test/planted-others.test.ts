@@ -2,14 +2,19 @@ import { PolicySampler } from '@plumbline/core'
 import { BigramBackend } from '../../core/test/support/bigram-backend'
 import {
   backendChecks,
+  LastLossReporter,
   LastNumberLabeler,
   labelerChecks,
   plantedBackends,
   plantedLabelers,
+  plantedReporters,
   plantedSamplers,
+  reporterChecks,
   runChecks,
   samplerChecks,
+  stopPlantedReporters,
   testLabeler,
+  testReporter,
 } from '../src'
 import type { Check } from '../src'
 
@@ -63,3 +68,13 @@ describePlanted(
 )
 
 testLabeler({ name: 'the labeler that defects are planted in', factory: () => new LastNumberLabeler() })
+
+afterEach(stopPlantedReporters)
+
+describePlanted(
+  'planted reporters',
+  reporterChecks,
+  plantedReporters.map(({ factory, ...it }) => ({ ...it, subject: { factory, endMs: 50 } })),
+)
+
+testReporter({ name: 'the reporter that defects are planted in', factory: () => new LastLossReporter() })

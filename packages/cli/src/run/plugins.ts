@@ -27,6 +27,7 @@ async function builtIns(version: string): Promise<Plugin[]> {
     import('@plumbline/plugin-kto'),
     import('@plumbline/plugin-rft'),
     import('@plumbline/labeler-math'),
+    import('@plumbline/reporter-tensorboard'),
   ])
   // All packages of a release have its version.
   return modules.map((module) => ({ version, ...defaultExport(module) }))
