@@ -97,7 +97,7 @@ function workingParts(stage: StageView, { paint, signs, width }: Canvas, now: nu
   if (total === 0) return [{ text: 'starting', rank: 1 }]
   const parts: Part[] = [
     { text: bar(done / total, barWidth(width), signs), rank: 3, paint: paint.active },
-    { text: `${String(done).padStart(String(total).length)}/${total}${unit === '' ? '' : ` ${unit}`}`, rank: 1 },
+    { text: `${String(done).padStart(String(total).length)}/${total}${unit === '' || width < 50 ? '' : ` ${unit}`}`, rank: 1 },
   ]
   if (loss.last !== undefined) {
     parts.push({ text: `loss ${formatMetric(loss.last)}`, rank: 4 }, { text: spark(loss.points(sparkWidth(width)), signs), rank: 6, paint: paint.warn })

@@ -26,13 +26,13 @@ describe('a frame', () => {
       '✓ sft                  already done  64 steps of 16, loss 0.310',
       '✓ sample                  0:07  1200 completions for 400 questions, 0 of them duplicates',
       '✓ label                   0:00  700 right, 500 wrong',
-      '✓ align boundary          0:51  100 steps of 16, loss 0.667  loss █▇▆▅▄▄▃▃▃▂▂▂▂▁▁▁  assessment ▁▂▂▃▃▄▄▅▅▆▆▇▇███',
-      '▸ align none           ━━━━━━━━────────────   40/100 steps  loss 1.333  █▇▇▆▅▅▄▄▃▃▃▂▂▂▁▁  assessment 0.7  30 s left',
+      '✓ align boundary          0:51  100 steps of 16, loss 0.667  loss █▆▅▄▃▃▃▂▂▂▂▁▁▁▁▁  assessment ▁▁▂▂▃▄▄▅▅▆▆▇▇███',
+      '▸ align none           ━━━━━━━━────────────   40/100 steps  loss 1.333  █▇▆▅▅▄▃▃▃▂▂▂▂▁▁▁  assessment 0.7  0:30 left',
       '· evaluate candidates',
       '· evaluate VFT',
       '· evaluate boundary',
       '· evaluate none',
-      '  stage 5 of 9  ━━━━━━━━━━──────────  48 %  1:22 so far  more than 0:29 left',
+      '  stage 5 of 9  ━━━━━━━━━━──────────  48 %  1:22 so far  more than 0:30 left',
     ])
   })
 
@@ -50,7 +50,7 @@ describe('a frame', () => {
 
   it('keeps what is most important where the terminal is narrow', () => {
     const lines = draw(view(), { width: 39 })
-    expect(lines[4]).toBe('▸ align none    40/100 steps  0:29 left')
+    expect(lines[4]).toBe('▸ align none      40/100  0:30 left')
     expect(lines.at(-1)).toBe('  stage 5 of 9  48 %')
   })
 

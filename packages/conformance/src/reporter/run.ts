@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { ReportedEvent, ReportedRun, RunEnd } from '@plumbline/core'
@@ -10,7 +10,6 @@ export interface ToldRun {
   readonly end: RunEnd
 }
 
-/** The run folder is not there: a reporter makes what it needs. */
 export function toldRun(folder: string): ToldRun {
   const sft = path.join(folder, 'sft-387429f7')
   const align = path.join(folder, 'align-boundary-3745a2af')
@@ -67,11 +66,13 @@ export const INTERRUPTED: RunEnd = {
   error: { code: 'PLUMB_INTERRUPTED', message: 'Stopped in sft after step 1 of 2.' },
 }
 
-/** Lends the path of a run folder in a new temporary one. */
+/** Lends an empty run folder. */
 export async function withRunFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const parent = mkdtempSync(path.join(tmpdir(), 'plumbline-reporter-'))
   try {
-    return await work(path.join(parent, 'run'))
+    const folder = path.join(parent, 'run')
+    mkdirSync(folder)
+    return await work(folder)
   } finally {
     rmSync(parent, { recursive: true, force: true })
   }

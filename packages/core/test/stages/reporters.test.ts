@@ -48,7 +48,12 @@ function witness(): Told & { readonly plugin: Plugin } {
   return { ...told, plugin }
 }
 
-const reporting = (plugin: Plugin, ...reporters: unknown[]) => world({ plugins: [plugin], config: { reporters } })
+const training = { batchSize: 4, learningRate: 0.05, checkpointEvery: 5 }
+const small = {
+  sft: { ...training, steps: 8 },
+  align: ['boundary', 'control'].map((name) => ({ ...training, name, steps: 2, losses: ['sft', ...(name === 'control' ? [] : ['contrast'])] })),
+}
+const reporting = (plugin: Plugin, ...reporters: unknown[]) => world({ plugins: [plugin], config: { ...small, reporters } })
 
 it('tells a run’s settings, its stages, every event and the closing table', async () => {
   const { plugin, runs, events, ends } = witness()
@@ -64,14 +69,14 @@ it('tells a run’s settings, its stages, every event and the closing table', as
       { stage: 'sft' },
       { stage: 'sample' },
       { stage: 'label' },
-      ...['boundary', 'stay', 'control'].map((variant) => ({ stage: 'align', variant })),
-      ...['candidates', 'VFT', 'boundary', 'stay', 'control'].map((variant) => ({ stage: 'evaluate', variant })),
+      ...['boundary', 'control'].map((variant) => ({ stage: 'align', variant })),
+      ...['candidates', 'VFT', 'boundary', 'control'].map((variant) => ({ stage: 'evaluate', variant })),
     ],
-    settings: { seed: 0, sft: { steps: 24, batchSize: 4 }, align: [{ name: 'boundary', losses: [{ name: 'sft', weight: 1 }, { name: 'contrast', weight: 1 }] }, {}, {}] },
+    settings: { seed: 0, sft: { steps: 8, batchSize: 4 }, align: [{ name: 'boundary', losses: [{ name: 'sft', weight: 1 }, { name: 'contrast', weight: 1 }] }, {}] },
   })
   expect(events).toEqual(seen.filter(({ type }) => type !== 'run-start' && type !== 'run-end'))
   expect(events.flatMap((event) => (event.type === 'progress' && event.stage === 'sft' ? [event.metrics?.step] : []))).toEqual(
-    Array.from({ length: 24 }, (_, n) => n + 1),
+    Array.from({ length: 8 }, (_, n) => n + 1),
   )
   const ended = events.flatMap((event) => (event.type === 'stage-end' && event.variant === 'VFT' ? [event] : []))
   expect(ended).toMatchObject([{ figures: { questions: 8 }, path: expect.stringContaining('evaluate-VFT-') as string }])
@@ -81,12 +86,12 @@ it('tells a run’s settings, its stages, every event and the closing table', as
   // and of what is reused
   await runConfig(made)
   const reused = events.flatMap((event) => (event.type === 'stage-reused' && event.stage === 'sft' ? [event] : []))
-  expect(reused).toMatchObject([{ summary: expect.stringContaining('24 steps of 4') as string, figures: { steps: 24 } }])
+  expect(reused).toMatchObject([{ summary: expect.stringContaining('8 steps of 4') as string, figures: { steps: 8 } }])
 })
 
 it('changes nothing that is computed, however many there are and whatever becomes of them', async () => {
   const { plugin } = witness()
-  const plain = await world({ plugins: [plugin] })
+  const plain = await world({ plugins: [plugin], config: small })
   await runConfig(plain)
   const files = await filesBelow(plain.config.run)
   for (const fails of ['start', 'event', 'end']) {
@@ -123,7 +128,7 @@ it('tells how a run that is interrupted or fails has ended, and where it goes on
   const seen: RunEvent[] = []
   const stop = (event: RunEvent): void => {
     seen.push(event)
-    if (event.type === 'progress' && event.done === 7) controller.abort()
+    if (event.type === 'progress' && event.done === 3) controller.abort()
   }
   await expect(runConfig({ ...made, signal: controller.signal, onEvent: stop })).rejects.toMatchObject({ code: 'PLUMB_INTERRUPTED' })
   expect(ends).toEqual([
@@ -131,7 +136,7 @@ it('tells how a run that is interrupted or fails has ended, and where it goes on
       type: 'run-end',
       outcome: 'interrupted',
       seconds: expect.any(Number) as number,
-      error: { code: 'PLUMB_INTERRUPTED', message: 'Stopped in sft after step 7 of 24; what is done is kept. The same command goes on from there.' },
+      error: { code: 'PLUMB_INTERRUPTED', message: 'Stopped in sft after step 3 of 8; what is done is kept. The same command goes on from there.' },
     },
   ])
   expect(seen.at(-1)).toEqual(ends[0])
@@ -139,7 +144,7 @@ it('tells how a run that is interrupted or fails has ended, and where it goes on
   events.length = 0
   await runConfig({ ...made, last: 'sft' })
   const sft = (await readdir(made.config.run)).find((name) => name.startsWith('sft-')) ?? ''
-  expect(events.find(({ type }) => type === 'stage-start')).toEqual({ type: 'stage-start', stage: 'sft', path: path.join(made.config.run, sft), resumedAt: 7, total: 24 })
+  expect(events.find(({ type }) => type === 'stage-start')).toEqual({ type: 'stage-start', stage: 'sft', path: path.join(made.config.run, sft), resumedAt: 3, total: 8 })
 
   const refused: RunEvent[] = []
   await failure(() => runConfig({ ...made, overrides: ['sft.steps=-1'], onEvent: (event) => refused.push(event) }))
