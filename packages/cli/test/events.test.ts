@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Ajv from 'ajv'
 import { EVENT_TYPES, type RunReport, type TimedEvent } from '@plumbline/core'
@@ -20,11 +20,12 @@ function wrongLines(events: readonly TimedEvent[]): unknown[] {
   return events.filter((event) => validate(event) !== true).map((event) => [event, validate.errors])
 }
 
-// data, whose keys have the shape of the schema only where records are left out
+// one record is left out, and said
 const config = TINY_CONFIG.replace('test: { path: test.jsonl, format: gsm8k }', 'test: { path: test.jsonl, format: gsm8k, onInvalid: skip }')
 
 it('writes every event to a file, beside the progress; what is documented is what comes', async () => {
   const cwd = tinyProject(config)
+  appendFileSync(join(cwd, 'test.jsonl'), '{"question":"What?"}\n')
   const first = await plumb(['run', '--events', 'ndjson:told.jsonl'], { cwd })
   expect(first).toMatchObject({ code: 0, stderr: expect.stringMatching(/^sft +done in/m) as string })
   expect(first.stdout).toMatch(/^Greedy answers/)

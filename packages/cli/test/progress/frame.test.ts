@@ -51,7 +51,7 @@ describe('a frame', () => {
   it('keeps what is most important where the terminal is narrow', () => {
     const lines = draw(view(), { width: 39 })
     expect(lines[4]).toBe('▸ align none      40/100  0:30 left')
-    expect(lines.at(-1)).toBe('  stage 5 of 9  48 %')
+    expect(lines.at(-1)).toBe('  stage 5 of 9  ━━━━────  48 %')
   })
 
   it.each([1, 2, 3, 5, 9])('fits into %d lines, with the stage at work among them', (height) => {
