@@ -131,7 +131,10 @@ async function refusal(endpoint: string, response: Response): Promise<Error> {
 /** `{ sft: { steps: 3 } }` → `{ 'sft.steps': '3' }`. */
 function flat(value: unknown, at = ''): Record<string, string> {
   if (typeof value !== 'object' || value === null) return { [at]: String(value) }
-  return Object.assign({}, ...Object.entries(value).map(([key, inner]) => flat(inner, at === '' ? key : `${at}.${key}`))) as Record<string, string>
+  return Object.assign({}, ...Object.entries(value).map(([key, inner]) => flat(inner, at === '' ? key : `${at}.${key}`))) as Record<
+    string,
+    string
+  >
 }
 
 export default definePlugin({

@@ -21,7 +21,14 @@ const reporter = (more: object = {}) => new MlflowReporter(mlflowOptions.parse({
 function started(): ReportedRun {
   const run = mkdtempSync(path.join(tmpdir(), 'plumbline-mlflow-'))
   folders.push(run)
-  return { run, engine: 'onnx', model: '/models/llama', seed: 3, stages: [{ stage: 'sft' }], settings: { sft: { steps: 3, learningRate: 0.1 } } }
+  return {
+    run,
+    engine: 'onnx',
+    model: '/models/llama',
+    seed: 3,
+    stages: [{ stage: 'sft' }],
+    settings: { sft: { steps: 3, learningRate: 0.1 } },
+  }
 }
 
 const begin = (run: ReportedRun): ReportedEvent => ({ type: 'stage-start', stage: 'sft', path: path.join(run.run, 'sft-1'), total: 3 })
@@ -42,7 +49,10 @@ it('makes experiment and run, sends settings and every step, and says how it end
   await made.start(run)
   for (const [n, event] of [begin(run), step(1), step(2)].entries()) await made.event(event, 1000 + n)
   await made.end(
-    { ...end, report: { run: run.run, control: 'VFT', design: '', rows: [{ name: 'VFT', questions: 2, accuracy: 0.5 }], notices: [], seconds: 1 } },
+    {
+      ...end,
+      report: { run: run.run, control: 'VFT', design: '', rows: [{ name: 'VFT', questions: 2, accuracy: 0.5 }], notices: [], seconds: 1 },
+    },
     2000,
   )
   const { calls } = server

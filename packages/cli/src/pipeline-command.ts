@@ -46,7 +46,7 @@ export abstract class PipelineCommand extends Command {
     const renderer = createRenderer(toStderr ? 'events' : this.progressMode(flags.quiet), process.stderr)
     const file = events?.file === undefined ? undefined : new EventsFile(events.file, (message) => renderer.say(message))
     const shown = toStderr ? (event: RunEvent) => renderer.handle(event) : eachNoticeOnce((event) => renderer.handle(event))
-    let isEndTold = false
+    const told = { isEnd: false }
     const interruption = onInterrupt((message) => renderer.say(message), dieBy)
     try {
       const { runSession } = await import('./run/session.js')
@@ -58,7 +58,7 @@ export abstract class PipelineCommand extends Command {
         oclif: this.config,
         signal: interruption.signal,
         onEvent: (event) => {
-          isEndTold ||= event.type === 'run-end'
+          told.isEnd ||= event.type === 'run-end'
           file?.handle(event)
           shown(event)
         },
@@ -70,7 +70,7 @@ export abstract class PipelineCommand extends Command {
       renderer.close()
       const said = interruption.signal.aborted && isAbort(error) ? interrupted(error as Error) : error
       // Among events it stands in the last of them.
-      if (toStderr && isEndTold) markTold(said)
+      if (toStderr && told.isEnd) markTold(said)
       throw said
     } finally {
       file?.close()

@@ -5,7 +5,9 @@ import { EVENT_TYPES, type RunReport, type TimedEvent } from '@plumbline/core'
 import { plumb, TINY_CONFIG, tinyProject } from './cli'
 
 const docs = join(__dirname, '..', '..', '..', 'docs')
-const schema = JSON.parse(readFileSync(join(docs, 'events.schema.json'), 'utf8')) as { readonly oneOf: readonly { readonly $ref: string }[] }
+const schema = JSON.parse(readFileSync(join(docs, 'events.schema.json'), 'utf8')) as {
+  readonly oneOf: readonly { readonly $ref: string }[]
+}
 const validate = new Ajv({ allErrors: true }).compile(schema)
 
 const eventsOf = (text: string): TimedEvent[] =>
@@ -21,7 +23,10 @@ function wrongLines(events: readonly TimedEvent[]): unknown[] {
 }
 
 // one record is left out, and said
-const config = TINY_CONFIG.replace('test: { path: test.jsonl, format: gsm8k }', 'test: { path: test.jsonl, format: gsm8k, onInvalid: skip }')
+const config = TINY_CONFIG.replace(
+  'test: { path: test.jsonl, format: gsm8k }',
+  'test: { path: test.jsonl, format: gsm8k, onInvalid: skip }',
+)
 
 it('writes every event to a file, beside the progress; what is documented is what comes', async () => {
   const cwd = tinyProject(config)
@@ -85,7 +90,10 @@ it('tells an interruption and an error as the last event', async () => {
 
   const refused = await plumb(['run', '--events', 'ndjson', '--set', 'seed=x'], { cwd: tinyProject() })
   expect(refused.code).toBe(2)
-  expect(eventsOf(refused.stderr)).toMatchObject([{ type: 'events' }, { type: 'run-end', outcome: 'failed', error: { code: 'PLUMB_CONFIG_INVALID' } }])
+  expect(eventsOf(refused.stderr)).toMatchObject([
+    { type: 'events' },
+    { type: 'run-end', outcome: 'failed', error: { code: 'PLUMB_CONFIG_INVALID' } },
+  ])
 })
 
 it.each([

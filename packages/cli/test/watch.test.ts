@@ -10,7 +10,10 @@ const slow = { FAKE_STEP_MS: '150' }
 const done = (text: string): string[] => text.match(/^\w+(?: [\w-]+)?(?= +done in)/gm) ?? []
 
 /** Starts a run, and waits until it can be watched. */
-async function running(cwd: string, env: Readonly<Record<string, string>> = slow): Promise<{ child: ChildProcess; ended: Promise<Outcome> }> {
+async function running(
+  cwd: string,
+  env: Readonly<Record<string, string>> = slow,
+): Promise<{ child: ChildProcess; ended: Promise<Outcome> }> {
   let child: ChildProcess | undefined
   const ended = plumb(['run', '--quiet'], { cwd, env, started: (started) => (child = started) })
   while (!existsSync(join(cwd, 'run', 'events')) || readdirSync(join(cwd, 'run', 'events')).length < 2) await sleep(20)
@@ -53,7 +56,10 @@ it('says that a run was interrupted, and ends with 130', async () => {
   child.kill('SIGINT')
   expect((await ended).code).toBe(130)
   const { code, stdout } = await watched
-  expect([code, stdout]).toEqual([130, expect.stringMatching(/The run was interrupted after 0:0\d: Stopped in .* what is done is kept\. /) as string])
+  expect([code, stdout]).toEqual([
+    130,
+    expect.stringMatching(/The run was interrupted after 0:0\d: Stopped in .* what is done is kept\. /) as string,
+  ])
 })
 
 it('says that the process of a run is gone, and ends with 137', async () => {
@@ -89,7 +95,10 @@ it('leaves the run alone when the watching is ended', async () => {
 })
 
 it.each([
-  [['watch', 'nowhere'], /^PLUMB_WATCH_NOTHING {2}nowhere {2}No run has told anything in nowhere; begin one with "plumb run", then watch it\.\n$/],
+  [
+    ['watch', 'nowhere'],
+    /^PLUMB_WATCH_NOTHING {2}nowhere {2}No run has told anything in nowhere; begin one with "plumb run", then watch it\.\n$/,
+  ],
   [['watch', 'run', '--set', 'seed=1'], /^PLUMB_WATCH_TWO_RUNS {2}RUN names what is watched/],
   [['watch', '--port', '1'], /^PLUMB_USAGE .*--serve/],
   [['watch', '--serve', '--port', '70000'], /^PLUMB_USAGE .*65535/],
@@ -128,7 +137,10 @@ describe('the page', () => {
     const last = await lastState(`${url}events`)
     expect(last).toMatchObject({ outcome: 'done', title: 'model', engine: 'fake (no device)', finished: 9 })
     expect(last.stages.map(({ name, state }) => [name, state])).toContainEqual(['align boundary', 'done'])
-    expect(last.stages.find(({ name }) => name === 'align boundary')?.curves[0]).toMatchObject({ name: 'loss', points: expect.any(Array) as number[] })
+    expect(last.stages.find(({ name }) => name === 'align boundary')?.curves[0]).toMatchObject({
+      name: 'loss',
+      points: expect.any(Array) as number[],
+    })
     expect((await ended).code).toBe(0)
 
     // It stays, for those who look later.

@@ -74,7 +74,11 @@ export class EventWriter {
     for (let n = 0; this.handle === undefined; n++) {
       const name = [NAME, second, 'plumbline', String(process.pid), String(n)].join('.')
       // A clock that was set back must not put a file before one that is there.
-      const latest = names.filter((each) => each.startsWith(NAME)).sort().at(-1) ?? ''
+      const latest =
+        names
+          .filter((each) => each.startsWith(NAME))
+          .sort()
+          .at(-1) ?? ''
       const chosen = name > latest ? name : `${latest}.next`
       this.handle = await open(path.join(this.folder, chosen), 'ax').catch((error: unknown) => {
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined

@@ -135,9 +135,13 @@ described(`TensorBoard's own reader (PLUMBLINE_TENSORBOARD_PYTHON${python === un
     const run = started()
     await tell(run, [begin(run), step(1), step(2)])
     await tell(run, [begin(run, 1), step(2), step(3)])
-    const { stdout, stderr, status } = spawnSync(python ?? '', [path.join(__dirname, 'read_events.py'), path.join(run.run, 'tensorboard')], {
-      encoding: 'utf8',
-    })
+    const { stdout, stderr, status } = spawnSync(
+      python ?? '',
+      [path.join(__dirname, 'read_events.py'), path.join(run.run, 'tensorboard')],
+      {
+        encoding: 'utf8',
+      },
+    )
     expect([status, status === 0 ? '' : stderr]).toEqual([0, ''])
     expect(JSON.parse(stdout)).toEqual(scalars(run))
   })

@@ -37,7 +37,13 @@ function shown(stages: readonly StageView[], canvas: Canvas, label: number, now:
   if (stages.length <= room) return stages.map(line)
   const { signs, paint } = canvas
   const current = stages.findIndex(({ state }) => state === 'working' || state === 'stopped')
-  const at = current >= 0 ? current : Math.max(0, stages.findIndex(({ state }) => state === 'waiting'))
+  const at =
+    current >= 0
+      ? current
+      : Math.max(
+          0,
+          stages.findIndex(({ state }) => state === 'waiting'),
+        )
   // One line each for what stands before and behind.
   const inner = Math.max(1, room - 2)
   const from = Math.max(0, Math.min(at - Math.floor(inner / 3), stages.length - inner))
@@ -100,7 +106,10 @@ function workingParts(stage: StageView, { paint, signs, width }: Canvas, now: nu
     { text: `${String(done).padStart(String(total).length)}/${total}${unit === '' || width < 50 ? '' : ` ${unit}`}`, rank: 1 },
   ]
   if (loss.last !== undefined) {
-    parts.push({ text: `loss ${formatMetric(loss.last)}`, rank: 4 }, { text: spark(loss.points(sparkWidth(width)), signs), rank: 6, paint: paint.warn })
+    parts.push(
+      { text: `loss ${formatMetric(loss.last)}`, rank: 4 },
+      { text: spark(loss.points(sparkWidth(width)), signs), rank: 6, paint: paint.warn },
+    )
   } else {
     const [name, value] = Object.entries(progress?.metrics ?? {})[0] ?? []
     if (name !== undefined && value !== undefined) parts.push({ text: `${printable(name)} ${formatMetric(value)}`, rank: 4 })
@@ -109,7 +118,8 @@ function workingParts(stage: StageView, { paint, signs, width }: Canvas, now: nu
     const course = spark(assessment.points(sparkWidth(width)), signs)
     parts.push({ text: `assessment ${formatMetric(assessment.last)}`, rank: 5 }, { text: course, rank: 7, paint: paint.good })
   }
-  if (progress?.tokensPerSecond !== undefined) parts.push({ text: `${formatCount(progress.tokensPerSecond)} tokens/s`, rank: 8, paint: paint.faint })
+  if (progress?.tokensPerSecond !== undefined)
+    parts.push({ text: `${formatCount(progress.tokensPerSecond)} tokens/s`, rank: 8, paint: paint.faint })
   const left = leftOf(stage, now)
   if (left !== undefined && done < total) parts.push({ text: `${formatDuration(left)} left`, rank: 2 })
   return parts.filter(({ text }) => text !== '')
@@ -119,7 +129,9 @@ function workingParts(stage: StageView, { paint, signs, width }: Canvas, now: nu
 function sparks({ loss, assessment }: StageView, { paint, signs, width }: Canvas): Part[] {
   const of = (name: string, points: readonly number[], colour: (text: string) => string, rank: number): Part[] => {
     const course = spark(points, signs)
-    return course === '' ? [] : [{ text: `${name} ${course}`, rank, paint: (text) => text.slice(0, name.length) + colour(text.slice(name.length)) }]
+    return course === ''
+      ? []
+      : [{ text: `${name} ${course}`, rank, paint: (text) => text.slice(0, name.length) + colour(text.slice(name.length)) }]
   }
   if (width < 60) return []
   return [
@@ -169,7 +181,9 @@ function joined(parts: readonly Part[], width: number): Line {
   const painted = others.filter((part) => kept.has(part)).map((part) => (part.paint ?? same)(part.text))
   const begin = (first.paint ?? same)(text)
   // Spaces at the end of a line that has nothing else are not drawn.
-  return painted.length === 0 ? { text: begin.trimEnd(), width: widthOf(text.trimEnd()) } : { text: [begin, ...painted].join(GAP), width: used }
+  return painted.length === 0
+    ? { text: begin.trimEnd(), width: widthOf(text.trimEnd()) }
+    : { text: [begin, ...painted].join(GAP), width: used }
 }
 
 const same = (text: string): string => text

@@ -18,7 +18,11 @@ export interface Surroundings {
   readonly now?: () => number
 }
 
-export function createRenderer(mode: ProgressMode, output: Output, { env = process.env, now = Date.now }: Surroundings = {}): ProgressRenderer {
+export function createRenderer(
+  mode: ProgressMode,
+  output: Output,
+  { env = process.env, now = Date.now }: Surroundings = {},
+): ProgressRenderer {
   const paint = paintOf(hasColor(output, env))
   switch (mode) {
     case 'live':

@@ -120,7 +120,17 @@ export class RunView {
 
 function waiting({ stage, variant }: StagePlace): StageView {
   const figures = { loss: new Series(), assessment: new Series() }
-  return { stage, ...(variant === undefined ? {} : { variant }), state: 'waiting', done: 0, total: 0, resumedAt: 0, unit: '', summary: '', ...figures }
+  return {
+    stage,
+    ...(variant === undefined ? {} : { variant }),
+    state: 'waiting',
+    done: 0,
+    total: 0,
+    resumedAt: 0,
+    unit: '',
+    summary: '',
+    ...figures,
+  }
 }
 
 function shareOf({ state, done, total }: StageView): number {

@@ -27,21 +27,18 @@ export interface PageServer {
 export async function servePage(port: number, state: () => PageState): Promise<PageServer> {
   const looking = new Set<ServerResponse>()
   const send = (response: ServerResponse): unknown => response.write(`data: ${JSON.stringify(state())}\n\n`)
+  const look = (response: ServerResponse): void => {
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    looking.add(response)
+    response.on('close', () => looking.delete(response))
+    send(response)
+  }
   const server = createServer((request, response) => {
-    if (!isOwnName(request, server)) return refuse(response, 403, 'This page is for this machine only.')
-    if (request.method !== 'GET') return refuse(response, 405, 'There is nothing to change here.')
-    switch (request.url) {
-      case '/':
-        return page(response)
-      case '/events':
-        response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
-        looking.add(response)
-        response.on('close', () => looking.delete(response))
-        send(response)
-        return
-      default:
-        return refuse(response, 404, 'There is no such page.')
-    }
+    if (!isOwnName(request, server)) refuse(response, 403, 'This page is for this machine only.')
+    else if (request.method !== 'GET') refuse(response, 405, 'There is nothing to change here.')
+    else if (request.url === '/') page(response)
+    else if (request.url === '/events') look(response)
+    else refuse(response, 404, 'There is no such page.')
   })
   await listening(server, port)
   const everybody = (): void => {
@@ -75,7 +72,8 @@ export async function servePage(port: number, state: () => PageState): Promise<P
 function listening(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'is in use' : error.code === 'EACCES' ? 'is not permitted' : `cannot be used (${error.message})`
+      const why =
+        error.code === 'EADDRINUSE' ? 'is in use' : error.code === 'EACCES' ? 'is not permitted' : `cannot be used (${error.message})`
       const message = `Port ${port} ${why}; choose another one with --port, or 0 for any that is free.`
       reject(new UserError('PLUMB_WATCH_PORT', message, '--port', { cause: error }))
     })

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { followEvents, loadConfig, newestLog, PlumbError, shownPath, type RunEnd, type RunEvent, type TimedEvent } from '@plumbline/core'
+import { followEvents, loadConfig, newestLog, PlumbError, shownPath, type RunEnd, type RunEvent } from '@plumbline/core'
 import { EXIT_BUG, EXIT_INTERRUPTED, EXIT_USER } from '../errors/failure'
 import { formatDuration } from '../progress/format'
 import { eachNoticeOnce } from '../progress/once'
@@ -46,7 +46,8 @@ export async function watchRun(options: WatchOptions): Promise<number> {
   const say = (message: string): void => {
     for (const renderer of renderers) renderer.say(message)
   }
-  if (log.others > 0) say(`${log.others} more ${log.others === 1 ? 'process works' : 'processes work'} in this run folder; this is the one that began last.`)
+  if (log.others > 0)
+    say(`${log.others} more ${log.others === 1 ? 'process works' : 'processes work'} in this run folder; this is the one that began last.`)
   const tell = renderers.map((renderer) => eachNoticeOnce((event, time) => renderer.handle(event, time)))
   const close = (): void => {
     for (const renderer of renderers) renderer.close()
@@ -62,7 +63,8 @@ export async function watchRun(options: WatchOptions): Promise<number> {
       }
       const { event } = followed
       if (event.type === 'events') continue
-      for (const each of tell) each(withPaths(event, run), Date.parse(event.time))
+      const { time, ...told } = event
+      for (const each of tell) each(withPaths(told, run), Date.parse(time))
       if (event.type !== 'run-end') continue
       close()
       say(endSentence(event))
@@ -85,9 +87,7 @@ async function runFolder({ run, configFile, overrides }: WatchOptions): Promise<
 }
 
 /** Places are told relative to the run folder. */
-function withPaths(event: TimedEvent, run: string): RunEvent {
-  const { time: _, ...rest } = event
-  const told = rest as RunEvent
+function withPaths(told: RunEvent, run: string): RunEvent {
   if (told.type === 'run-start') return { ...told, run }
   return 'path' in told ? { ...told, path: path.resolve(run, told.path) } : told
 }

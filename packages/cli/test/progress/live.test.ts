@@ -159,5 +159,9 @@ it('redraws at most every 80 ms while a stage goes on', () => {
     [0.159, step(3, 100, 'none')],
     [0.16, step(4, 100, 'none')],
   ])
-  expect(text().slice(before).match(/\d+\/100/g)).toEqual(['1/100', '4/100'])
+  expect(
+    text()
+      .slice(before)
+      .match(/\d+\/100/g),
+  ).toEqual(['1/100', '4/100'])
 })

@@ -28,7 +28,17 @@ const step = (done: number, loss: number, variant?: string): RunEvent => ({
 })
 
 const RUN: readonly (readonly [number, RunEvent | string])[] = [
-  [0, { type: 'run-start', run: 'runs/quick', engine: 'onnx (CPU, 2 threads)', model: 'llama, 364512 parameters', seed: 0, stages: [{ stage: 'sft' }] }],
+  [
+    0,
+    {
+      type: 'run-start',
+      run: 'runs/quick',
+      engine: 'onnx (CPU, 2 threads)',
+      model: 'llama, 364512 parameters',
+      seed: 0,
+      stages: [{ stage: 'sft' }],
+    },
+  ],
   [1, { type: 'stage-start', stage: 'sft', path: 'runs/quick/sft', total: 2400 }],
   [100, step(1, 5.1234567)],
   [110, step(2, 5)],

@@ -19,7 +19,18 @@ export const runStart: RunEvent = { type: 'run-start', run: 'runs/quick', engine
 
 export function step(done: number, total: number, variant: string, more: Partial<StageProgress> = {}): RunEvent {
   const metrics = { step: done, loss: 4 / (1 + done / 20), assessment: Math.min(0.95, 0.5 + done / 200), ...more.metrics }
-  return { type: 'progress', stage: 'align', variant, done, total, unit: 'steps', tokensPerSecond: 12_345, eta: (total - done) / 2, ...more, metrics }
+  return {
+    type: 'progress',
+    stage: 'align',
+    variant,
+    done,
+    total,
+    unit: 'steps',
+    tokensPerSecond: 12_345,
+    eta: (total - done) / 2,
+    ...more,
+    metrics,
+  }
 }
 
 const align = { stage: 'align', path: '/r/a', total: 100 } as const
@@ -29,11 +40,32 @@ export const RUN: readonly (readonly [seconds: number, event: RunEvent])[] = [
   [0, runStart],
   [0, { type: 'stage-reused', stage: 'sft', path: '/r/s', summary: '64 steps of 16, loss 0.310', figures: {} }],
   [1, { type: 'stage-start', stage: 'sample', path: '/r/p', total: 1200 }],
-  [8, { type: 'stage-end', stage: 'sample', path: '/r/p', seconds: 7, summary: '1200 completions for 400 questions, 0 of them duplicates', figures: {} }],
+  [
+    8,
+    {
+      type: 'stage-end',
+      stage: 'sample',
+      path: '/r/p',
+      seconds: 7,
+      summary: '1200 completions for 400 questions, 0 of them duplicates',
+      figures: {},
+    },
+  ],
   [8, { type: 'stage-end', stage: 'label', path: '/r/l', seconds: 0.2, summary: '700 right, 500 wrong', figures: {} }],
   [9, { type: 'stage-start', ...align, variant: 'boundary' }],
   ...Array.from({ length: 100 }, (_, n) => [10 + n / 2, step(n + 1, 100, 'boundary')] as const),
-  [60, { type: 'stage-end', stage: 'align', variant: 'boundary', path: '/r/a', seconds: 51, summary: '100 steps of 16, loss 0.667', figures: {} }],
+  [
+    60,
+    {
+      type: 'stage-end',
+      stage: 'align',
+      variant: 'boundary',
+      path: '/r/a',
+      seconds: 51,
+      summary: '100 steps of 16, loss 0.667',
+      figures: {},
+    },
+  ],
   [61, { type: 'stage-start', ...align, variant: 'none' }],
   ...Array.from({ length: 40 }, (_, n) => [62 + n / 2, step(n + 1, 100, 'none')] as const),
 ]

@@ -1,4 +1,4 @@
-import type { ReportedEvent, ReportedRun, Reporter, RunEnd } from '@plumbline/core'
+import type { ReportedEvent, Reporter, RunEnd } from '@plumbline/core'
 
 /** A reporter with one thing wrong, and the check that must say so. */
 export interface PlantedReporter {
@@ -10,8 +10,9 @@ export interface PlantedReporter {
 /** A sound reporter, as small as it gets: keeps the last loss of every stage. */
 export class LastLossReporter implements Reporter {
   readonly losses = new Map<string, number>()
+  outcome = ''
 
-  start(_run: ReportedRun): void | Promise<void> {
+  start(): void | Promise<void> {
     this.losses.clear()
   }
 
@@ -20,8 +21,8 @@ export class LastLossReporter implements Reporter {
     if (event.type === 'progress' && loss !== undefined) this.losses.set(`${event.stage} ${event.variant ?? ''}`, loss)
   }
 
-  end(_end: RunEnd): void | Promise<void> {
-    // Nothing is held.
+  end({ outcome }: RunEnd): void | Promise<void> {
+    this.outcome = outcome
   }
 }
 
@@ -50,7 +51,9 @@ const beat = (): void => {
 
 export const plantedReporters: readonly PlantedReporter[] = [
   planted('every-event-has-a-stage', 'reporter/takes-a-whole-run', (reporter) => {
-    reporter.event = (event) => void (event as { readonly stage: string }).stage.toUpperCase()
+    reporter.event = (event) => {
+      reporter.losses.set((event as { readonly stage: string }).stage.toUpperCase(), 0)
+    }
   }),
   planted('knows-all-types', 'reporter/takes-what-it-does-not-know', (reporter) => {
     const known = ['data', 'stage-start', 'stage-reused', 'progress', 'stage-end', 'notice']
@@ -59,7 +62,9 @@ export const plantedReporters: readonly PlantedReporter[] = [
     }
   }),
   planted('the-end-has-a-report', 'reporter/ends-whenever-it-is-told', (reporter) => {
-    reporter.end = ({ report }) => void report!.rows.length
+    reporter.end = ({ report }) => {
+      reporter.outcome = report!.control
+    }
   }),
   planted('begins-when-it-is-made', 'reporter/starts-at-the-start', () => beat()),
   planted('goes-on-after-the-end', 'reporter/gives-up-what-it-holds', (reporter) => {
@@ -74,6 +79,8 @@ export const plantedReporters: readonly PlantedReporter[] = [
     }
   }),
   planted('prints-the-loss', 'reporter/keeps-stdout-clean', (reporter) => {
-    reporter.event = (event) => void (event.type === 'progress' && process.stdout.write(`${event.done}\n`))
+    reporter.event = (event) => {
+      if (event.type === 'progress') process.stdout.write(`${event.done}\n`)
+    }
   }),
 ]

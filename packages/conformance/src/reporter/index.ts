@@ -16,10 +16,14 @@ const TIME = Date.UTC(2026, 0, 1)
 
 /** The contract of a reporter. */
 export const reporterChecks: readonly Check<ReporterSubject>[] = [
-  reporterCheck('reporter/takes-a-whole-run', 'It takes every type of event, from the start to the end, without failing.', async (subject, told) => {
-    await tell(await subject.factory(), told)
-    return undefined
-  }),
+  reporterCheck(
+    'reporter/takes-a-whole-run',
+    'It takes every type of event, from the start to the end, without failing.',
+    async (subject, told) => {
+      await tell(await subject.factory(), told)
+      return undefined
+    },
+  ),
 
   reporterCheck(
     'reporter/takes-what-it-does-not-know',
@@ -43,52 +47,67 @@ export const reporterChecks: readonly Check<ReporterSubject>[] = [
     },
   ),
 
-  reporterCheck('reporter/starts-at-the-start', 'Making one does nothing that has to be given up: doctor makes it as well.', async (subject) => {
-    const before = resources()
-    await subject.factory()
-    return leftOver(before, 'After the factory')
-  }),
+  reporterCheck(
+    'reporter/starts-at-the-start',
+    'Making one does nothing that has to be given up: doctor makes it as well.',
+    async (subject) => {
+      const before = resources()
+      await subject.factory()
+      return leftOver(before, 'After the factory')
+    },
+  ),
 
-  reporterCheck('reporter/gives-up-what-it-holds', 'After the end it holds no timer and no server that keeps the process.', async (subject, told) => {
-    const before = resources()
-    await tell(await subject.factory(), told)
-    return leftOver(before, 'After the end')
-  }),
+  reporterCheck(
+    'reporter/gives-up-what-it-holds',
+    'After the end it holds no timer and no server that keeps the process.',
+    async (subject, told) => {
+      const before = resources()
+      await tell(await subject.factory(), told)
+      return leftOver(before, 'After the end')
+    },
+  ),
 
-  reporterCheck('reporter/ends-in-time', 'The end of a small run is taken within seconds; what comes later is lost.', async (subject, told) => {
-    const { endMs = 5_000 } = subject
-    const reporter = await subject.factory()
-    await tellUntilEnd(reporter, told)
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<string>((resolve) => {
-      timer = setTimeout(() => resolve(`The end took longer than ${endMs} ms.`), endMs)
-    })
-    const taken = Promise.resolve(reporter.end?.(told.end, TIME)).then(() => undefined)
-    return Promise.race([taken, late]).finally(() => clearTimeout(timer))
-  }),
+  reporterCheck(
+    'reporter/ends-in-time',
+    'The end of a small run is taken within seconds; what comes later is lost.',
+    async (subject, told) => {
+      const { endMs = 5_000 } = subject
+      const reporter = await subject.factory()
+      await tellUntilEnd(reporter, told)
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<string>((resolve) => {
+        timer = setTimeout(() => resolve(`The end took longer than ${endMs} ms.`), endMs)
+      })
+      const taken = Promise.resolve(reporter.end?.(told.end, TIME)).then(() => undefined)
+      return Promise.race([taken, late]).finally(() => clearTimeout(timer))
+    },
+  ),
 
   reporterCheck('reporter/leaves-its-input-alone', 'It changes nothing that it is told.', async (subject, told) => {
     await tell(await subject.factory(), told)
     return isDeepStrictEqual(told, toldRun(told.run.run)) ? undefined : `Afterwards it is ${JSON.stringify(told)}.`
   }),
 
-  reporterCheck('reporter/keeps-stdout-clean', 'It writes nothing to the standard output, which holds the results.', async (subject, told) => {
-    const { stdout } = process
-    // What is put back is the method as it was found.
-    // eslint-disable-next-line @typescript-eslint/unbound-method
-    const original = stdout.write
-    let written = ''
-    stdout.write = ((text: string | Uint8Array) => {
-      written += String(text)
-      return true
-    }) as typeof stdout.write
-    try {
-      await tell(await subject.factory(), told)
-    } finally {
-      stdout.write = original
-    }
-    return written === '' ? undefined : `It wrote ${JSON.stringify(written.slice(0, 200))}.`
-  }),
+  reporterCheck(
+    'reporter/keeps-stdout-clean',
+    'It writes nothing to the standard output, which holds the results.',
+    async (subject, told) => {
+      const { stdout } = process
+      // What is put back is the method as it was found.
+      const original = stdout.write
+      let written = ''
+      stdout.write = (text: string | Uint8Array) => {
+        written += String(text)
+        return true
+      }
+      try {
+        await tell(await subject.factory(), told)
+      } finally {
+        stdout.write = original
+      }
+      return written === '' ? undefined : `It wrote ${JSON.stringify(written.slice(0, 200))}.`
+    },
+  ),
 ]
 
 /** Declares the conformance tests of a reporter. */
@@ -105,7 +124,10 @@ function reporterCheck(
 }
 
 /** As core does: each call when the one before is finished. */
-async function tell(reporter: Reporter, told: { readonly run: ToldRun['run']; readonly events: readonly ReportedEvent[]; readonly end: RunEnd }): Promise<void> {
+async function tell(
+  reporter: Reporter,
+  told: { readonly run: ToldRun['run']; readonly events: readonly ReportedEvent[]; readonly end: RunEnd },
+): Promise<void> {
   await tellUntilEnd(reporter, told)
   await reporter.end?.(told.end, TIME + told.events.length)
 }
@@ -125,5 +147,7 @@ function resources(): ReadonlyMap<string, number> {
 
 function leftOver(before: ReadonlyMap<string, number>, when: string): string | undefined {
   const more = [...resources()].filter(([kind, count]) => count > (before.get(kind) ?? 0))
-  return more.length === 0 ? undefined : `${when} there is more than before: ${more.map(([kind, count]) => `${count} × ${kind}`).join(', ')}.`
+  return more.length === 0
+    ? undefined
+    : `${when} there is more than before: ${more.map(([kind, count]) => `${count} × ${kind}`).join(', ')}.`
 }

@@ -51,4 +51,3 @@ export function parseEventLine(text: string): TimedEvent | undefined {
     return undefined
   }
 }
-

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReportedEvent, ReportedRun, Reporter } from '../seams/reporter'
+import { without } from '../util/without'
 import type { RunEnd, RunEvent } from './events'
 
 /** A reporter, and what it is called. */
@@ -44,8 +45,7 @@ export class Reporters {
     // One copy for all, which none of them can change: what the run and the display hold is not theirs.
     const told = frozen(structuredClone(event))
     if (told.type === 'run-start') {
-      const { type: _, ...start } = told
-      const run: ReportedRun = { ...start, settings: frozen(structuredClone(this.options.settings)) }
+      const run: ReportedRun = { ...without(told, 'type'), settings: frozen(structuredClone(this.options.settings)) }
       for (const lane of this.lanes) lane.start(Object.freeze(run))
       for (const { event: before, time: then } of this.early ?? []) for (const lane of this.lanes) lane.event(before, then)
       this.early = undefined
@@ -103,7 +103,9 @@ class Lane {
     if (this.isDone || this.isOff) return
     this.isOff = true
     const seconds = Math.round(milliseconds / 100) / 10
-    this.warn(`The reporter "${this.reporter.name}" had not finished ${seconds} s after the end of the run; what it had still to do is lost.`)
+    this.warn(
+      `The reporter "${this.reporter.name}" had not finished ${seconds} s after the end of the run; what it had still to do is lost.`,
+    )
   }
 
   private call(work: () => void | Promise<void>): void {

@@ -2,12 +2,28 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { CORE_VERSION, followEvents, newestLog, parseEventLine, type Followed, type RunEnd, type RunEvent, type TimedEvent } from '../../src'
+import {
+  CORE_VERSION,
+  followEvents,
+  newestLog,
+  parseEventLine,
+  type Followed,
+  type RunEnd,
+  type RunEvent,
+  type TimedEvent,
+} from '../../src'
 import { EventLog } from '../../src/run/event-log'
 import { ownIdentity } from '../../src/util/process-identity'
 import { folderWith } from '../support/files'
 
-const start = (run: string): RunEvent => ({ type: 'run-start', run, engine: 'e', model: '/home/me/models/llama', seed: 1, stages: [{ stage: 'sft' }] })
+const start = (run: string): RunEvent => ({
+  type: 'run-start',
+  run,
+  engine: 'e',
+  model: '/home/me/models/llama',
+  seed: 1,
+  stages: [{ stage: 'sft' }],
+})
 const began = (run: string): RunEvent => ({ type: 'stage-start', stage: 'sft', path: path.join(run, 'sft-1'), total: 1000 })
 const progress = (done: number): RunEvent => ({ type: 'progress', stage: 'sft', done, total: 1000, unit: 'steps' })
 const end: RunEnd = { type: 'run-end', outcome: 'done', seconds: 1 }
@@ -30,7 +46,12 @@ describe('the log of events', () => {
     const { log: made } = log()
     made.take(notice('before'))
     expect(readdirSync(run)).toEqual([])
-    for (const event of [start(run), began(run), { ...end, report: { run, control: 'VFT', design: '', rows: [], notices: [], seconds: 1 } }]) made.take(event)
+    for (const event of [
+      start(run),
+      began(run),
+      { ...end, report: { run, control: 'VFT', design: '', rows: [], notices: [], seconds: 1 } },
+    ])
+      made.take(event)
     await made.close()
     expect(events(run)).toMatchObject([
       { type: 'events', version: 1, plumbline: CORE_VERSION },
@@ -78,7 +99,12 @@ describe('the log of events', () => {
     })
     const { log: made } = log()
     made.take(start(run))
-    expect(names(run).filter((name) => /^\d-/.test(name))).toEqual(['3-elsewhere.alive', '3-elsewhere.jsonl', '4-here.alive', '4-here.jsonl'])
+    expect(names(run).filter((name) => /^\d-/.test(name))).toEqual([
+      '3-elsewhere.alive',
+      '3-elsewhere.jsonl',
+      '4-here.alive',
+      '4-here.jsonl',
+    ])
     await made.close()
   })
 
@@ -126,12 +152,17 @@ describe('following', () => {
     appendFileSync(file, bytes.subarray(cut))
     await new Promise((resolve) => setTimeout(resolve, 20))
     rmSync(path.join(run, 'events', '1.alive'))
-    expect(await following).toMatchObject([{ type: 'event', event: { message: 'für' } }, { type: 'gone', because: 'ended' }])
+    expect(await following).toMatchObject([
+      { type: 'event', event: { message: 'für' } },
+      { type: 'gone', because: 'ended' },
+    ])
   })
 
   it('says when the process is killed', async () => {
     const run = folderWith({ 'events/1.jsonl': '' })
-    const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000); console.log("up")'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000); console.log("up")'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
     try {
       await once(child.stdout, 'data')
       // as that process would write it
@@ -165,7 +196,13 @@ describe('following', () => {
 
   it('prefers the newest of those that work to a newer one that has ended', () => {
     const alive = JSON.stringify(ownIdentity())
-    const run = folderWith({ 'events/1.jsonl': '', 'events/1.alive': alive, 'events/2.jsonl': '', 'events/2.alive': alive, 'events/3.jsonl': '' })
+    const run = folderWith({
+      'events/1.jsonl': '',
+      'events/1.alive': alive,
+      'events/2.jsonl': '',
+      'events/2.alive': alive,
+      'events/3.jsonl': '',
+    })
     expect(newestLog(run)).toEqual({ file: path.join(run, 'events', '2.jsonl'), others: 1 })
     mkdirSync(path.join(run, 'empty'))
     expect(newestLog(path.join(run, 'empty'))).toBeUndefined()

@@ -10,7 +10,12 @@ function reporters(made: Record<string, Reporter>, more: { endMs?: number; mostW
   const warnings: string[] = []
   let time = 100
   const named = Object.entries(made).map(([name, reporter]) => ({ name, made: reporter }))
-  const all = new Reporters(named, { warn: (message) => warnings.push(message), settings: { sft: { steps: 9 } }, now: () => time++, ...more })
+  const all = new Reporters(named, {
+    warn: (message) => warnings.push(message),
+    settings: { sft: { steps: 9 } },
+    now: () => time++,
+    ...more,
+  })
   return { all, warnings }
 }
 

@@ -1,7 +1,16 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
-import { definePlugin, runConfig, type Plugin, type ReportedEvent, type ReportedRun, type Reporter, type RunEnd, type RunEvent } from '../../src'
+import {
+  definePlugin,
+  runConfig,
+  type Plugin,
+  type ReportedEvent,
+  type ReportedRun,
+  type Reporter,
+  type RunEnd,
+  type RunEvent,
+} from '../../src'
 import { failure } from '../support/files'
 import { filesBelow, world } from '../support/world'
 
@@ -13,7 +22,10 @@ interface Told {
 
 function witness(): Told & { readonly plugin: Plugin } {
   const told: Told = { runs: [], events: [], ends: [] }
-  const options = z.strictObject({ fails: z.enum(['never', 'start', 'event', 'end', 'create']).default('never'), key: z.string().optional() })
+  const options = z.strictObject({
+    fails: z.enum(['never', 'start', 'event', 'end', 'create']).default('never'),
+    key: z.string().optional(),
+  })
   const plugin = definePlugin({
     name: 'telling',
     apiVersion: 1,
@@ -51,7 +63,12 @@ function witness(): Told & { readonly plugin: Plugin } {
 const training = { batchSize: 4, learningRate: 0.05, checkpointEvery: 5 }
 const small = {
   sft: { ...training, steps: 8 },
-  align: ['boundary', 'control'].map((name) => ({ ...training, name, steps: 2, losses: ['sft', ...(name === 'control' ? [] : ['contrast'])] })),
+  align: ['boundary', 'control'].map((name) => ({
+    ...training,
+    name,
+    steps: 2,
+    losses: ['sft', ...(name === 'control' ? [] : ['contrast'])],
+  })),
 }
 const reporting = (plugin: Plugin, ...reporters: unknown[]) => world({ plugins: [plugin], config: { ...small, reporters } })
 
@@ -72,7 +89,20 @@ it('tells a run’s settings, its stages, every event and the closing table', as
       ...['boundary', 'control'].map((variant) => ({ stage: 'align', variant })),
       ...['candidates', 'VFT', 'boundary', 'control'].map((variant) => ({ stage: 'evaluate', variant })),
     ],
-    settings: { seed: 0, sft: { steps: 8, batchSize: 4 }, align: [{ name: 'boundary', losses: [{ name: 'sft', weight: 1 }, { name: 'contrast', weight: 1 }] }, {}] },
+    settings: {
+      seed: 0,
+      sft: { steps: 8, batchSize: 4 },
+      align: [
+        {
+          name: 'boundary',
+          losses: [
+            { name: 'sft', weight: 1 },
+            { name: 'contrast', weight: 1 },
+          ],
+        },
+        {},
+      ],
+    },
   })
   expect(events).toEqual(seen.filter(({ type }) => type !== 'run-start' && type !== 'run-end'))
   expect(events.flatMap((event) => (event.type === 'progress' && event.stage === 'sft' ? [event.metrics?.step] : []))).toEqual(
@@ -112,9 +142,21 @@ it('changes nothing that is computed, however many there are and whatever become
 
 it.each([
   [['witnes'], 'PLUMB_UNKNOWN_REPORTER', 'There is no reporter "witnes". Did you mean "witness"?'],
-  [[{ name: 'witness', fail: 1 }], 'PLUMB_CONFIG_UNKNOWN_KEY', 'reporters.0.fail is not an option of reporter "witness". Did you mean "fails"?'],
-  [['no-reporter'], 'PLUMB_PLUGIN_INVALID', 'The reporter "no-reporter" of plugin "telling 1.0.0" has no event(); docs/plugins.md shows one.'],
-  [[{ name: 'witness', fails: 'create' }], 'PLUMB_PLUGIN_FAILED', 'The reporter "witness" of plugin "telling 1.0.0" failed: boom at create.'],
+  [
+    [{ name: 'witness', fail: 1 }],
+    'PLUMB_CONFIG_UNKNOWN_KEY',
+    'reporters.0.fail is not an option of reporter "witness". Did you mean "fails"?',
+  ],
+  [
+    ['no-reporter'],
+    'PLUMB_PLUGIN_INVALID',
+    'The reporter "no-reporter" of plugin "telling 1.0.0" has no event(); docs/plugins.md shows one.',
+  ],
+  [
+    [{ name: 'witness', fails: 'create' }],
+    'PLUMB_PLUGIN_FAILED',
+    'The reporter "witness" of plugin "telling 1.0.0" failed: boom at create.',
+  ],
 ] as const)('refuses %j before anything is computed', async (reporters, code, message) => {
   const made = await reporting(witness().plugin, ...reporters)
   expect(await failure(() => runConfig(made))).toMatchObject({ code, message })
@@ -136,7 +178,10 @@ it('tells how a run that is interrupted or fails has ended, and where it goes on
       type: 'run-end',
       outcome: 'interrupted',
       seconds: expect.any(Number) as number,
-      error: { code: 'PLUMB_INTERRUPTED', message: 'Stopped in sft after step 3 of 8; what is done is kept. The same command goes on from there.' },
+      error: {
+        code: 'PLUMB_INTERRUPTED',
+        message: 'Stopped in sft after step 3 of 8; what is done is kept. The same command goes on from there.',
+      },
     },
   ])
   expect(seen.at(-1)).toEqual(ends[0])
@@ -144,7 +189,13 @@ it('tells how a run that is interrupted or fails has ended, and where it goes on
   events.length = 0
   await runConfig({ ...made, last: 'sft' })
   const sft = (await readdir(made.config.run)).find((name) => name.startsWith('sft-')) ?? ''
-  expect(events.find(({ type }) => type === 'stage-start')).toEqual({ type: 'stage-start', stage: 'sft', path: path.join(made.config.run, sft), resumedAt: 3, total: 8 })
+  expect(events.find(({ type }) => type === 'stage-start')).toEqual({
+    type: 'stage-start',
+    stage: 'sft',
+    path: path.join(made.config.run, sft),
+    resumedAt: 3,
+    total: 8,
+  })
 
   const refused: RunEvent[] = []
   await failure(() => runConfig({ ...made, overrides: ['sft.steps=-1'], onEvent: (event) => refused.push(event) }))
@@ -169,6 +220,10 @@ const judge = definePlugin({
   register: (registry) =>
     registry.labeler('judge', {
       options: z.strictObject({ token: z.string().meta({ secret: true }) }),
-      create: () => ({ name: 'judge', feedback: 'binary', label: async (_, candidates) => candidates.map(() => ({ status: 'wrong', positive: false })) }),
+      create: () => ({
+        name: 'judge',
+        feedback: 'binary',
+        label: async (_, candidates) => candidates.map(() => ({ status: 'wrong', positive: false })),
+      }),
     }),
 })
