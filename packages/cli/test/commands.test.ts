@@ -26,6 +26,8 @@ it('lists the commands', async () => {
   run           Run the pipeline: fine-tune, sample, label, align, evaluate.
   sample        Sample k candidate chains for every question.
   sft           Fine-tune on the reference chains of thought (L_VFT).
+  watch         Follow a run from another terminal, or as a page on this
+                machine.
   why           Say what a run would do with a stage, and why.
 
 `)

@@ -4,7 +4,7 @@ import { backendChecks, labelerChecks, lossChecks, reporterChecks, samplerChecks
 import { namedBlocks, runBlocks } from './support/code-blocks'
 
 const root = join(__dirname, '../../..')
-const PAGES = ['docs/write-your-own-loss.md', 'examples/third-party-loss/README.md', 'packages/conformance/README.md']
+const PAGES = ['docs/write-your-own-loss.md', 'docs/reporters.md', 'examples/third-party-loss/README.md', 'packages/conformance/README.md']
 
 // the blocks that are tests declare them here, and run
 for (const page of PAGES) describe(page, () => runBlocks(page))
