@@ -28,6 +28,7 @@ export class LiveRenderer implements ProgressRenderer {
   private drawn: readonly Line[] = []
   private drawnAt = -Infinity
   private ticks: NodeJS.Timeout | undefined
+  private isClosed = false
 
   constructor(
     private readonly output: Output,
@@ -64,6 +65,7 @@ export class LiveRenderer implements ProgressRenderer {
     this.view.stop()
     if (this.view.stages.length > 0) this.draw()
     this.drawn = []
+    this.isClosed = true
   }
 
   private readonly redraw = (): void => {
@@ -71,6 +73,10 @@ export class LiveRenderer implements ProgressRenderer {
   }
 
   private draw(above = ''): void {
+    if (this.isClosed) {
+      this.output.write(above)
+      return
+    }
     const { columns = 80, rows = 24 } = this.output
     this.drawnAt = this.now()
     // The last column stays free: what reaches it makes some terminals begin a new line.
