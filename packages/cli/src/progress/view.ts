@@ -1,4 +1,5 @@
-import type { RunEnd, RunEvent, StagePlace, StageProgress } from '@plumbline/core'
+import type { RunEnd, RunEvent, StagePlace, StageProgress, StageReused, StageStart } from '@plumbline/core'
+import { pastMetrics } from './past'
 import { Series } from './series'
 
 /** A stage as the list shows it. */
@@ -42,6 +43,7 @@ export class RunView {
       case 'stage-start': {
         const { total, resumedAt = 0 } = event
         Object.assign(this.at(event), { state: 'working', startedAt: time, total, resumedAt, done: resumedAt })
+        this.recall(event)
         return
       }
       case 'progress':
@@ -52,6 +54,7 @@ export class RunView {
         return
       case 'stage-reused':
         Object.assign(this.at(event), { state: 'reused', summary: event.summary })
+        this.recall(event)
         return
       case 'run-end':
         this.stop()
@@ -99,8 +102,13 @@ export class RunView {
     const { done, total, unit, metrics } = event
     stage.startedAt ??= time
     Object.assign(stage, { state: 'working', done, total, unit, progress: event, toldAt: time })
-    if (metrics?.loss !== undefined) stage.loss.add(metrics.loss)
-    if (metrics?.assessment !== undefined) stage.assessment.add(metrics.assessment)
+    if (metrics !== undefined) draw(stage, metrics)
+  }
+
+  /** The course of what was done before. */
+  private recall(event: StageStart | StageReused): void {
+    const stage = this.at(event)
+    for (const figures of pastMetrics(event)) draw(stage, figures)
   }
 
   private find({ stage, variant }: StagePlace): StageView | undefined {
@@ -116,6 +124,11 @@ export class RunView {
     this.stages.splice(next < 0 ? this.stages.length : next, 0, made)
     return made
   }
+}
+
+function draw({ loss, assessment }: StageView, figures: Readonly<Record<string, unknown>>): void {
+  if (typeof figures.loss === 'number') loss.add(figures.loss)
+  if (typeof figures.assessment === 'number') assessment.add(figures.assessment)
 }
 
 function waiting({ stage, variant }: StagePlace): StageView {

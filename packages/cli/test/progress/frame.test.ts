@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { frame, type Canvas } from '../../src/progress/frame'
 import { Series, sparkline } from '../../src/progress/series'
 import { hasColor, canRedraw, paintOf, signsOf } from '../../src/progress/terminal'
 import { RunView } from '../../src/progress/view'
 import { cut, widthOf } from '../../src/progress/width'
+import { folderWith } from '../cli'
 import { RUN, runStart, START, step } from './support'
 
 const NOW = START + 82_000
@@ -99,6 +101,25 @@ describe('a frame', () => {
     made.take({ ...step(1, 2, 'x'), stage: 'evaluate', variant: evil, metrics: { [evil]: 1 } } as never, START)
     expect(draw(made, { width: 200 }).join('\n')).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u)
     expect(draw(made)).toHaveLength(3)
+  })
+})
+
+describe('what was done before', () => {
+  const lines = (count: number): string =>
+    Array.from({ length: count }, (_, n) => `${JSON.stringify({ step: n + 1, loss: 8 - n, assessment: n / 10 })}\n`).join('')
+
+  it('is a part of the course: of a stage that is reused, and of one that goes on', () => {
+    const folder = folderWith({ 'a/metrics.jsonl': lines(4), 'b/work/metrics.jsonl': `${lines(6)}{"step":7,"lo` })
+    const made = new RunView()
+    made.take({ type: 'stage-reused', stage: 'align', variant: 'a', path: join(folder, 'a'), summary: '', figures: {} }, START)
+    // what came behind the checkpoint is done again
+    made.take({ type: 'stage-start', stage: 'align', variant: 'b', path: join(folder, 'b'), total: 8, resumedAt: 2 }, START)
+    const [a, b] = made.stages
+    expect([a?.loss.points(9), b?.loss.points(9), b?.assessment.points(9)]).toEqual([
+      [8, 7, 6, 5],
+      [8, 7],
+      [0, 0.1],
+    ])
   })
 })
 

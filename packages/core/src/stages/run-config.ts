@@ -63,18 +63,26 @@ export async function runConfig(options: RunConfigOptions): Promise<RunReport> {
     log?.take(event)
     reporters?.take(event)
   }
+  // Reports on disk depend on nothing that a reporter does; the one that is given back says what went wrong.
+  const warnings: string[] = []
+  const warn = (message: string): void => {
+    warnings.push(message)
+    tell(warning(message))
+  }
+  const noted = (report: RunReport): RunReport =>
+    warnings.length === 0 ? report : { ...report, notices: [...report.notices, ...warnings] }
   const ended = async (end: Omit<RunEnd, 'type' | 'seconds'>): Promise<void> => {
     const event: RunEnd = { type: 'run-end', ...end, seconds: (performance.now() - started) / 1000 }
     // What goes wrong in a reporter now is still said before the end.
     await reporters?.end(event)
-    tell(event)
+    tell(event.report === undefined ? event : { ...event, report: noted(event.report) })
     await log?.close()
   }
   let report: RunReport
   try {
     report = await withConfig(options, tell, (resolved, backend) => {
       const settings = runSettings(resolved)
-      reporters = new Reporters(resolved.reporters, { warn: (message) => tell(warning(message)), settings })
+      reporters = new Reporters(resolved.reporters, { warn, settings })
       return runPipeline({ resolved, backend, last, variant, onEvent: tell, signal })
     })
   } catch (error) {
@@ -82,7 +90,7 @@ export async function runConfig(options: RunConfigOptions): Promise<RunReport> {
     throw error
   }
   await ended({ outcome: 'done', report })
-  return report
+  return noted(report)
 }
 
 function warning(message: string): RunEvent {

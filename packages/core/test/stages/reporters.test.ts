@@ -127,9 +127,13 @@ it('changes nothing that is computed, however many there are and whatever become
   for (const fails of ['start', 'event', 'end']) {
     const made = await reporting(plugin, 'witness', { name: 'witness', fails })
     const warnings: string[] = []
-    await runConfig({ ...made, onEvent: (event) => event.type === 'notice' && event.level === 'warning' && warnings.push(event.message) })
+    const report = await runConfig({
+      ...made,
+      onEvent: (event) => event.type === 'notice' && event.level === 'warning' && warnings.push(event.message),
+    })
     const told = `The reporter "witness" of plugin "telling 1.0.0" failed: boom at ${fails}. It is told nothing more of this run, which goes on without it.`
     expect(warnings).toContain(told)
+    expect(report.notices.at(-1)).toBe(told)
     expect(warnings.filter((message) => message.includes('boom'))).toHaveLength(1)
     expect(await filesBelow(made.config.run)).toEqual(files)
   }
