@@ -124,7 +124,7 @@ export { wrong }
 `
 }
 
-const pluginsOf = (packed) => packed.map(({ name }) => name).filter((name) => /\/(plugin|backend|labeler)-/.test(name))
+const pluginsOf = (packed) => packed.map(({ name }) => name).filter((name) => /\/(plugin|backend|labeler|reporter)-/.test(name))
 
 function use(folder, packed) {
   const names = packed.map(({ name }) => name)

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 
 /** When things happened, who works here: not artifacts. */
-const NOT_COMPARED = [/^log\.jsonl$/, /^\.lock/, /(^|\/)\.?caches?\//]
+const NOT_COMPARED = [/^log\.jsonl$/, /^events\//, /^\.lock/, /(^|\/)\.?caches?\//]
 
 export function artifacts(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

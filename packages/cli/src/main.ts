@@ -4,6 +4,7 @@ import { printable } from '@plumbline/core/base'
 import { explainCommand } from './errors/explanations'
 import { describeFailure, EXIT_USER, failureJson, formatFailure } from './errors/failure'
 import { systemRefusal } from './errors/system'
+import { isTold } from './errors/told'
 
 const PACKAGE_ROOT = join(__dirname, '..')
 
@@ -82,7 +83,7 @@ function reportFailure(error: unknown, argv: readonly string[], config: Config |
   const command = commandOf(argv, commands)
   const failure = describeFailure(error, { command, commands })
   if (asksForJson(argv)) write(process.stdout, `${JSON.stringify(failureJson(failure), undefined, 2)}\n`)
-  else {
+  else if (!isTold(error)) {
     write(process.stderr, `${formatFailure(failure, Boolean(process.env.DEBUG))}\n`)
     // Who reads a log or a pipe gets one line for one error.
     const help = failure.exitCode === EXIT_USER && process.stderr.isTTY ? explainCommand(failure.code) : undefined

@@ -1,7 +1,11 @@
 import { Command, Flags } from '@oclif/core'
 import type { RunEvent, RunReport, StageName } from '@plumbline/core'
+import { markTold } from './errors/told'
 import { INTERRUPTED, InterruptedError } from './errors/user-error'
+import { EventsFile, parseEvents } from './progress/events'
+import { eachNoticeOnce } from './progress/once'
 import { createRenderer, type ProgressMode } from './progress/renderer'
+import { canRedraw } from './progress/terminal'
 import { renderReport } from './report/report'
 import { dieBy, onInterrupt } from './run/interrupt'
 import { resumeCommand } from './run/resume'
@@ -23,16 +27,26 @@ export abstract class PipelineCommand extends Command {
       summary: 'Overrides one key, a path with dots, e.g. sft.steps=10; the value is read as YAML. May be given several times.',
       helpValue: 'KEY=VALUE',
     }),
+    events: Flags.string({
+      summary:
+        'Writes every event of the run as a line of JSON (docs/events.md): ndjson to stderr, in the place of the progress; ndjson:FILE to the end of a file.',
+      helpValue: 'ndjson[:FILE]',
+    }),
     quiet: Flags.boolean({ char: 'q', summary: 'No progress, only the closing table and its notices.' }),
   }
 
   /** Runs every stage up to `last`; of `align`, only `variant` where it is given. */
   protected async runStages(
-    flags: { readonly config?: string; readonly set?: readonly string[]; readonly quiet: boolean },
+    flags: { readonly config?: string; readonly set?: readonly string[]; readonly events?: string; readonly quiet: boolean },
     last: StageName,
     variant?: string,
   ): Promise<RunReport> {
-    const renderer = createRenderer(this.progressMode(flags.quiet), process.stderr)
+    const events = flags.events === undefined ? undefined : parseEvents(flags.events)
+    const toStderr = events !== undefined && events.file === undefined
+    const renderer = createRenderer(toStderr ? 'events' : this.progressMode(flags.quiet), process.stderr)
+    const file = events?.file === undefined ? undefined : new EventsFile(events.file, (message) => renderer.say(message))
+    const shown = toStderr ? (event: RunEvent) => renderer.handle(event) : eachNoticeOnce((event) => renderer.handle(event))
+    const told = { isEnd: false }
     const interruption = onInterrupt((message) => renderer.say(message), dieBy)
     try {
       const { runSession } = await import('./run/session.js')
@@ -43,16 +57,23 @@ export abstract class PipelineCommand extends Command {
         variant,
         oclif: this.config,
         signal: interruption.signal,
-        onEvent: eachNoticeOnce((event) => renderer.handle(event)),
+        onEvent: (event) => {
+          told.isEnd ||= event.type === 'run-end'
+          file?.handle(event)
+          shown(event)
+        },
       })
       renderer.close()
       this.log(renderReport(report))
       return report
     } catch (error) {
       renderer.close()
-      if (interruption.signal.aborted && isAbort(error)) throw interrupted(error as Error)
-      throw error
+      const said = interruption.signal.aborted && isAbort(error) ? interrupted(error as Error) : error
+      // Among events it stands in the last of them.
+      if (toStderr && told.isEnd) markTold(said)
+      throw said
     } finally {
+      file?.close()
       interruption.dispose()
     }
   }
@@ -64,17 +85,7 @@ export abstract class PipelineCommand extends Command {
 
   private progressMode(quiet: boolean): ProgressMode {
     if (quiet || this.jsonEnabled()) return 'silent'
-    return process.stderr.isTTY ? 'live' : 'plain'
-  }
-}
-
-/** Several stages read the same data and say the same about it; once is enough to see. */
-function eachNoticeOnce(handle: (event: RunEvent) => void): (event: RunEvent) => void {
-  const seen = new Set<string>()
-  return (event) => {
-    if (event.type === 'notice' && seen.has(event.message)) return
-    if (event.type === 'notice') seen.add(event.message)
-    handle(event)
+    return canRedraw(process.stderr, process.env) ? 'live' : 'plain'
   }
 }
 

@@ -31,6 +31,8 @@ it('lists the commands', async () => {
   sft           Fine-tune on the reference chains of thought (L_VFT).
   strategies    List every loss, sampler, labeler, data format and backend that
                 can be named.
+  watch         Follow a run from another terminal, or as a page on this
+                machine.
   why           Say what a run would do with a stage, and why.
 
 `)

@@ -2,6 +2,7 @@ import { PolicySampler } from '@plumbline/core'
 import { BigramBackend } from '../../core/test/support/bigram-backend'
 import {
   backendChecks,
+  LastLossReporter,
   LastNumberLabeler,
   labelerChecks,
   plantedBackends,
@@ -9,12 +10,16 @@ import {
   barReader,
   plantedLabelers,
   plantedReaders,
+  plantedReporters,
   plantedSamplers,
   readerChecks,
+  reporterChecks,
   runChecks,
   samplerChecks,
+  stopPlantedReporters,
   testLabeler,
   testReader,
+  testReporter,
 } from '../src'
 import type { Check } from '../src'
 
@@ -84,3 +89,13 @@ it('skips what is asked of readers with options for one that takes none', async 
     { id: 'reader/columns-are-read-or-refused', outcome: 'skipped', reason: 'it takes no options (no `fields`)' },
   ])
 })
+
+afterEach(stopPlantedReporters)
+
+describePlanted(
+  'planted reporters',
+  reporterChecks,
+  plantedReporters.map(({ factory, ...it }) => ({ ...it, subject: { factory, endMs: 50 } })),
+)
+
+testReporter({ name: 'the reporter that defects are planted in', factory: () => new LastLossReporter() })

@@ -3,6 +3,7 @@
  * `@plumbline/core` loads the configuration's schemas and the losses' tensors: an engine's worker thread starts in a tenth of the time.
  */
 export * from './errors'
+export { eventLine, headerLine } from './run/event-lines'
 export { randomStreams } from './util/random'
 export { closest, suggestion } from './util/suggest'
 export { shownPath } from './util/shown-path'

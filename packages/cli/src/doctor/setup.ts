@@ -59,6 +59,7 @@ const KINDS: readonly (readonly [PluginKind, string])[] = [
   ['labeler', 'Labelers'],
   ['backend', 'Backends'],
   ['dataset', 'Data formats'],
+  ['reporter', 'Reporters'],
 ]
 
 function pluginChecks(registry: PluginRegistry): Check[] {

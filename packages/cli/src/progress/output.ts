@@ -2,7 +2,8 @@ import type { RunEvent } from '@plumbline/core'
 
 /** Draws a run's events somewhere. */
 export interface ProgressRenderer {
-  handle(event: RunEvent): void
+  /** @param time when it happened, in milliseconds since 1970; now when absent. */
+  handle(event: RunEvent, time?: number): void
   /** A line of its own between the events, e.g. the answer to Ctrl-C. */
   say(message: string): void
   /** Leaves the terminal as other output expects it. */
@@ -14,4 +15,7 @@ export interface Output {
   write(text: string): unknown
   readonly isTTY?: boolean
   readonly columns?: number
+  readonly rows?: number
+  on?(event: 'resize', listener: () => void): unknown
+  off?(event: 'resize', listener: () => void): unknown
 }

@@ -2,6 +2,7 @@ import type { RunEvent } from '@plumbline/core'
 import { printable } from '@plumbline/core/base'
 import { endLine, progressLine, reusedLine, runLine, startLine } from './lines'
 import type { Output, ProgressRenderer } from './output'
+import type { Paint } from './terminal'
 
 const LINE_EVERY_MS = 15_000
 
@@ -11,6 +12,7 @@ export class PlainRenderer implements ProgressRenderer {
 
   constructor(
     private readonly output: Output,
+    private readonly paint: Paint,
     private readonly now: () => number,
   ) {}
 
@@ -36,21 +38,27 @@ export class PlainRenderer implements ProgressRenderer {
         return
       }
       case 'data':
-        // What a person should know of it comes as a notice.
+      case 'run-end':
+        // What a person should know of it comes as a notice, or is printed when everything else is said.
         return
       case 'notice': {
-        this.say(event.level === 'warning' ? `warning: ${event.message}` : event.message)
+        if (event.level === 'warning') this.write(`${this.paint.warn('warning:')} ${printable(event.message)}`)
+        else this.say(event.message)
         return
       }
     }
   }
 
   say(message: string): void {
-    this.writtenAt = this.now()
-    this.output.write(`${printable(message)}\n`)
+    this.write(printable(message))
   }
 
   close(): void {
     // Every line is already whole.
+  }
+
+  private write(line: string): void {
+    this.writtenAt = this.now()
+    this.output.write(`${line}\n`)
   }
 }

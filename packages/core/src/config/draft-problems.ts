@@ -29,7 +29,7 @@ export function draftProblems({ written, source }: ConfigDraft, registry: Plugin
       })
     }
   }
-  const plugged = (kind: 'sampler' | 'labeler' | 'backend', value: unknown, path: KeyPath): void => {
+  const plugged = (kind: 'sampler' | 'labeler' | 'backend' | 'reporter', value: unknown, path: KeyPath): void => {
     const chosen = typeof value === 'string' ? value : section(value)
     if (chosen === 'auto' || (typeof chosen !== 'string' && (typeof chosen.name !== 'string' || chosen.name === 'auto'))) return
     maker.make(kind, named(chosen as string | ({ name: string } & Options), path))
@@ -38,6 +38,7 @@ export function draftProblems({ written, source }: ConfigDraft, registry: Plugin
   plugged('labeler', root.label, ['label'])
   plugged('labeler', section(root.evaluate).label, ['evaluate', 'label'])
   plugged('backend', root.backend, ['backend'])
+  for (const [index, reporter] of list(root.reporters).entries()) plugged('reporter', reporter, ['reporters', index])
   for (const [index, variant] of list(root.align).entries()) {
     for (const [position, entry] of list(section(variant).losses).entries()) {
       const { loss, ...rest } = section(entry)

@@ -72,6 +72,10 @@ const RENAMED: readonly Row[] = [
   ['system_prompt system_message default_system', 'prompt.system'],
   ['enable_thinking', 'prompt.chatTemplateKwargs: { enable_thinking: … }'],
   ['output_dir save_dir logging_dir run_dir', 'run: the run folder'],
+  [
+    'report_to wandb wandb_project wandb_run_id run_name use_wandb tensorboard trackio trackio_space_id comet_project_name use_swanlab use_mlflow mlflow project_name logger loggers callbacks',
+    'reporters, at the top level: reporters: [tensorboard] writes event files, which TensorBoard, W&B and trackio read; other trackers are plugins (docs/reporters.md). Without any, metrics.jsonl in the run folder has every figure',
+  ],
   ['data_seed random_seed', 'seed'],
   ['stage rl training_type method trainer algorithm', 'align: { loss: dpo, … }, or another loss'],
   ['loss_type pref_loss rl_loss', 'lossType, of the loss dpo; another method is another loss: align: { loss: … }'],
@@ -103,10 +107,6 @@ const ABSENT: readonly Row[] = [
   [
     'use_dora dora pissa_init loraplus_lr_ratio modules_to_save init_lora_weights',
     'of the ways to adapt a model there is LoRA, with rslora as an option',
-  ],
-  [
-    'report_to wandb wandb_project wandb_run_id run_name use_wandb tensorboard trackio_space_id comet_project_name use_swanlab use_mlflow project_name',
-    'no tracker is written to; each stage keeps its figures in metrics.jsonl in the run folder',
   ],
   [
     'logging_steps log_steps steps_per_report log_level logging_strategy plot_loss',

@@ -59,6 +59,7 @@ export function configJsonSchema(registry: PluginRegistry): Readonly<Record<stri
         anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }],
       },
       backend: plugged(registry, 'backend', root.properties?.backend?.description, { also: ['auto'] }),
+      reporters: { ...root.properties?.reporters, items: plugged(registry, 'reporter', undefined) },
       data: {
         ...data,
         required: [],

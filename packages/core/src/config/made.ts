@@ -126,6 +126,7 @@ const MEMBERS: Readonly<Record<PluginKind, Readonly<Record<string, 'function' | 
   labeler: { feedback: 'string', label: 'function' },
   backend: { probe: 'function', open: 'function' },
   dataset: { read: 'function' },
+  reporter: { event: 'function' },
 }
 
 /** @throws PlumbError PLUMB_PLUGIN_INVALID for what is not of its kind. */

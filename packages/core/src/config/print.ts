@@ -101,6 +101,7 @@ function withOptions(config: Config, registry: PluginRegistry): Section {
   return {
     ...config,
     backend: named('backend', config.backend),
+    reporters: config.reporters.map((chosen) => named('reporter', chosen)),
     data: { ...config.data, ...data },
     sample: { ...config.sample, sampler: named('sampler', config.sample.sampler) },
     label: named('labeler', config.label),

@@ -6,6 +6,7 @@ import type { Logger } from '../plugins/tokens'
 import type { DatasetReader } from '../seams/dataset'
 import type { Labeler } from '../seams/labeler'
 import type { Backend, OpenOptions } from '../seams/policy'
+import type { Reporter } from '../seams/reporter'
 import { isGiven, type CandidateSource } from '../seams/sampler'
 import type { CodeIdentity, Identity } from './identity'
 import type { LoadedConfig } from './load'
@@ -28,6 +29,8 @@ export interface ResolvedConfig {
   /** In the order of `align`. */
   readonly variants: readonly ResolvedVariant[]
   readonly backend: ResolvedBackend
+  /** In the order of `reporters`. Nothing that is computed depends on them. */
+  readonly reporters: readonly Made<Reporter>[]
   readonly context: RunContext
 }
 
@@ -106,6 +109,7 @@ export function resolveConfig(loaded: LoadedConfig, registry: PluginRegistry, { 
       terms: resolveTerms(variant.losses, index, maker),
     })),
     backend: resolveBackend(config.backend, maker, registry),
+    reporters: config.reporters.flatMap((chosen, index) => maker.make('reporter', named(chosen, ['reporters', index])) ?? []),
     context,
   }
   if (sampler && labeler) checkCandidates(loaded, sampler, labeler.made, maker)

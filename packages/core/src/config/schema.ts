@@ -294,6 +294,12 @@ export const configSchema = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe('Packages, or paths starting with `./`, whose default export is a Plumbline plugin.'),
+  reporters: z
+    .array(z.union([z.string().min(1), z.looseObject({ name: z.string().min(1).describe('A registered reporter.') })]))
+    .default([])
+    .describe(
+      'Who is told what the run tells: registered reporters, by name or as `{ name: tensorboard, … }` with their own options. Does not change the result: finished work stays finished.',
+    ),
   prompt: promptSchema.prefault({}).describe('From question to prompt.'),
   lengths: lengthsSchema.prefault({}).describe('How long prompts and answers may be, and what becomes of longer ones.'),
   data: dataSectionSchema.describe(

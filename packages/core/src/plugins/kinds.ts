@@ -2,6 +2,7 @@ import type { DatasetReader } from '../seams/dataset'
 import type { Labeler } from '../seams/labeler'
 import type { AlignmentLoss } from '../seams/loss'
 import type { Backend } from '../seams/policy'
+import type { Reporter } from '../seams/reporter'
 import type { CandidateSource } from '../seams/sampler'
 
 /** What a plugin can add, by kind. */
@@ -11,6 +12,7 @@ export interface Pluggable {
   labeler: Labeler
   backend: Backend
   dataset: DatasetReader
+  reporter: Reporter
 }
 
 export type PluginKind = keyof Pluggable
@@ -22,6 +24,7 @@ export const KIND_TITLES: Readonly<Record<PluginKind, string>> = {
   labeler: 'labeler',
   backend: 'backend',
   dataset: 'dataset format',
+  reporter: 'reporter',
 }
 
 /** The code of the error for an unknown name of a kind. */
@@ -31,4 +34,5 @@ export const UNKNOWN_CODES = {
   labeler: 'PLUMB_UNKNOWN_LABELER',
   backend: 'PLUMB_UNKNOWN_BACKEND',
   dataset: 'PLUMB_UNKNOWN_FORMAT',
+  reporter: 'PLUMB_UNKNOWN_REPORTER',
 } as const satisfies Record<PluginKind, `PLUMB_${string}`>

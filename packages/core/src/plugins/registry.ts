@@ -132,6 +132,10 @@ class ContainerRegistry implements PluginRegistry {
     this.add('dataset', name, factory)
   }
 
+  reporter<S extends z.ZodType>(name: string, factory: Factory<S, Pluggable['reporter']>): void {
+    this.add('reporter', name, factory)
+  }
+
   names(kind: PluginKind): readonly string[] {
     return this.order.filter((entry) => entry.kind === kind).map((entry) => entry.name)
   }

@@ -3,6 +3,7 @@ import type { AlignmentLoss } from './loss'
 import type { Backend } from './policy'
 import type { DatasetReader } from './dataset'
 import type { Labeler } from './labeler'
+import type { Reporter } from './reporter'
 import type { CandidateSource } from './sampler'
 
 /** The version of this contract; a plugin built for another major version is refused with a clear error. */
@@ -40,6 +41,7 @@ export interface Registry {
   labeler<S extends z.ZodType>(name: string, factory: Factory<S, Labeler>): void
   backend<S extends z.ZodType>(name: string, factory: Factory<S, Backend>): void
   dataset<S extends z.ZodType>(name: string, factory: Factory<S, DatasetReader>): void
+  reporter<S extends z.ZodType>(name: string, factory: Factory<S, Reporter>): void
 }
 
 /** A schema for the options as they stand in the config, and how to make the thing from them. */

@@ -227,7 +227,8 @@ export class StageContext {
     const manifest = await folder.finished()
     if (manifest === undefined) return undefined
     if (!this.looks && (await folder.isUntidy())) await tidy(folder)
-    this.emit({ type: 'stage-reused', stage, variant, path: folder.path })
+    const { summary, figures } = manifest
+    this.emit({ type: 'stage-reused', stage, variant, path: folder.path, summary, figures })
     for (const notice of manifest.notices) this.notice(notice)
     return { folder, manifest }
   }
@@ -261,7 +262,8 @@ export class StageContext {
     const desk: StageDesk = {
       folder,
       spools,
-      start: (total, resumedAt) => this.emit({ type: 'stage-start', stage, variant, total, ...(resumedAt ? { resumedAt } : {}) }),
+      start: (total, resumedAt) =>
+        this.emit({ type: 'stage-start', stage, variant, path: folder.path, total, ...(resumedAt ? { resumedAt } : {}) }),
       progress: (report) => this.emit({ type: 'progress', stage, variant, ...report }),
       notice: (level, message) => {
         notices.push({ level, message })
@@ -275,7 +277,7 @@ export class StageContext {
     const machine = thisMachine(this.engineTitle)
     if (this.sources) await logSources(this.config.run, this.sources)
     const manifest = await folder.finish(result, { stage, variant, key: folder.identity.key, seconds, summary, machine })
-    this.emit({ type: 'stage-end', stage, variant, seconds, path: folder.path, summary })
+    this.emit({ type: 'stage-end', stage, variant, seconds, path: folder.path, summary, figures })
     return { folder, manifest }
   }
 

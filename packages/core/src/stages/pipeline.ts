@@ -18,6 +18,7 @@ import { labelStage } from './label'
 import { memoryReport } from './memory'
 import { sourceNotice } from './source-notice'
 import { modelTitle, sourcesOf } from './sources-read'
+import { plannedStages } from './planned-stages'
 import { makeReport, renderMarkdown, VFT_ROW, type ReportContent } from './report'
 import { alignRounds, type RoundOutcome } from './rounds'
 import { sampleStage } from './sample'
@@ -51,16 +52,19 @@ export interface PipelineOptions extends StagesToRun {
  */
 export async function runPipeline(options: PipelineOptions): Promise<RunReport> {
   const { resolved, backend, variant, signal, onEvent = () => undefined } = options
+  const { last = 'evaluate' } = options
   const { config } = resolved
   const started = performance.now()
-  chosenVariants(resolved.variants, variant)
+  const variants = chosenVariants(resolved.variants, variant)
   const store = await RunStore.open(config.run)
   const spools = new Spools(config.run)
   try {
     const { data, base } = await read(resolved, backend, store, spools)
     const context = new StageContext(resolved, backend, store, signal, onEvent)
     try {
-      onEvent({ type: 'run-start', run: config.run, engine: context.engineTitle, model: modelTitle(config) })
+      const stages = plannedStages(last, variants, data.tests)
+      const { run, seed } = config
+      onEvent({ type: 'run-start', run, engine: context.engineTitle, model: modelTitle(config), seed, stages })
       context.sources = sourcesOf(resolved, data)
       noteThreads(backend, onEvent)
       for (const figures of data.sources) onEvent({ type: 'data', ...figures })

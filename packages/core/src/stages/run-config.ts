@@ -6,10 +6,13 @@ import { isPlumbError } from '../errors'
 import { chooseBackend } from '../plugins/choose-backend'
 import { loadPlugins } from '../plugins/load'
 import { createRegistry, type PluginRegistry } from '../plugins/registry'
-import type { RunEvent, RunReport } from '../run/events'
+import { EventLog } from '../run/event-log'
+import type { RunEnd, RunEvent, RunFailure, RunReport } from '../run/events'
+import { Reporters } from '../run/reporters'
 import type { Plugin } from '../seams/plugin'
 import type { ChosenEngine } from './context'
 import { runPipeline, type StagesToRun } from './pipeline'
+import { runSettings } from './run-settings'
 
 /** Which configuration a run is of, and what it may use. */
 export interface ConfigOptions {
@@ -35,6 +38,8 @@ export interface RunConfigOptions extends ConfigOptions, StagesToRun {
   readonly onEvent?: (event: RunEvent) => void
   /** Answered within a micro-batch: what is done is saved, and the run rejects with PLUMB_INTERRUPTED. */
   readonly signal?: AbortSignal
+  /** Whether the run folder keeps what the run tells, for `plumb watch` and {@link followEvents}. No when absent. */
+  readonly watchable?: boolean
 }
 
 /**
@@ -49,8 +54,57 @@ export interface RunConfigOptions extends ConfigOptions, StagesToRun {
  *   the configuration is in one ConfigError.
  */
 export async function runConfig(options: RunConfigOptions): Promise<RunReport> {
-  const { last, variant, onEvent = () => undefined, signal } = options
-  return withConfig(options, onEvent, (resolved, backend) => runPipeline({ resolved, backend, last, variant, onEvent, signal }))
+  const { last, variant, onEvent = () => undefined, signal, watchable = false } = options
+  const started = performance.now()
+  const log = watchable ? new EventLog((message) => tell(warning(message))) : undefined
+  let reporters: Reporters | undefined
+  const tell = (event: RunEvent): void => {
+    onEvent(event)
+    log?.take(event)
+    reporters?.take(event)
+  }
+  // Reports on disk depend on nothing that a reporter does; the one that is given back says what went wrong.
+  const warnings: string[] = []
+  const warn = (message: string): void => {
+    warnings.push(message)
+    tell(warning(message))
+  }
+  const noted = (report: RunReport): RunReport =>
+    warnings.length === 0 ? report : { ...report, notices: [...report.notices, ...warnings] }
+  const ended = async (end: Omit<RunEnd, 'type' | 'seconds'>): Promise<void> => {
+    const event: RunEnd = { type: 'run-end', ...end, seconds: (performance.now() - started) / 1000 }
+    // What goes wrong in a reporter now is still said before the end.
+    await reporters?.end(event)
+    tell(event.report === undefined ? event : { ...event, report: noted(event.report) })
+    await log?.close()
+  }
+  let report: RunReport
+  try {
+    report = await withConfig(options, tell, (resolved, backend) => {
+      const settings = runSettings(resolved)
+      reporters = new Reporters(resolved.reporters, { warn, settings })
+      return runPipeline({ resolved, backend, last, variant, onEvent: tell, signal })
+    })
+  } catch (error) {
+    await ended({ outcome: isInterruption(error, signal) ? 'interrupted' : 'failed', error: failureOf(error) })
+    throw error
+  }
+  await ended({ outcome: 'done', report })
+  return noted(report)
+}
+
+function warning(message: string): RunEvent {
+  return { type: 'notice', level: 'warning', message }
+}
+
+function isInterruption(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && (error === signal.reason || (isPlumbError(error) && error.code === 'PLUMB_INTERRUPTED'))
+}
+
+function failureOf(error: unknown): RunFailure {
+  const message = error instanceof Error ? error.message : String(error)
+  if (!isPlumbError(error)) return { message }
+  return { code: error.code, ...(error.where === undefined ? {} : { where: error.where }), message }
 }
 
 /** Lends a resolved configuration, the backend chosen for it, and where the configuration came from. */

@@ -15,7 +15,10 @@ describe('what other tools call otherwise is answered with its name here', () =>
   test.each([
     [{ lora: {} }, 'lora is not a configuration key. Here it is a section of sft and of each variant of align; {} takes its defaults.'],
     [{ bf16: true }, /^bf16 is not a configuration key\. That is not here: everything is computed in float32; .* lora /],
-    [{ report_to: 'wandb' }, /^report_to is not a configuration key\. That is not here: .*metrics\.jsonl/],
+    [
+      { report_to: 'wandb' },
+      /^report_to is not a configuration key\. Here it is reporters, at the top level: reporters: \[tensorboard\] writes event files/,
+    ],
     [{ learning_rate: 1 }, 'learning_rate is not a configuration key. Here it is learningRate, in sft and in each variant of align.'],
     [{ sft: { steps: 1, lr: 1 } }, 'sft.lr is not a configuration key. Here it is learningRate, in sft and in each variant of align.'],
     [

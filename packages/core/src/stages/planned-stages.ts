@@ -1,0 +1,21 @@
+import type { ResolvedVariant } from '../config/resolve'
+import { STAGES, type StageName, type StagePlace } from '../run/events'
+import { ofSet, type TestSet } from './data'
+import { VFT_ROW } from './report'
+
+/**
+ * The stages up to `last` in their order, as far as it is known before they run: which further ones a loss asks for (`align reference`) is seen when its
+ * variant begins.
+ */
+export function plannedStages(last: StageName, variants: readonly ResolvedVariant[], tests: readonly TestSet[]): StagePlace[] {
+  const places: Readonly<Record<StageName, readonly StagePlace[]>> = {
+    sft: [{ stage: 'sft' }],
+    sample: [{ stage: 'sample' }],
+    label: [{ stage: 'label' }],
+    align: variants.map(({ name }) => ({ stage: 'align', variant: name })),
+    evaluate: ['candidates', VFT_ROW, ...variants.map(({ name }) => name)].flatMap((name) =>
+      tests.map((test) => ({ stage: 'evaluate', variant: ofSet(name, test) }) as const),
+    ),
+  }
+  return STAGES.slice(0, STAGES.indexOf(last) + 1).flatMap((stage) => places[stage])
+}

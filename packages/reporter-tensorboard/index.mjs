@@ -1,0 +1,4 @@
+import cjs from './dist/index.js'
+
+export * from './dist/index.js'
+export default cjs.default
