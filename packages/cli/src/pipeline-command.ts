@@ -6,6 +6,12 @@ import { renderReport } from './report/report'
 import { dieBy, onInterrupt } from './run/interrupt'
 import { resumeCommand } from './run/resume'
 
+export interface RunFlags {
+  readonly config?: string
+  readonly set?: readonly string[]
+  readonly quiet: boolean
+}
+
 /** What `run` and the stage commands have in common: parse, run the stages with progress, print what came of it. */
 export abstract class PipelineCommand extends Command {
   static override enableJsonFlag = true
@@ -26,33 +32,47 @@ export abstract class PipelineCommand extends Command {
     quiet: Flags.boolean({ char: 'q', summary: 'No progress, only the closing table and its notices.' }),
   }
 
-  /** Runs every stage up to `last`; of `align`, only `variant` where it is given. */
-  protected async runStages(
-    flags: { readonly config?: string; readonly set?: readonly string[]; readonly quiet: boolean },
-    last: StageName,
-    variant?: string,
-  ): Promise<RunReport> {
-    const renderer = createRenderer(this.progressMode(flags.quiet), process.stderr)
-    const interruption = onInterrupt((message) => renderer.say(message), dieBy)
-    try {
+  /** Runs every stage up to `last`; of `align`, only `variant` where it is given. Prints what came of it. */
+  protected async runStages(flags: RunFlags, last: StageName, variant?: string): Promise<RunReport> {
+    const report = await this.runOnce(flags, last, variant)
+    this.log(renderReport(report))
+    return report
+  }
+
+  /** The same without the closing table. `watch` is told everything that the run tells. */
+  protected async runOnce(flags: RunFlags, last: StageName, variant?: string, watch?: (event: RunEvent) => void): Promise<RunReport> {
+    return this.withProgress(flags.quiet, interrupted, async ({ signal, onEvent }) => {
       const { runSession } = await import('./run/session.js')
-      const report = await runSession({
+      return runSession({
         configFile: flags.config,
         overrides: flags.set ?? [],
         last,
         variant,
         oclif: this.config,
-        signal: interruption.signal,
-        onEvent: eachNoticeOnce((event) => renderer.handle(event)),
+        signal,
+        onEvent: (event) => {
+          watch?.(event)
+          onEvent(event)
+        },
       })
-      renderer.close()
-      this.log(renderReport(report))
-      return report
+    })
+  }
+
+  /** Shows what a long piece of work tells, and turns a request to stop into its signal; `stopped` words what became of it. */
+  protected async withProgress<T>(
+    quiet: boolean,
+    stopped: (error: Error) => InterruptedError,
+    work: (progress: { readonly signal: AbortSignal; readonly onEvent: (event: RunEvent) => void }) => Promise<T>,
+  ): Promise<T> {
+    const renderer = createRenderer(this.progressMode(quiet), process.stderr)
+    const interruption = onInterrupt((message) => renderer.say(message), dieBy)
+    try {
+      return await work({ signal: interruption.signal, onEvent: eachNoticeOnce((event) => renderer.handle(event)) })
     } catch (error) {
-      renderer.close()
-      if (interruption.signal.aborted && isAbort(error)) throw interrupted(error as Error)
+      if (interruption.signal.aborted && isAbort(error)) throw stopped(error as Error)
       throw error
     } finally {
+      renderer.close()
       interruption.dispose()
     }
   }

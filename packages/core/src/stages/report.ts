@@ -44,7 +44,7 @@ export function makeReport({ evaluations, control, data, given = false, samples,
 /** Whether a source is one of several, or lost records: of the others there is nothing to say. */
 const isWorthTelling = ({ source, leftOut }: SourceFigures): boolean => source.split('.').length > 2 || Object.keys(leftOut).length > 0
 
-function row(evaluation: Evaluation, control: Evaluation | undefined): ReportRow {
+export function row(evaluation: Evaluation, control: Evaluation | undefined): ReportRow {
   const { sets } = evaluation
   const all = figuresOf(evaluation, control?.name === evaluation.name ? undefined : control)
   if (sets === undefined) return all
