@@ -1,8 +1,9 @@
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { join } from 'node:path'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { PlumbError, type AskedModel } from '@plumbline/core'
 import { chat } from '../src/answer/chat'
+import { readQuestion } from '../src/answer/question'
 import { folderWith, LEARNING_CONFIG, plumb, tinyProject, type PlumbOptions } from './cli'
 
 jest.setTimeout(180_000)
@@ -27,10 +28,13 @@ describe('plumb answer', () => {
     expect([code, stderr]).toEqual([0, ''])
     const { question, answers } = JSON.parse(stdout) as Answers
     expect([question, answers.map(({ model }) => model)]).toEqual(['What is 100 + 1?', ['VFT', 'boundary', 'further-sft']])
-    const { stdout: out } = await plumb(['eval', 'boundary', 'test.jsonl', '--json', '--out', 'answers.jsonl'], { cwd })
-    expect(JSON.parse(out)).toMatchObject({ models: [{ name: 'boundary' }] })
-    const text = await asked(['What is 100 + 1?'], { cwd })
-    for (const { model, text: answer } of answers) expect(text.stdout).toContain(`${model}\n  ${answer}\n`)
+    for (const { model, text } of answers) {
+      const folder = readdirSync(join(cwd, 'run')).find((name) => name.startsWith(`evaluate-${model}-`)) ?? ''
+      const [first = ''] = readFileSync(join(cwd, 'run', folder, 'answers.jsonl'), 'utf8').split('\n')
+      expect(JSON.parse(first)).toMatchObject({ text })
+    }
+    const shown = await asked(['What is 100 + 1?'], { cwd })
+    expect(shown.stdout).toBe(answers.map(({ model, text }) => `${model}\n  ${text}\n`).join('\n'))
   })
 
   it('takes the question from the standard input and from a file, and one model by its name', async () => {
@@ -41,7 +45,7 @@ describe('plumb answer', () => {
     expect(JSON.parse(fromFile.stdout)).toMatchObject({ question: 'What is 7 + 5?', answers: [{ model: 'VFT', finish: 'eos' }] })
   })
 
-  it('draws at a temperature; cuts at --max-tokens', async () => {
+  it('draws at a temperature', async () => {
     // at a temperature the backend of this test gives its plain answer
     const drawn = await asked(['What is 3 + 4?', '-m', 'boundary', '--temperature', '0.7', '--seed', '5'], { cwd })
     expect([drawn.code, drawn.stdout]).toEqual([0, 'boundary\n  3 + 4 = 7 #### 7\n'])
@@ -50,7 +54,9 @@ describe('plumb answer', () => {
   it('asks a folder, without a configuration too', async () => {
     const elsewhere = folderWith({ 'm/config.json': '{}' })
     const plugin = `plugins=[${JSON.stringify(join(__dirname, 'fixtures', 'learning-backend.cjs'))}]`
-    const { code, stdout, stderr } = await asked(['What is 4 + 4?', '-m', 'm', '--set', plugin, '--set', 'backend=fake'], { cwd: elsewhere })
+    const { code, stdout, stderr } = await asked(['What is 4 + 4?', '-m', 'm', '--set', plugin, '--set', 'backend=fake'], {
+      cwd: elsewhere,
+    })
     expect([code, stderr, stdout]).toEqual([0, '', expect.stringMatching(/^m\n {2}/) as string])
     const inProject = await asked(['What is 4 + 4?', '--model', 'model'], { cwd })
     expect([inProject.code, inProject.stdout]).toEqual([0, expect.stringMatching(/^model\n {2}/) as string])
@@ -63,21 +69,51 @@ describe('plumb answer', () => {
   })
 
   it.each([
-    [['x', '--question-file', 'question.txt'], /^PLUMB_ANSWER_TWO_QUESTIONS {2}The question stands on the command line and in a file; leave one of them out\.\n$/],
-    [[], /^PLUMB_ANSWER_NO_QUESTION {2}stdin {2}The question is empty/],
+    [
+      ['x', '--model', 'bundary'],
+      /^PLUMB_UNKNOWN_MODEL {2}"bundary" is neither a model of this run nor a model folder\. Did you mean "boundary"\?\n$/,
+    ],
+    [
+      ['x', '--model', 'boundary', '--set', 'align.0.beta=0.9'],
+      /^PLUMB_NOT_TRAINED {2}run {2}align boundary is not done with this configuration, so there is no model of it yet; "plumb run" makes it\.\n$/,
+    ],
+    [
+      ['x', '--seed', '3'],
+      /^PLUMB_USAGE {2}plumb answer {2}--seed changes nothing where the likeliest token is taken; give --temperature too\.\n$/,
+    ],
+    [
+      ['x', '--temperature', 'warm'],
+      /^PLUMB_USAGE {2}plumb answer {2}Expected --temperature to be a number of at least 0, but got "warm"\.\n$/,
+    ],
     [['--question-file', 'nowhere.txt'], /^PLUMB_SYSTEM {2}.*nowhere\.txt/],
-    [['--question-file', 'binary'], /^PLUMB_ANSWER_NO_QUESTION {2}binary {2}Expected a question as text in UTF-8/],
-    [['x', '--model', 'bundary'], /^PLUMB_UNKNOWN_MODEL {2}"bundary" is neither a model of this run nor a model folder\. Did you mean "boundary"\?\n$/],
-    [['x', '--model', 'boundary', '--set', 'align.0.beta=0.9'], /^PLUMB_NOT_TRAINED {2}run {2}align boundary is not done with this configuration, so there is no model of it yet; "plumb run" makes it\.\n$/],
-    [['x', '--temperature', 'warm'], /^PLUMB_USAGE {2}plumb answer {2}Expected --temperature to be a number of at least 0, but got "warm"\.\n$/],
-    [['x', '--seed', '3'], /^PLUMB_USAGE {2}plumb answer {2}--seed changes nothing where the likeliest token is taken; give --temperature too\.\n$/],
-    [['x', '--max-tokens', '0'], /^PLUMB_USAGE {2}plumb answer {2}.*max-tokens/],
     [['1 + 1 ' + 'x'.repeat(300), '--model', 'VFT'], /^PLUMB_PROMPT_TOO_LONG {2}/],
-    [['x', '--set', 'seed=99'], /^PLUMB_NOT_TRAINED {2}run {2}sft is not done/],
   ] as const)('%j is refused in one sentence', async (args, expected) => {
-    writeFileSync(join(cwd, 'binary'), Buffer.from([0xff, 0xfe, 0x00]))
     const { code, stdout, stderr } = await asked(args, { cwd })
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(expected) as string])
+  })
+})
+
+describe('the question', () => {
+  const stdin = (text: string | Uint8Array, isTTY = false) => Object.assign(Readable.from([Buffer.from(text)]), { isTTY })
+  const folder = folderWith({ 'question.txt': 'Two\nlines?\r\n', 'empty.txt': ' \n' })
+  writeFileSync(join(folder, 'binary'), Buffer.from([0xff, 0xfe, 0x00]))
+
+  it('is the argument, a file less the line break at its end, or the standard input; a person is asked', async () => {
+    expect(await readQuestion({ argument: 'One?', stdin: stdin('three') })).toBe('One?')
+    expect(await readQuestion({ file: join(folder, 'question.txt'), stdin: stdin('three') })).toBe('Two\nlines?')
+    expect(await readQuestion({ stdin: stdin('Three?\n') })).toBe('Three?')
+    expect(await readQuestion({ stdin: stdin('', true) })).toBeUndefined()
+  })
+
+  it('is refused where it is said twice, is empty, or is no text', async () => {
+    const codeOf = (sources: Parameters<typeof readQuestion>[0]) => expect(readQuestion(sources)).rejects
+    await codeOf({ argument: 'x', file: 'y', stdin: stdin('') }).toMatchObject({ code: 'PLUMB_ANSWER_TWO_QUESTIONS' })
+    await codeOf({ argument: '  ', stdin: stdin('') }).toMatchObject({ code: 'PLUMB_ANSWER_NO_QUESTION' })
+    await codeOf({ stdin: stdin('') }).toMatchObject({ code: 'PLUMB_ANSWER_NO_QUESTION', where: 'stdin' })
+    await codeOf({ file: join(folder, 'empty.txt'), stdin: stdin('') }).toMatchObject({ code: 'PLUMB_ANSWER_NO_QUESTION' })
+    await codeOf({ file: join(folder, 'binary'), stdin: stdin('') }).toMatchObject({
+      message: 'Expected a question as text in UTF-8, but this is something else.',
+    })
   })
 })
 

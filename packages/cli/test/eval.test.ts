@@ -17,7 +17,10 @@ describe('plumb eval', () => {
   let report: RunReport
   beforeAll(async () => {
     report = JSON.parse((await plumb(['run', '--json'], { cwd })).stdout) as RunReport
-    writeFileSync(join(cwd, 'qa.jsonl'), [1, 2, 3, 4].map((n) => JSON.stringify({ question: `What is ${n} + 1?`, answer: String(n + 1) })).join('\n') + '\n')
+    writeFileSync(
+      join(cwd, 'qa.jsonl'),
+      [1, 2, 3, 4].map((n) => JSON.stringify({ question: `What is ${n} + 1?`, answer: String(n + 1) })).join('\n') + '\n',
+    )
   })
   const answersOf = (name: string) => {
     const folder = readdirSync(join(cwd, 'run')).find((each) => each.startsWith(`evaluate-${name}-`)) ?? ''
@@ -60,8 +63,12 @@ describe('plumb eval', () => {
     const [right, wrong, unparsed] = [count('right'), count('wrong'), count('unparsed')]
     const [from, to] = wilsonInterval(right, 6).map((value) => (100 * value).toFixed(1))
     expect(stdout).toMatch(/^Greedy answers to 6 questions of test\.jsonl, judged by the labeler "answer"\.\n/)
-    expect(stdout).toMatch(new RegExp(`^boundary +${((100 * right) / 6).toFixed(1)} % +${from}–${to} +${right} +${wrong} +${unparsed}$`, 'm'))
-    expect(stdout).toMatch(/^boundary against VFT: [+−][\d.]+ points, 95 % interval [+−][\d.]+ to [+−][\d.]+ \(paired, over 6 questions\)\.$/m)
+    expect(stdout).toMatch(
+      new RegExp(`^boundary +${((100 * right) / 6).toFixed(1)} % +${from}–${to} +${right} +${wrong} +${unparsed}$`, 'm'),
+    )
+    expect(stdout).toMatch(
+      /^boundary against VFT: [+−][\d.]+ points, 95 % interval [+−][\d.]+ to [+−][\d.]+ \(paired, over 6 questions\)\.$/m,
+    )
     expect(stdout).toContain('Every answer is in out.jsonl.\n')
   })
 
@@ -93,14 +100,20 @@ describe('plumb eval', () => {
     [['boundary', 'odd.jsonl'], /^PLUMB_INIT_DATA {2}.*odd\.jsonl {2}No format reads this file\./],
     [['boundary', 'test.jsonl', 'test.jsonl'], /^PLUMB_EVAL_DATA {2}test\.jsonl {2}The file is named twice/],
     [['bondary', 'test.jsonl'], /^PLUMB_UNKNOWN_MODEL {2}"bondary" is neither .* Did you mean "boundary"\?\n$/],
-    [['boundary', 'test.jsonl', '--baseline', 'boundary'], /^PLUMB_EVAL_SAME_MODEL {2}boundary and the baseline boundary are the same model: there is nothing to compare\.\n$/],
+    [
+      ['boundary', 'test.jsonl', '--baseline', 'boundary'],
+      /^PLUMB_EVAL_SAME_MODEL {2}boundary and the baseline boundary are the same model: there is nothing to compare\.\n$/,
+    ],
     [['boundary', 'test.jsonl', '--labeler', 'anwser'], /^PLUMB_UNKNOWN_LABELER {2}--labeler anwser {2}.*Did you mean "answer"\?/],
     [['boundary', 'test.jsonl', '--format', 'gsm9k'], /^PLUMB_UNKNOWN_(FORMAT|DATASET) {2}.*gsm8k/],
     [['boundary', 'test.jsonl', '--out', 'run'], /^PLUMB_EVAL_OUT {2}run {2}Expected a file to write, but this is a folder\.\n$/],
     [['boundary', 'plain.jsonl'], /^PLUMB_(EVAL_NO_ANSWER|LABEL_NO_ANSWER|DATA_NO_ANSWER)/],
     [['boundary'], /^PLUMB_USAGE {2}plumb eval {2}/],
     [['boundary', 'test.jsonl', '--limit', '0'], /^PLUMB_USAGE {2}plumb eval {2}/],
-    [['boundary', 'test.jsonl', '--bselin', 'VFT'], /^PLUMB_UNKNOWN_FLAG {2}plumb eval {2}--bselin is not an option of this command\. Did you mean "--baseline"\?/],
+    [
+      ['boundary', 'test.jsonl', '--bselin', 'VFT'],
+      /^PLUMB_UNKNOWN_FLAG {2}plumb eval {2}--bselin is not an option of this command\. Did you mean "--baseline"\?/,
+    ],
   ] as const)('%j is refused in one sentence', async (args, expected) => {
     writeFileSync(join(cwd, 'odd.jsonl'), '{"a": 1}\n{"a": 2}\n')
     writeFileSync(join(cwd, 'plain.jsonl'), '{"prompt": "What is 1 + 1?", "candidates": []}\n')

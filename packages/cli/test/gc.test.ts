@@ -35,11 +35,7 @@ describe('plumb gc', () => {
   }
 
   beforeAll(async () => {
-    const runs = [
-      ['--stage', 'sample', '--set', 'sample.k=2'],
-      [],
-      OTHER,
-    ]
+    const runs = [['--stage', 'sample', '--set', 'sample.k=2'], [], OTHER]
     // work that is never finished: killed after its first step
     await plumb(['run', '--quiet', '--stage', 'sft', '--set', 'sft.learningRate=1e-3'], {
       cwd,
@@ -66,7 +62,9 @@ describe('plumb gc', () => {
     for (const { path, bytes } of garbage) expect(bytes).toBe(await bytesOf(path))
     expect(keptBytes).toBe((await bytesOf(run)) - garbage.reduce((sum, { bytes }) => sum + bytes, 0))
     const { stdout } = await plumb(['gc'], { cwd })
-    expect(stdout).toMatch(/^run:\n {2}superseded stages: [\d.]+ k?B\n {4}run[\\/]sample-[0-9a-f]{8} {2}[\d.]+ k?B {2}part of no comparison that has a report\n/)
+    expect(stdout).toMatch(
+      /^run:\n {2}superseded stages: [\d.]+ k?B\n {4}run[\\/]sample-[0-9a-f]{8} {2}[\d.]+ k?B {2}part of no comparison that has a report\n/,
+    )
     expect(stdout).toMatch(/^ {2}temporary files: 500 B$/m)
     expect(stdout).toMatch(/can be removed: plumb gc --delete does it; [\d.]+ kB stay\.\n$/)
   })
@@ -86,7 +84,9 @@ describe('plumb gc', () => {
         })()
       },
     })
-    const sentence = expect.stringMatching(/^PLUMB_RUN_LOCKED {2}run[\\/]sft-[0-9a-f]{8}[\\/]\.lock {2}A run, process \d+ on .*, works here; wait for it, or stop it\.\n$/) as string
+    const sentence = expect.stringMatching(
+      /^PLUMB_RUN_LOCKED {2}run[\\/]sft-[0-9a-f]{8}[\\/]\.lock {2}A run, process \d+ on .*, works here; wait for it, or stop it\.\n$/,
+    ) as string
     expect(refused).toMatchObject([
       { code: 2, stderr: sentence },
       { code: 2, stderr: sentence },
@@ -115,7 +115,11 @@ describe('plumb gc', () => {
     expect(namesOf(garbage, 'superseded')).toEqual(['align-boundary', 'evaluate-boundary'])
     expect(namesOf(garbage, 'reports')).toHaveLength(2)
     const { key } = JSON.parse(readFileSync(join(run, 'report.json'), 'utf8')) as { key: string }
-    expect(readdirSync(run).filter((name) => /^report-/.test(name)).sort()).toEqual([`report-${key}.json`, `report-${key}.md`])
+    expect(
+      readdirSync(run)
+        .filter((name) => /^report-/.test(name))
+        .sort(),
+    ).toEqual([`report-${key}.json`, `report-${key}.md`])
     expect(await rerun(cwd, OTHER)).toEqual({ steps: 0, begun: [], reused: 9 })
   })
 
@@ -145,7 +149,10 @@ describe('plumb gc', () => {
   it('keeps what adapters were trained on', async () => {
     const PEFT = join(__dirname, '../../transformer/test/fixtures/peft')
     const sums = (count: number, from: number) =>
-      Array.from({ length: count }, (_, i) => JSON.stringify({ question: `What is ${from + i} + 1?`, answer: `#### ${from + i + 1}` }) + '\n').join('')
+      Array.from(
+        { length: count },
+        (_, i) => JSON.stringify({ question: `What is ${from + i} + 1?`, answer: `#### ${from + i + 1}` }) + '\n',
+      ).join('')
     const config = TINY_CONFIG.replace('fake-backend.cjs', 'adapter-backend.cjs')
       .replace('model: model', `model: ${JSON.stringify(join(PEFT, 'base'))}`)
       .replace('sft: { steps: 3', 'sft: { lora: { rank: 4 }, steps: 3')
@@ -162,11 +169,17 @@ describe('plumb gc', () => {
       code: 2,
       stderr: 'PLUMB_GC_NO_RUN  nowhere  There is no run here: neither a report.json nor the folder of a stage.\n',
     })
-    expect(await plumb(['gc', '.'], { cwd })).toMatchObject({ code: 2, stderr: expect.stringMatching(/^PLUMB_GC_NO_RUN {2}\. {2}/) as string })
+    expect(await plumb(['gc', '.'], { cwd })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^PLUMB_GC_NO_RUN {2}\. {2}/) as string,
+    })
     expect(await plumb(['gc', 'run', '--set', 'seed=1'], { cwd })).toMatchObject({
       code: 2,
       stderr: 'PLUMB_GC_TWO_RUNS  RUN names what is looked at; --config and --set would name another run. Leave one of them out.\n',
     })
-    expect(await plumb(['gc', '--keep', 'all'], { cwd })).toMatchObject({ code: 2, stderr: expect.stringMatching(/^PLUMB_USAGE {2}plumb gc {2}/) as string })
+    expect(await plumb(['gc', '--keep', 'all'], { cwd })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^PLUMB_USAGE {2}plumb gc {2}/) as string,
+    })
   })
 })

@@ -51,7 +51,9 @@ describe('plumb runs', () => {
     expect(Math.abs(Date.parse(done.when) - Date.now())).toBeLessThan(180_000)
 
     const text = await plumb(['runs', 'runs'], { cwd })
-    expect(text.stdout).toMatch(/^runs[\\/]done +\d{4}-\d\d-\d\d \d\d:\d\d +done +2 sft, 2 sample, 2 label, 4 align, 8 evaluate +model +0, 1 +\S+ [\d.]+ % +[\d.]+ kB$/m)
+    expect(text.stdout).toMatch(
+      /^runs[\\/]done +\d{4}-\d\d-\d\d \d\d:\d\d +done +2 sft, 2 sample, 2 label, 4 align, 8 evaluate +model +0, 1 +\S+ [\d.]+ % +[\d.]+ kB$/m,
+    )
   })
 
   it('shows a run of which a file is damaged, and the others', async () => {

@@ -4,7 +4,16 @@ import type { RowGroup } from './figures/over-runs'
 import { renderPage } from './page/page'
 import { readRun } from './read/run'
 
-export { meanOf, overGroups, overRuns, studentQuantile, type ComparedRun, type MeanOfRuns, type RowGroup, type RowOverRuns } from './figures/over-runs'
+export {
+  meanOf,
+  overGroups,
+  overRuns,
+  studentQuantile,
+  type ComparedRun,
+  type MeanOfRuns,
+  type RowGroup,
+  type RowOverRuns,
+} from './figures/over-runs'
 export { lineageOf, type Lineage, type TestLineage } from './read/lineage'
 export { readLog, type RunLog, type StageEntry } from './read/log'
 export { stagesOf, type FoundStage } from './read/stages'

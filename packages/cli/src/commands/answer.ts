@@ -43,7 +43,11 @@ export default class Answer extends Command {
     const { args, flags } = await this.parse(Answer)
     const temperature = temperatureOf(flags.temperature)
     if (flags.seed !== undefined && temperature === 0) {
-      throw new UserError('PLUMB_USAGE', '--seed changes nothing where the likeliest token is taken; give --temperature too.', 'plumb answer')
+      throw new UserError(
+        'PLUMB_USAGE',
+        '--seed changes nothing where the likeliest token is taken; give --temperature too.',
+        'plumb answer',
+      )
     }
     const { readQuestion } = await import('../answer/question.js')
     const question = await readQuestion({ argument: args.prompt, file: flags['question-file'], stdin: process.stdin })

@@ -28,7 +28,10 @@ export default class Eval extends PipelineCommand {
 
   static override flags = {
     baseline: Flags.string({ char: 'b', summary: 'Another model, which the difference is to.', helpValue: 'NAME|FOLDER' }),
-    labeler: Flags.string({ summary: "Who judges the answers; as the run does (evaluate.label, or label) when absent.", helpValue: 'NAME' }),
+    labeler: Flags.string({
+      summary: 'Who judges the answers; as the run does (evaluate.label, or label) when absent.',
+      helpValue: 'NAME',
+    }),
     format: Flags.string({ summary: 'The format of DATA, where it is not to be found out.', helpValue: 'NAME' }),
     limit: Flags.integer({ min: 1, summary: 'Only the first N records of each file.', helpValue: 'N' }),
     out: Flags.string({ char: 'o', summary: 'Write every answer into this file, one JSON object a line.', helpValue: 'FILE' }),
@@ -62,4 +65,5 @@ export default class Eval extends PipelineCommand {
   }
 }
 
-const stopped = () => new InterruptedError('Stopped; nothing is kept of it.', resumeCommand({ argv: process.argv, env: process.env, cwd: process.cwd() }))
+const stopped = () =>
+  new InterruptedError('Stopped; nothing is kept of it.', resumeCommand({ argv: process.argv, env: process.env, cwd: process.cwd() }))

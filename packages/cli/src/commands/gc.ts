@@ -14,7 +14,11 @@ export default class Gc extends Command {
     'the latest (of a sweep all its runs).\n\n' +
     'Without --delete nothing is touched. A run in which a process works is refused.'
 
-  static override examples = ['<%= config.bin %> gc', '<%= config.bin %> gc runs/default --delete', '<%= config.bin %> gc runs/* --keep latest']
+  static override examples = [
+    '<%= config.bin %> gc',
+    '<%= config.bin %> gc runs/default --delete',
+    '<%= config.bin %> gc runs/* --keep latest',
+  ]
 
   static override args = {
     run: Args.string({ description: 'Run folders; the run of the nearest configuration where none is named.' }),

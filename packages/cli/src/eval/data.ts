@@ -57,7 +57,12 @@ export function namedSets(sources: readonly WrittenData[]): readonly WrittenData
   if (sources.length === 1) return sources
   const names = new Set<string>()
   return sources.map((source) => {
-    const stem = path.basename(source.path).replace(/\..*$/, '').replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '') || 'data'
+    const stem =
+      path
+        .basename(source.path)
+        .replace(/\..*$/, '')
+        .replace(/[^A-Za-z0-9_-]+/g, '-')
+        .replace(/^[^A-Za-z0-9]+/, '') || 'data'
     let name = stem.slice(0, 48)
     for (let n = 2; names.has(name); n++) name = `${stem.slice(0, 48)}-${n}`
     names.add(name)

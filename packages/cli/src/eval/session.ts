@@ -65,11 +65,13 @@ export async function evaluate(options: EvalOptions): Promise<EvalReport> {
   }
   const loaded = await configIfAny(configFile, overrides)
   const { config, folder = process.cwd() } = loaded ?? {}
-  const { registry, warnings } = await loadAllPlugins(config?.plugins ?? [], folder, oclif)
+  const { registry: known, warnings } = await loadAllPlugins(config?.plugins ?? [], folder, oclif)
   for (const message of warnings) onEvent({ type: 'notice', level: 'warning', message })
   const sources = []
-  for (const file of options.data) sources.push(await writtenData(file, { format, limit, config, registry }))
+  for (const file of options.data) sources.push(await writtenData(file, { format, limit, config, registry: known }))
   const data = namedSets(sources)
+  // without a configuration, --set may name plugins too
+  const registry = async (listed: readonly string[], from: string) => (await loadAllPlugins(listed, from, oclif)).registry
   const judge = labeler === undefined ? [] : [`evaluate.label=${labeler}`]
   try {
     return await evaluateOn(

@@ -76,7 +76,7 @@ function cellsOfOne({ title, name, runs: [place = 0] }: SweepRow, runs: SweepRep
 const versusNothing = (name: string, controls: readonly string[]) => (controls.includes(name) ? 'control' : ABSENT)
 
 function interval(of: readonly [number, number] | undefined): string {
-  return of === undefined ? ABSENT : `${percent(of[0], false)}–${percent(of[1], false)}`
+  return of === undefined ? ABSENT : `${percent(of[0], false)}–${percent(of[1], false)}`.replace('-', '−')
 }
 
 function withHalf(of: MeanOfRuns | undefined): string {

@@ -15,11 +15,21 @@ function run(setting: Setting, seed: number | undefined, rows: Readonly<Record<s
     seconds: 1,
     rows: Object.entries(rows).map(([name, [accuracy, , difference]]): ReportRow => {
       const versus = difference === undefined ? {} : { versusControl: { difference, standardError: 0.01 } }
-      return { name, questions: 100, accuracy, interval: [accuracy - 0.1, accuracy + 0.1], parseFailures: 0, assessmentAccuracy: 0.5, ...versus }
+      return {
+        name,
+        questions: 100,
+        accuracy,
+        interval: [accuracy - 0.1, accuracy + 0.1],
+        parseFailures: 0,
+        assessmentAccuracy: 0.5,
+        ...versus,
+      }
     }),
   }
   const evaluations = new Map(Object.entries(rows).map(([name, [, folder]]) => [name, folder]))
-  const title = [...Object.entries(setting).map(([key, value]) => `${key}=${value}`), ...(seed === undefined ? [] : [`seed ${seed}`])].join(', ')
+  const title = [...Object.entries(setting).map(([key, value]) => `${key}=${value}`), ...(seed === undefined ? [] : [`seed ${seed}`])].join(
+    ', ',
+  )
   return { ...(seed === undefined ? {} : { seed }), setting, title, overrides: [], report, evaluations }
 }
 

@@ -89,7 +89,9 @@ export async function withAskable<T>(
 function refusalOf(name: string, hasTemplate: boolean, { config }: ResolvedConfig): Pick<AskedModel, 'chatRefusal'> {
   if (!hasTemplate) return { chatRefusal: `${name} has no chat template, so it holds no conversation; it answers single questions.` }
   if (config.prompt.chat !== false) return {}
-  return { chatRefusal: 'prompt.chat is false, so nothing goes through the chat template, and a conversation must; single questions are answered.' }
+  return {
+    chatRefusal: 'prompt.chat is false, so nothing goes through the chat template, and a conversation must; single questions are answered.',
+  }
 }
 
 /** The id of a typed question; with the seed it keys the draws. */

@@ -69,7 +69,10 @@ export async function evaluateOn<T>(options: EvaluateOnOptions, use: (evaluation
       const [first, second] = models
       if (first === undefined) throw new Error('no model was chosen')
       if (second !== undefined && second.model.hash === first.model.hash) {
-        throw new PlumbError('PLUMB_EVAL_SAME_MODEL', `${model} and the baseline ${baseline} are the same model: there is nothing to compare.`)
+        throw new PlumbError(
+          'PLUMB_EVAL_SAME_MODEL',
+          `${model} and the baseline ${baseline} are the same model: there is nothing to compare.`,
+        )
       }
       return withConfigOrBare({ ...options, only, overrides }, onEvent, async (resolved, backend) => {
         const { config } = resolved

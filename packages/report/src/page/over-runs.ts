@@ -24,8 +24,8 @@ export function overview(
   const controls = [...new Set(runs.flatMap(({ report }) => report?.control ?? []))]
   const without = runs.flatMap(({ report }, r) => (report ? [] : [titles[r]]))
   return html`<p>
-      Means over ${count}, each counting once, with Student’s t 95 % interval over runs; below them the single
-      runs. Unlike the intervals of one run they cover what differs between the runs: of seeds, training and sampling too.
+      Means over ${count}, each counting once, with Student’s t 95 % interval over runs; below them the single runs. Unlike the intervals of
+      one run they cover what differs between the runs: of seeds, training and sampling too.
       ${controls.length > 1 ? html`<b>The runs have different controls (${controls.join(', ')}): their differences do not compare.</b>` : ''}
       ${without.length > 0 ? html`<b>Not finished, and in no mean: ${without.join(', ')}.</b>` : ''}
     </p>
@@ -107,7 +107,7 @@ function differences(runs: readonly RunRecord[], titles: readonly string[], isSw
         ? 'The seed alone.'
         : isSwept
           ? 'The setting, which the rows above have in their names.'
-        : 'More than the seed: the means are over different settings.'
+          : 'More than the seed: the means are over different settings.'
   return html`<p>${onlySeed || isSwept ? said : html`<b>${said}</b>`}</p>
     ${
       differing.length === 0
