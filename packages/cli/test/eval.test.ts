@@ -1,6 +1,15 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { wilsonInterval, pairedDifference, type Answer, type EvaluatedAnswer, type RunReport } from '@plumbline/core'
+import {
+  createRegistry,
+  pairedDifference,
+  parseConfig,
+  wilsonInterval,
+  type Answer,
+  type EvaluatedAnswer,
+  type RunReport,
+} from '@plumbline/core'
+import { namedSets, writtenData } from '../src/eval/data'
 import type { EvalReport } from '../src/eval/session'
 import { folderWith, LEARNING_CONFIG, plumb, tinyProject } from './cli'
 
@@ -11,6 +20,40 @@ const linesOf = <T>(file: string) =>
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as T)
+
+describe('a data file', () => {
+  // what is wrong with a file is found before any format is asked for
+  const options = { config: undefined, registry: createRegistry([]) }
+
+  it('that is not there, or none, is refused; one that is named twice too', async () => {
+    const folder = folderWith({ 'a.jsonl': '{}' })
+    await expect(writtenData(join(folder, 'b.jsonl'), options)).rejects.toMatchObject({
+      code: 'PLUMB_EVAL_DATA',
+      message: 'There is no such data file.',
+    })
+    await expect(writtenData(folder, options)).rejects.toMatchObject({
+      code: 'PLUMB_EVAL_DATA',
+      message: 'Expected a data file, but this is none.',
+    })
+    expect(() => namedSets([{ path: '/d/a.jsonl' }, { path: '/d/a.jsonl' }])).toThrow(
+      'The file is named twice, and its questions would count twice.',
+    )
+  })
+
+  it('is read as the configuration reads it, whole, where that names it', async () => {
+    const folder = folderWith({ 'a.jsonl': '{}' })
+    const path = join(folder, 'a.jsonl')
+    const test = { path, format: 'qa', limit: 3, name: 'near', columns: { question: 'q' } }
+    const { config } = parseConfig({ model: 'm', data: { train: 'x', test }, sft: { steps: 0 }, align: { loss: 'sft', steps: 1 } })
+    expect(await writtenData(path, { ...options, config, limit: 7 })).toEqual({ path, format: 'qa', columns: { question: 'q' }, limit: 7 })
+  })
+
+  it('of several has a name, of which no two are equal', () => {
+    const names = (...paths: string[]) => namedSets(paths.map((path) => ({ path }))).map(({ name }) => name)
+    expect(names('/a/test.jsonl')).toEqual([undefined])
+    expect(names('/a/test.jsonl', '/b/test.jsonl.gz', '/b/ä ö.csv', '/b/_.csv')).toEqual(['test', 'test-2', 'data', 'data-2'])
+  })
+})
 
 describe('plumb eval', () => {
   const cwd = tinyProject(LEARNING_CONFIG)
@@ -95,9 +138,6 @@ describe('plumb eval', () => {
   })
 
   it.each([
-    [['boundary', 'nowhere.jsonl'], /^PLUMB_EVAL_DATA {2}nowhere\.jsonl {2}There is no such data file\.\n$/],
-    [['boundary', 'run'], /^PLUMB_EVAL_DATA {2}run {2}Expected a data file, but this is none\.\n$/],
-    [['boundary', 'odd.jsonl'], /^PLUMB_INIT_DATA {2}.*odd\.jsonl {2}No format reads this file\./],
     [['boundary', 'test.jsonl', 'test.jsonl'], /^PLUMB_EVAL_DATA {2}test\.jsonl {2}The file is named twice/],
     [['bondary', 'test.jsonl'], /^PLUMB_UNKNOWN_MODEL {2}"bondary" is neither .* Did you mean "boundary"\?\n$/],
     [
@@ -105,11 +145,9 @@ describe('plumb eval', () => {
       /^PLUMB_EVAL_SAME_MODEL {2}boundary and the baseline boundary are the same model: there is nothing to compare\.\n$/,
     ],
     [['boundary', 'test.jsonl', '--labeler', 'anwser'], /^PLUMB_UNKNOWN_LABELER {2}--labeler anwser {2}.*Did you mean "answer"\?/],
-    [['boundary', 'test.jsonl', '--format', 'gsm9k'], /^PLUMB_UNKNOWN_(FORMAT|DATASET) {2}.*gsm8k/],
+    [['boundary', 'test.jsonl', '--format', 'gsm9k'], /^PLUMB_UNKNOWN_\w+ {2}--format gsm9k {2}.*gsm8k/],
     [['boundary', 'test.jsonl', '--out', 'run'], /^PLUMB_EVAL_OUT {2}run {2}Expected a file to write, but this is a folder\.\n$/],
     [['boundary', 'plain.jsonl'], /^PLUMB_(EVAL_NO_ANSWER|LABEL_NO_ANSWER|DATA_NO_ANSWER)/],
-    [['boundary'], /^PLUMB_USAGE {2}plumb eval {2}/],
-    [['boundary', 'test.jsonl', '--limit', '0'], /^PLUMB_USAGE {2}plumb eval {2}/],
     [
       ['boundary', 'test.jsonl', '--bselin', 'VFT'],
       /^PLUMB_UNKNOWN_FLAG {2}plumb eval {2}--bselin is not an option of this command\. Did you mean "--baseline"\?/,

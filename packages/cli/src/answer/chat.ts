@@ -49,6 +49,7 @@ export async function chat(model: AskedModel, { input, output, terminal }: Conve
     if (terminal) lines.prompt()
   }
   lines.close()
+  if (terminal) say('')
 }
 
 function refused(code: string, message: string): string {

@@ -16,7 +16,7 @@ export async function configIfAny(configFile: string | undefined, overrides: rea
 
 /**
  * What a data file is read as: as the configuration says, where it names the file; else as it looks.
- * @throws UserError PLUMB_EVAL_DATA where there is no file, PLUMB_INIT_DATA where no format reads it; a PlumbError of the file itself.
+ * @throws UserError PLUMB_EVAL_DATA where there is no file, PLUMB_INIT_DATA where no format reads it; PlumbError PLUMB_UNKNOWN_FORMAT, and those of the file itself.
  */
 export async function writtenData(
   file: string,
@@ -28,7 +28,10 @@ export async function writtenData(
     throw new UserError('PLUMB_EVAL_DATA', found ? 'Expected a data file, but this is none.' : 'There is no such data file.', file)
   }
   const upTo = limit === undefined ? {} : { limit }
-  if (format !== undefined) return { path: absolute, format, ...upTo }
+  if (format !== undefined) {
+    registry.find('dataset', format, `--format ${format}`)
+    return { path: absolute, format, ...upTo }
+  }
   const known = configured(config, absolute)
   if (known !== undefined) return { ...known, ...upTo }
   const { format: seen, columns } = await lookAt(absolute, registry)
@@ -57,14 +60,14 @@ export function namedSets(sources: readonly WrittenData[]): readonly WrittenData
   if (sources.length === 1) return sources
   const names = new Set<string>()
   return sources.map((source) => {
-    const stem =
-      path
-        .basename(source.path)
-        .replace(/\..*$/, '')
+    const stem = path.basename(source.path).replace(/\..*$/, '')
+    const base =
+      stem
         .replace(/[^A-Za-z0-9_-]+/g, '-')
-        .replace(/^[^A-Za-z0-9]+/, '') || 'data'
-    let name = stem.slice(0, 48)
-    for (let n = 2; names.has(name); n++) name = `${stem.slice(0, 48)}-${n}`
+        .replace(/^[^A-Za-z0-9]+|-+$/g, '')
+        .slice(0, 48) || 'data'
+    let name = base
+    for (let n = 2; names.has(name); n++) name = `${base}-${n}`
     names.add(name)
     return { ...source, name }
   })

@@ -6,7 +6,6 @@ import type { ReportRow, RunEvent } from '../run/events'
 import { streamLines } from '../run/files'
 import { Spools } from '../run/spool'
 import { RunStore } from '../run/store'
-import { interrupted } from '../train/loop'
 import { joinedMarks } from './assess'
 import { StageContext } from './context'
 import { askedOf, checkJudgeable, readTests, type TestSet } from './data'
@@ -104,8 +103,8 @@ export async function evaluateOn<T>(options: EvaluateOnOptions, use: (evaluation
       })
     })
   } catch (error) {
-    if (signal?.aborted && !isPlumbError(error)) throw interrupted('the evaluation', error)
-    throw error
+    if (!signal?.aborted || isPlumbError(error)) throw error
+    throw new PlumbError('PLUMB_INTERRUPTED', 'Stopped; nothing of the evaluation is kept.', undefined, { cause: error })
   } finally {
     spools.close()
     await rm(folder, { recursive: true, force: true })
