@@ -122,10 +122,11 @@ describe('a conversation', () => {
   const partner: AskedModel = {
     name: 'boundary',
     ask: () => Promise.reject(new Error('a conversation is no single question')),
-    chat: (messages) => {
+    chat: (messages, { onText } = {}) => {
       const last = messages.at(-1)?.content
       if (last === 'long') return Promise.reject(new PlumbError('PLUMB_PROMPT_TOO_LONG', 'too long'))
       const text = messages.map(({ role, content }) => `${role}:${content}`).join('|')
+      for (const length of [3, 6, text.length]) onText?.(` ${text.slice(0, length)}`)
       return Promise.resolve({ text, finish: 'eos', promptTokens: 1, completionTokens: 1 })
     },
   }

@@ -34,12 +34,20 @@ export async function chat(model: AskedModel, { input, output, terminal }: Conve
       answering = new AbortController()
       const question: Message = { role: 'user', content: text }
       try {
-        const answer = await model.chat([...messages, question], { ...asked, signal: answering.signal })
+        let shown = ''
+        const onText = (partial: string) => {
+          const whole = printable(partial.trim())
+          if (!whole.startsWith(shown)) return
+          output.write(whole.slice(shown.length))
+          shown = whole
+        }
+        const answer = await model.chat([...messages, question], { ...asked, signal: answering.signal, onText })
         const { text: content, reasoning } = answer
         messages.push(question, { role: 'assistant', content, ...(reasoning === undefined ? {} : { reasoning }) })
-        say(renderAnswer(answer))
+        const whole = renderAnswer(answer)
+        say(whole.startsWith(shown) ? whole.slice(shown.length) : `\n${whole}`)
       } catch (error) {
-        if (answering.signal.aborted) say('(stopped)')
+        if (answering.signal.aborted) say(' (stopped)')
         else if (isPlumbError(error)) say(refused(error.code, error.message))
         else throw error
       } finally {

@@ -19,6 +19,8 @@ export interface AskOptions {
   /** `evaluate.maxNewTokens` when absent. */
   readonly maxNewTokens?: number
   readonly signal?: AbortSignal
+  /** Told what there is of the answer's text, again and again while it grows, by a backend that hands out tokens. */
+  readonly onText?: (text: string) => void
 }
 
 /** An answer to a typed question. */
@@ -125,7 +127,7 @@ async function answer(
   context: StageContext,
   policy: Policy,
   record: GroupRecord,
-  { temperature = 0, seed = context.config.seed, maxNewTokens, signal }: AskOptions,
+  { temperature = 0, seed = context.config.seed, maxNewTokens, signal, onText }: AskOptions,
 ): Promise<GivenAnswer> {
   const { evaluate, sample, prompt: asPrompt } = context.config
   const encoder = context.encoder(policy)
@@ -141,8 +143,13 @@ async function answer(
     maxNewTokens: maxNewTokens ?? evaluate.maxNewTokens,
     ...encoder.ending([record], evaluate.stop),
   }
-  for await (const { text, finish, tokens } of policy.generate([{ id: ID, prompt, candidates: [0] }], sampling, { signal })) {
-    const { text: shown, reasoning } = new AnswerReader(asPrompt, record, askedAs(encoder, record)).sampled({ text, finish })
+  const reader = new AnswerReader(asPrompt, record, askedAs(encoder, record))
+  const onTokens =
+    onText &&
+    (({ tokens }: { readonly tokens: readonly number[] }) =>
+      onText(reader.sampled({ text: shownOf(policy, tokens, sampling.stop), finish: 'length' }).text))
+  for await (const { text, finish, tokens } of policy.generate([{ id: ID, prompt, candidates: [0] }], sampling, { signal, onTokens })) {
+    const { text: shown, reasoning } = reader.sampled({ text, finish })
     return {
       text: shown,
       ...(reasoning === undefined ? {} : { reasoning }),
@@ -152,4 +159,15 @@ async function answer(
     }
   }
   throw new PlumbError('PLUMB_SAMPLER_INCOMPLETE', 'The model gave no answer and ended.')
+}
+
+/** The text of unfinished tokens, less what may still turn out otherwise: a character of which bytes are to come, the beginning of a stop string. */
+function shownOf({ tokenizer }: Policy, tokens: readonly number[], stop: readonly string[]): string {
+  const text = tokenizer.decode(tokens).replace(/\ufffd+$/, '')
+  const longest = Math.max(0, ...stop.map(({ length }) => length - 1))
+  for (let length = Math.min(longest, text.length); length > 0; length--) {
+    const end = text.slice(-length)
+    if (stop.some((each) => each.startsWith(end))) return text.slice(0, -length)
+  }
+  return text
 }

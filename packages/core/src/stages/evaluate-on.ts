@@ -6,6 +6,7 @@ import type { ReportRow, RunEvent } from '../run/events'
 import { streamLines } from '../run/files'
 import { Spools } from '../run/spool'
 import { RunStore } from '../run/store'
+import { valueAt } from '../util/sequence'
 import { joinedMarks } from './assess'
 import { StageContext } from './context'
 import { askedOf, checkJudgeable, readTests, type TestSet } from './data'
@@ -126,11 +127,11 @@ function counts(answers: Evaluation['answers']): Record<Answer['status'], number
 
 /** Answers stand in the order of their questions; of those that were skipped there is none. */
 async function* answersOf(model: string, { test, file }: Part): AsyncGenerator<EvaluatedAnswer> {
-  const records = test.records[Symbol.iterator]()
+  let q = -1
   for await (const { id, ...answer } of streamLines<Answer>(file)) {
-    let record = records.next().value
-    while (record !== undefined && record.id !== id) record = records.next().value
-    const { prompt = '', answer: expected } = record ?? {}
+    do q++
+    while (valueAt(test.records, q).id !== id)
+    const { prompt, answer: expected } = valueAt(test.records, q)
     yield {
       model,
       ...(test.name === undefined ? {} : { set: test.name }),

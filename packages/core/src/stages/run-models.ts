@@ -58,14 +58,10 @@ export async function withConfigOrBare<T>(
   use: (resolved: ResolvedConfig, backend: ChosenEngine, isBare: boolean) => Promise<T>,
 ): Promise<T> {
   const { only = [], cwd = process.cwd() } = options
-  let isFound = false
   try {
-    return await withConfig(options, onEvent, (resolved, backend) => {
-      isFound = true
-      return use(resolved, backend, false)
-    })
+    return await withConfig(options, onEvent, (resolved, backend) => use(resolved, backend, false))
   } catch (error) {
-    const isMissing = !isFound && options.path === undefined && isPlumbError(error) && error.code === 'PLUMB_CONFIG_NOT_FOUND'
+    const isMissing = options.path === undefined && isPlumbError(error) && error.code === 'PLUMB_CONFIG_NOT_FOUND'
     const areFolders = only.length > 0 && (await Promise.all(only.map((name) => isFolder(path.resolve(cwd, name))))).every(Boolean)
     if (!isMissing || !areFolders) throw error
     const bare = bareConfig(path.resolve(cwd, only[0] ?? ''))

@@ -78,6 +78,26 @@ describe('models of a run', () => {
     expect(asked[0]?.prompts[0]?.prompt).toEqual(asked[1]?.prompts[0]?.prompt)
   })
 
+  it('show what there is of an answer, less what may be the beginning of a stop string', async () => {
+    const stopping = await world({ config: { ...small, sft: { steps: 0 }, evaluate: { maxNewTokens: 6, stop: ['a9 s9'] } } })
+    await runConfig({ ...stopping, last: 'sft' })
+    const { backend } = stopping
+    const open = backend.open.bind(backend)
+    backend.open = async (model) => {
+      const policy = await open(model)
+      const tokens = policy.tokenizer.encode('s1 a9 a2 a9 s3')
+      policy.generate = async function* ([prompt], _, { onTokens } = {}) {
+        const own = { id: prompt!.id, candidate: 0 }
+        for (let length = 1; length < tokens.length; length++) onTokens?.({ ...own, tokens: tokens.slice(0, length) })
+        yield { ...own, tokens, text: 's1 a9 a2 a9 s3', finish: 'eos' }
+      }
+      return policy
+    }
+    const shown: string[] = []
+    await ask({ ...stopping, only: ['VFT'] } as World, 'q1', { onText: (text) => shown.push(text) })
+    expect(shown).toEqual(['s1', 's1 ', 's1 a9 a2', 's1 a9 a2 '])
+  })
+
   it('hold no conversation without a chat template', async () => {
     await withAskable({ ...made, only: ['VFT'] }, ({ open }) =>
       open('VFT', async (model) => {
