@@ -6,7 +6,17 @@ export * from './errors'
 export { randomStreams } from './util/random'
 export { closest, suggestion } from './util/suggest'
 export { shownPath } from './util/shown-path'
-export { leftoversIn, makeFolder, removeLeftovers, removeWhole, replaceFile, replaceFolder, syncFolder, writeDurably, writeFileAtomic } from './util/atomic'
+export {
+  leftoversIn,
+  makeFolder,
+  removeLeftovers,
+  removeWhole,
+  replaceFile,
+  replaceFolder,
+  syncFolder,
+  writeDurably,
+  writeFileAtomic,
+} from './util/atomic'
 export { printable } from './util/printable'
 export { isNestedTooDeep, shownValue } from './util/nesting'
 export * from './util/model-files'

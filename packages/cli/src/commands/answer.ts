@@ -10,7 +10,7 @@ interface Answers {
 export default class Answer extends Command {
   static override enableJsonFlag = true
 
-  static override summary = 'Ask the models of a run a question, side by side, or chat with one.'
+  static override summary = 'Ask the models of a run a question, or chat with one.'
 
   static override description =
     'The question goes to the stage-1 model (VFT) and to every variant that is made, in the form in which the run asks the questions of its data: with its template or ' +

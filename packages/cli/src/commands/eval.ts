@@ -7,7 +7,7 @@ import { resumeCommand } from '../run/resume'
 export default class Eval extends PipelineCommand {
   static override strict = false
 
-  static override summary = 'Measure a model on data files: accuracy with its interval, and against a baseline.'
+  static override summary = 'Measure a model on data files, and against a baseline.'
 
   static override description =
     'Greedy answers to the questions of a file, judged as the evaluate stage of the run judges those of data.test: by the same code, with the prompts, lengths and stop strings of the ' +

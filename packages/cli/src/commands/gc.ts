@@ -6,7 +6,7 @@ export default class Gc extends Command {
 
   static override strict = false
 
-  static override summary = 'Say what nothing refers to any more in run folders; with --delete, remove it.'
+  static override summary = 'Say what can go from run folders; with --delete, remove it.'
 
   static override description =
     'A run folder keeps what earlier settings made. This finds finished stages that no report in the folder was made from, unfinished work that a later comparison has left behind, and what killed ' +

@@ -4,7 +4,7 @@ import type { ListedRun } from '../runs/list'
 export default class Runs extends Command {
   static override enableJsonFlag = true
 
-  static override summary = 'List runs: when, how far, which model and seeds, the best row, and their size.'
+  static override summary = 'List runs: when, how far, model, seeds, best row and size.'
 
   static override description =
     'Looks for run folders in FOLDER and below it, and touches nothing. done: the run has a report, and nothing was begun since. interrupted: a stage was begun and not finished; the same command goes ' +
