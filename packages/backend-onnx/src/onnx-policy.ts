@@ -11,6 +11,7 @@ import {
   type Policy,
   type PolicyInfo,
   type Sampling,
+  type GenerateOptions,
   type StepOptions,
   type Tokenizer,
   type TokenGroup,
@@ -32,6 +33,7 @@ import {
 } from '@plumbline/transformer'
 import type { EngineClient } from './worker/client'
 import { hasStops } from './worker/stops'
+import type { PartialCompletion } from './worker/engine'
 import type { EngineTeam } from './worker/team'
 
 export interface PolicySettings {
@@ -92,7 +94,11 @@ export class OnnxPolicy implements Policy {
     })
   }
 
-  async *generate(prompts: readonly GenerationPrompt[], sampling: Sampling, { signal }: StepOptions = {}): AsyncIterable<Generation> {
+  async *generate(
+    prompts: readonly GenerationPrompt[],
+    sampling: Sampling,
+    { signal, onTokens }: GenerateOptions = {},
+  ): AsyncIterable<Generation> {
     signal?.throwIfAborted()
     const finished: Generation[] = []
     const written = (generation: Generation): Generation =>
@@ -106,7 +112,11 @@ export class OnnxPolicy implements Policy {
       this.engines.share(dealt(prompts, this.engines.size), async (engine, hand) => {
         signal?.throwIfAborted()
         if (state.ended) return
-        const call = engine.start('generate', [hand, sampling], (event) => {
+        const call = engine.start('generate', [hand, sampling, onTokens !== undefined], (event) => {
+          if ('partial' in (event as object)) {
+            onTokens?.((event as PartialCompletion).partial)
+            return
+          }
           finished.push(event as Generation)
           wake()
         })

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Objective, Policy, TokenGroup } from '@plumbline/core'
+import type { Generation, Objective, Policy, TokenGroup } from '@plumbline/core'
 import { readModelFolder } from '@plumbline/transformer'
 import { OnnxBackend } from '../src'
 import { TinyModel, tinyGroups, tokenGroups } from './support/tiny'
@@ -35,6 +35,24 @@ describe('OnnxPolicy', () => {
     const computed = groups.reduce((n, { prompt, completions }) => n + prompt.length + completions.reduce((m, c) => m + c.length - 1, 0), 0)
     expect(report).toMatchObject({ completionTokens, computedTokens: computed, microBatches: 1, metrics: { groups: 4 } })
     await policy.optimStep({ ...adamW, learningRate: 0, weightDecay: 0 })
+  })
+
+  it('tells who watches a completion all its tokens so far, and samples what it samples unwatched', async () => {
+    const requests = groups.slice(0, 2).map(({ id, prompt }) => ({ id, prompt, candidates: [0, 1] }))
+    const sampling = { seed: 3, temperature: 1, maxNewTokens: 7 }
+    const sampled = async (onTokens?: (partial: Pick<Generation, 'id' | 'candidate' | 'tokens'>) => void) => {
+      const found = new Map<string, Generation>()
+      for await (const one of policy.generate(requests, sampling, { onTokens })) found.set(`${one.id}/${one.candidate}`, one)
+      return found
+    }
+    const told = new Map<string, number[][]>()
+    const watched = await sampled(({ id, candidate, tokens }) => {
+      told.set(`${id}/${candidate}`, [...(told.get(`${id}/${candidate}`) ?? []), [...tokens]])
+    })
+    expect(watched.size).toBe(4)
+    for (const [key, { tokens }] of watched) expect(told.get(key) ?? []).toEqual(tokens.slice(1).map((_, t) => tokens.slice(0, t + 1)))
+    const unwatched = await sampled()
+    for (const [key, one] of watched) expect(unwatched.get(key)).toEqual(one)
   })
 
   it('leaves out what is not needed', async () => {

@@ -10,6 +10,14 @@ import { renderReport } from './report/report'
 import { dieBy, onInterrupt } from './run/interrupt'
 import { resumeCommand } from './run/resume'
 
+export interface RunFlags {
+  readonly config?: string
+  readonly set?: readonly string[]
+  /** Where events go, as `--events` says. */
+  readonly events?: string
+  readonly quiet: boolean
+}
+
 /** What `run` and the stage commands have in common: parse, run the stages with progress, print what came of it. */
 export abstract class PipelineCommand extends Command {
   static override enableJsonFlag = true
@@ -35,12 +43,38 @@ export abstract class PipelineCommand extends Command {
     quiet: Flags.boolean({ char: 'q', summary: 'No progress, only the closing table and its notices.' }),
   }
 
-  /** Runs every stage up to `last`; of `align`, only `variant` where it is given. */
-  protected async runStages(
-    flags: { readonly config?: string; readonly set?: readonly string[]; readonly events?: string; readonly quiet: boolean },
-    last: StageName,
-    variant?: string,
-  ): Promise<RunReport> {
+  /** Runs every stage up to `last`; of `align`, only `variant` where it is given. Prints what came of it. */
+  protected async runStages(flags: RunFlags, last: StageName, variant?: string): Promise<RunReport> {
+    const report = await this.runOnce(flags, last, variant)
+    this.log(renderReport(report))
+    return report
+  }
+
+  /** The same without the closing table. `watch` is told everything that the run tells. */
+  protected async runOnce(flags: RunFlags, last: StageName, variant?: string, watch?: (event: RunEvent) => void): Promise<RunReport> {
+    return this.withProgress(flags, interrupted, async ({ signal, onEvent }) => {
+      const { runSession } = await import('./run/session.js')
+      return runSession({
+        configFile: flags.config,
+        overrides: flags.set ?? [],
+        last,
+        variant,
+        oclif: this.config,
+        signal,
+        onEvent: (event) => {
+          watch?.(event)
+          onEvent(event)
+        },
+      })
+    })
+  }
+
+  /** Shows what a long piece of work tells, and turns a request to stop into its signal; `stopped` words what became of it. */
+  protected async withProgress<T>(
+    flags: Pick<RunFlags, 'events' | 'quiet'>,
+    stopped: (error: Error) => InterruptedError,
+    work: (progress: { readonly signal: AbortSignal; readonly onEvent: (event: RunEvent) => void }) => Promise<T>,
+  ): Promise<T> {
     const events = flags.events === undefined ? undefined : parseEvents(flags.events)
     const toStderr = events !== undefined && events.file === undefined
     const renderer = createRenderer(toStderr ? 'events' : this.progressMode(flags.quiet), process.stderr)
@@ -48,31 +82,20 @@ export abstract class PipelineCommand extends Command {
     const shown = toStderr ? (event: RunEvent) => renderer.handle(event) : eachNoticeOnce((event) => renderer.handle(event))
     const told = { isEnd: false }
     const interruption = onInterrupt((message) => renderer.say(message), dieBy)
+    const onEvent = (event: RunEvent): void => {
+      told.isEnd ||= event.type === 'run-end'
+      file?.handle(event)
+      shown(event)
+    }
     try {
-      const { runSession } = await import('./run/session.js')
-      const report = await runSession({
-        configFile: flags.config,
-        overrides: flags.set ?? [],
-        last,
-        variant,
-        oclif: this.config,
-        signal: interruption.signal,
-        onEvent: (event) => {
-          told.isEnd ||= event.type === 'run-end'
-          file?.handle(event)
-          shown(event)
-        },
-      })
-      renderer.close()
-      this.log(renderReport(report))
-      return report
+      return await work({ signal: interruption.signal, onEvent })
     } catch (error) {
-      renderer.close()
-      const said = interruption.signal.aborted && isAbort(error) ? interrupted(error as Error) : error
+      const said = interruption.signal.aborted && isAbort(error) ? stopped(error as Error) : error
       // Among events it stands in the last of them.
       if (toStderr && told.isEnd) markTold(said)
       throw said
     } finally {
+      renderer.close()
       file?.close()
       interruption.dispose()
     }

@@ -84,3 +84,6 @@ align:
   - { name: further-sft, loss: sft, steps: 3, batchSize: 4 }
 evaluate: { maxNewTokens: 50, control: further-sft }
 `
+
+/** The same on a backend whose models differ by what they were trained with. */
+export const LEARNING_CONFIG = TINY_CONFIG.replace('fake-backend.cjs', 'learning-backend.cjs')

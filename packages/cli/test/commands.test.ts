@@ -12,14 +12,17 @@ it('lists the commands', async () => {
   const { code, stdout, stderr } = await plumb(['--help'])
   expect([code, stderr]).toEqual([0, ''])
   expect(stdout.split('\nCOMMANDS\n')[1]).toBe(`  align         Align on the labelled candidates: every variant, or one.
+  answer        Ask the models of a run a question, or chat with one.
   autocomplete  Display autocomplete installation instructions.
   conformance   Check a plugin against the contracts, and print a report.
   create        Write the package of a new plugin, with tests that pass.
   doctor        Check this machine and the configuration.
+  eval          Measure a model on data files, and against a baseline.
   evaluate      Evaluate every variant and print the table.
   explain       Say what an error code means, and what helps.
   export        Write a trained model as a Hugging Face folder, with a model
                 card.
+  gc            Say what can go from run folders; with --delete, remove it.
   help          Display help for plumb.
   init          Write a plumbline.config.yaml that fits the data and the model.
   label         Label the sampled candidates right or wrong, or with rewards.
@@ -27,6 +30,7 @@ it('lists the commands', async () => {
   report        Write a run, or several, as one HTML page to look at and to
                 send.
   run           Run the pipeline: fine-tune, sample, label, align, evaluate.
+  runs          List runs: when, how far, model, seeds, best row and size.
   sample        Sample k candidate chains for every question.
   sft           Fine-tune on the reference chains of thought (L_VFT).
   strategies    List every loss, sampler, labeler, data format and backend that

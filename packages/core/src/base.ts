@@ -7,7 +7,17 @@ export { eventLine, headerLine } from './run/event-lines'
 export { randomStreams } from './util/random'
 export { closest, suggestion } from './util/suggest'
 export { shownPath } from './util/shown-path'
-export { makeFolder, removeLeftovers, replaceFile, replaceFolder, syncFolder, writeDurably, writeFileAtomic } from './util/atomic'
+export {
+  leftoversIn,
+  makeFolder,
+  removeLeftovers,
+  removeWhole,
+  replaceFile,
+  replaceFolder,
+  syncFolder,
+  writeDurably,
+  writeFileAtomic,
+} from './util/atomic'
 export { printable } from './util/printable'
 export { roundName } from './run/round-name'
 export { isNestedTooDeep, shownValue } from './util/nesting'

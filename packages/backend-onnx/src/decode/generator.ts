@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly onGeneration: (generation: Generation) => void
   /** Asked between steps; whatever it throws ends the run. */
   readonly checkAborted?: () => void
+  /** Called with each completion that goes on, once it has a token more. */
+  readonly onStep?: (completion: Completion) => void
   /** Sees the logits before each token is chosen from them; they are only valid during the call. */
   readonly onLogits?: (completion: Completion, logits: Float32Array) => void
 }
@@ -95,7 +97,7 @@ export class Generator {
   async run(
     requests: readonly GenerationPrompt[],
     sampling: Sampling,
-    { onGeneration, checkAborted, onLogits }: RunOptions,
+    { onGeneration, checkAborted, onStep, onLogits }: RunOptions,
   ): Promise<RunReport> {
     const { config, weights } = this.model
     const rules = completionRules(this.model, requests, sampling)
@@ -138,7 +140,10 @@ export class Generator {
         const completion = new Completion(rules, prompt.id, prompt.waiting.shift()!, prompt.length)
         onLogits?.(completion, prompt.logits)
         const done = completion.next(prompt.logits)
-        if (!done) return { prompt, completion, length: 0 }
+        if (!done) {
+          onStep?.(completion)
+          return { prompt, completion, length: 0 }
+        }
         onGeneration(done)
       }
     }
@@ -171,7 +176,10 @@ export class Generator {
         const { completion } = batch.rows[index]!
         onLogits?.(completion, row)
         const done = completion.next(row)
-        if (!done) continue
+        if (!done) {
+          onStep?.(completion)
+          continue
+        }
         onGeneration(done)
         ended.push(index)
       }

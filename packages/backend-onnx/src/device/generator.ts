@@ -19,7 +19,7 @@ import { Wave, type WavePrompt } from './wave'
 import { tensorNamed } from '../runtime/tensor-named'
 
 /** The logits are not to be seen: they stay on the device. */
-type DeviceRunOptions = Omit<RunOptions, 'onLogits'>
+type DeviceRunOptions = Omit<RunOptions, 'onLogits' | 'onStep'>
 
 /** Most prompt tokens, padding included, of one wave. */
 const PREFILL_TOKENS = 4096

@@ -21,12 +21,17 @@ import type { Demand } from './errors'
 import type { EnginePlan, HeldModel, OpenModel } from './model'
 import { hasStops } from './stops'
 
-/** What an engine offers on top of the model it holds; `generate` emits `Generation` events, with texts where there are stop strings. */
+/** A completion that goes on. */
+export interface PartialCompletion {
+  readonly partial: Pick<Generation, 'id' | 'candidate' | 'tokens'>
+}
+
+/** What an engine offers on top of the model it holds; `generate` emits `Generation` events, with texts where there are stop strings; where it is watched, `PartialCompletion` ones too. */
 export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 'pendingWeights' | 'adapter' | 'release'> {
   /** Opens the GPU before anything is loaded, so that the adapter can be looked at. */
   openDevice(): Promise<void>
   open(source: ModelSource, tokenizer: TokenizerIds, settings: EngineSettings): Promise<OpenedModel>
-  generate(prompts: readonly GenerationPrompt[], sampling: Sampling): Promise<void>
+  generate(prompts: readonly GenerationPrompt[], sampling: Sampling, watched?: boolean): Promise<void>
   saveWeights(folder: string): Promise<void>
   saveAdapter(folder: string): Promise<void>
   close(): Promise<void>
@@ -131,11 +136,14 @@ export class Engine implements EngineMethods {
     return this.held.optimStep(options)
   }
 
-  async generate(prompts: readonly GenerationPrompt[], sampling: Sampling): Promise<void> {
+  async generate(prompts: readonly GenerationPrompt[], sampling: Sampling, watched = false): Promise<void> {
     const { context } = this
     if (hasStops(sampling)) this.tokenizer ??= await loadTokenizer(tokenizerPath(this.model().model.source))
     await this.held.generate(prompts, sampling, this.texts, {
       onGeneration: (generation: Generation) => context.emit(generation),
+      ...(watched
+        ? { onStep: ({ id, candidate, tokens }) => context.emit({ partial: { id, candidate, tokens } } satisfies PartialCompletion) }
+        : {}),
       checkAborted: () => {
         if (context.aborted()) throw new Error('Generation was aborted')
       },

@@ -11,7 +11,7 @@ export default class Report extends Command {
   static override description =
     'The page holds the table with its intervals and paired differences, training curves, scores before and after, their calibration, every test question with ' +
     'what each model answers, samples, data, configuration, time and tokens. It is one file that loads nothing; its tables and charts need no JavaScript.\n\n' +
-    'RUN is a run folder, or a report-<key>.json in one. Of several runs (seeds, say) the page has means with intervals over runs before the runs themselves. ' +
+    'RUN is a run folder, a report-<key>.json in one, or the sweep-<key>.json of "plumb run --seeds" and "--sweep". Of several runs the page has means with intervals over runs before the runs themselves. ' +
     'Nothing is run: an unfinished run is shown as far as it is, and the page says what is missing.'
 
   static override examples = [

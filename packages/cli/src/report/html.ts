@@ -28,10 +28,11 @@ export async function writeReport({ runs, configFile, overrides, out, questions 
     const message = 'RUN names what is reported on; --config and --set would name another run. Leave one of them out.'
     throw new PlumbError('PLUMB_REPORT_TWO_RUNS', message)
   }
-  const all = runs.length > 0 ? runs : [(await loadConfig({ path: configFile, overrides })).config.run]
-  const file = path.resolve(out ?? (await besideRun(all)))
-  const { writeHtmlReport } = await import('@plumbline/report')
-  const bytes = await writeHtmlReport(file, { runs: all, questions })
+  const named = runs.length > 0 ? runs : [(await loadConfig({ path: configFile, overrides })).config.run]
+  const file = path.resolve(out ?? (await besideRun(named)))
+  const [{ writeHtmlReport }, { sweepAt }] = await Promise.all([import('@plumbline/report'), import('../seeds/file.js')])
+  const { runs: all, ...together } = (await sweepAt(named)) ?? { runs: named }
+  const bytes = await writeHtmlReport(file, { runs: all, questions, ...together })
   const size = bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
   const what = all.length === 1 ? shownPath(path.resolve(all[0] ?? '')) : `${all.length} runs`
   return { file, bytes, runs: all, sentence: `The report of ${what} is in ${shownPath(file)} (${size}); open it in a browser.` }

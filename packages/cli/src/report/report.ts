@@ -3,7 +3,7 @@ import { printable, roundName, shownPath } from '@plumbline/core/base'
 import { formatDuration } from '../progress/format'
 import { renderTable, type Column } from './table'
 
-const ABSENT = '–'
+export const ABSENT = '–'
 
 /** The closing table, what was sampled, and the notices, as the last thing a run prints. */
 export function renderReport(report: RunReport): string {
@@ -64,10 +64,13 @@ function cells(row: ReportRow, control: string, hasRounds: boolean): string[] {
 
 function versusControl({ name, round = 1, versusControl }: ReportRow, control: string): string {
   if (versusControl === undefined) return name === control || name === roundName(control, round) ? 'control' : ABSENT
-  const difference = 100 * versusControl.difference
+  return `${points(versusControl.difference)} ± ${(100 * versusControl.standardError).toFixed(1)}`
+}
+
+/** A difference of fractions in points, with its sign. */
+export function points(fraction: number): string {
   // A minus sign and a plus sign are equally wide; a hyphen is not always.
-  const sign = difference < 0 ? '−' : '+'
-  return `${sign}${Math.abs(difference).toFixed(1)} ± ${(100 * versusControl.standardError).toFixed(1)}`
+  return `${fraction < 0 ? '−' : '+'}${Math.abs(100 * fraction).toFixed(1)}`
 }
 
 function samplesLine(samples: Readonly<Record<string, number>>): string {
@@ -76,10 +79,10 @@ function samplesLine(samples: Readonly<Record<string, number>>): string {
     .join(', ')}`
 }
 
-function percent(fraction: number | undefined, unit = true): string {
+export function percent(fraction: number | undefined, unit = true): string {
   return fraction === undefined ? ABSENT : (100 * fraction).toFixed(1) + (unit ? ' %' : '')
 }
 
-function figure(value: number | undefined): string {
+export function figure(value: number | undefined): string {
   return value === undefined ? ABSENT : value.toFixed(3)
 }

@@ -1,5 +1,5 @@
 import { randomUUID, createHash } from 'node:crypto'
-import { link, open, readdir, rename, rm } from 'node:fs/promises'
+import { link, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PlumbError } from '../errors'
@@ -65,6 +65,30 @@ export async function lockFolder(folder: string, options: LockOptions = {}): Pro
     await release(file, holder)
     held.delete(holder.token)
   }
+}
+
+/** A lock as it is seen from outside. */
+export interface SeenLock {
+  /** For people: `process 4711 on host`. */
+  readonly by: string
+  /** Whether its process is known to live; of another machine, container or start of the system it cannot be known. */
+  readonly isAlive: boolean
+  /** When it last gave a sign of life, by the file system's clock. */
+  readonly at: number
+}
+
+/** Looks whether a folder is locked and touches nothing; undefined where it is not, or where the process is gone. */
+export async function lockOn(folder: string): Promise<SeenLock | undefined> {
+  const file = path.join(folder, '.lock')
+  const found = await read(file)
+  if (found === undefined) return undefined
+  const state = found.holder === undefined ? 'unknown' : liveness(found.holder)
+  if (state === 'gone') return undefined
+  const at = await stat(file).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  )
+  return { by: who(found.holder), isAlive: state === 'alive', at }
 }
 
 /**

@@ -226,7 +226,7 @@ export interface Policy {
   optimStep(options: AdamWOptions): Promise<OptimStepReport>
 
   /** Samples completions; yields each as it finishes, in any order. See {@link Sampling} for what makes it reproducible. */
-  generate(prompts: readonly GenerationPrompt[], sampling: Sampling, options?: StepOptions): AsyncIterable<Generation>
+  generate(prompts: readonly GenerationPrompt[], sampling: Sampling, options?: GenerateOptions): AsyncIterable<Generation>
 
   /** A frozen copy of today's weights that can only score; used for references that must be computed later. */
   snapshot(): Promise<FrozenPolicy>
@@ -305,6 +305,15 @@ export type Cotangent = number | Float32Array
 export interface StepOptions {
   /** Checked between micro-batches (and decoding steps); aborting rejects with `signal.reason` and drops the accumulated gradients. */
   readonly signal?: AbortSignal
+}
+
+/** What sampling takes beside. */
+export interface GenerateOptions extends StepOptions {
+  /**
+   * Told all tokens of a completion so far, after each one that does not end it: for a person who watches. A policy that does not hand out single tokens never
+   * calls it.
+   */
+  readonly onTokens?: (partial: Pick<Generation, 'id' | 'candidate' | 'tokens'>) => void
 }
 
 export interface ForwardBackwardReport {

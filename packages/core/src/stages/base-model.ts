@@ -9,7 +9,7 @@ import type { BaseModel, Model } from './context'
 import { baseOf, modelSource } from './model-source'
 
 /** The model the run starts with, and what identifies it by the content of the files that are read. */
-export async function baseModel({ model }: Config, backend: Backend, hashes: ContentHashes): Promise<Model> {
+export async function baseModel({ model }: Pick<Config, 'model'>, backend: Backend, hashes: ContentHashes): Promise<Model> {
   const source = await modelSource(model)
   const own = baseOf(source)
   const base = {

@@ -63,13 +63,16 @@ export async function readData(resolved: ResolvedConfig, spools: Spools): Promis
   const texts = isOfFile ? givenTexts : undefined
   if (isOfFile) for (const record of questions.records) checkGiven(record)
   await checkLabelable(questions.records, labeler, texts)
-  for (const { records } of tests) {
-    if (isOfFile) await checkLabelable(records, labeler, texts)
-    await checkLabelable(askedOf(resolved, records), resolved.judge.made)
-  }
+  if (isOfFile) for (const { records } of tests) await checkLabelable(records, labeler, texts)
+  await checkJudgeable(resolved, tests)
   const [only] = tests
   const test = only !== undefined && tests.length === 1 ? only : joinedSets('data.test', tests)
   return { train, questions, validation, test, tests, sources }
+}
+
+/** Whether every question that is going to be asked can be judged. @throws PlumbError what the labeler says, at the place of the question. */
+export async function checkJudgeable(resolved: ResolvedConfig, tests: readonly DataSet[]): Promise<void> {
+  for (const { records } of tests) await checkLabelable(askedOf(resolved, records), resolved.judge.made)
 }
 
 /** The name of a stage on a test set, where there are several. */
@@ -78,7 +81,7 @@ export function ofSet(stage: string, { name }: TestSet): string {
 }
 
 /** Every test set for itself: its records keep their ids, whatever other sets there are. */
-async function readTests(sources: readonly ResolvedSource[], reading: Reading): Promise<TestSet[]> {
+export async function readTests(sources: readonly ResolvedSource[], reading: Reading): Promise<TestSet[]> {
   const sets: TestSet[] = []
   for (const source of sources) {
     const set = await readSources(source.title, [source], false, reading)

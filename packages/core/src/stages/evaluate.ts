@@ -58,59 +58,78 @@ async function evaluateStage(
   name: string,
   model: Model,
 ): Promise<Evaluation & { readonly sums: AssessmentSums }> {
-  const { config, resolved } = context
-  const { maxNewTokens, stop } = config.evaluate
-  const { judge } = resolved
-  const determinedBy = {
-    model: model.hash,
-    evaluate: { maxNewTokens, stop, label: judge.identity, asked: judge.asked },
-    ...promptIdentity(config, 'prompts'),
-    ...readingIdentity(config.prompt),
-    test: test.hash,
-    candidates: candidates.manifest.artifacts['candidates.jsonl'],
-  }
   const candidatesFile = candidates.folder.file('candidates.jsonl')
-  const spec = {
-    stage: 'evaluate',
-    variant: ofSet(name, test),
-    determinedBy,
-    code: [judge.code],
-    backend: true,
-    seed: config.seed,
-  } as const
+  const spec = specOf(context, test, name, model, { candidates: candidates.manifest.artifacts['candidates.jsonl'] })
   const { folder, manifest } = await context.run(spec, (desk) =>
     context.withPolicy(model, async (policy) => {
-      // the labels of a data file judge no new answer, so without an expected one there is nothing to ask
-      const asked = askedOf(resolved, test.records)
-      const counts = { answers: 0, right: 0, unparsed: 0 }
-      const count = (answer: Answer): Answer => {
-        counts.answers++
-        if (answer.right) counts.right++
-        if (answer.status === 'unparsed') counts.unparsed++
-        return answer
-      }
-      await writeJsonLines(desk.folder.file('answers.jsonl'), mapped(greedyAnswers(context, desk, asked, policy, test.title), count))
+      const { asked, figures, outcome } = await answerQuestions(context, desk, test, policy)
       const questions = await IndexedLines.open<TestQuestion>(candidatesFile)
       const { length } = questions
       try {
-        await scoreCandidates(context, desk, policy, questions, asked.length === 0)
+        await scoreCandidates(context, desk, policy, questions, asked === 0)
       } finally {
         await questions.close()
       }
-      const { answers, right, unparsed } = counts
       return {
         artifacts: ['answers.jsonl', 'scores.jsonl'],
-        summary:
-          answers === 0
-            ? `scores of the candidates of ${length} test questions`
-            : `${right} of ${answers} right${unparsed > 0 ? `, ${unparsed} without an answer` : ''}`,
-        figures: { questions: answers, right, unparsed },
+        summary: figures.questions === 0 ? `scores of the candidates of ${length} test questions` : outcome,
+        figures,
       }
     }),
   )
   const answers = await PackedMarks.of(streamLines<Answer>(folder.file('answers.jsonl')))
   const sums = await assess(candidatesFile, folder.file('scores.jsonl'))
   return { name: test.name ?? name, key: manifest.key, answers, sums, ...sums.figures() }
+}
+
+/** A model on a test set by its greedy answers alone, which are in `file`: without candidates there is nothing to score. */
+export async function answersOnly(
+  context: StageContext,
+  test: TestSet,
+  name: string,
+  model: Model,
+): Promise<Evaluation & { readonly file: string }> {
+  const { folder, manifest } = await context.run(specOf(context, test, name, model), (desk) =>
+    context.withPolicy(model, async (policy) => {
+      const { figures, outcome } = await answerQuestions(context, desk, test, policy)
+      return { artifacts: [ANSWERS], summary: outcome, figures }
+    }),
+  )
+  const file = folder.file(ANSWERS)
+  return { name: test.name ?? name, key: manifest.key, answers: await PackedMarks.of(streamLines<Answer>(file)), file }
+}
+
+const ANSWERS = 'answers.jsonl'
+
+function specOf({ config, resolved: { judge } }: StageContext, test: TestSet, name: string, model: Model, more: object = {}) {
+  const { maxNewTokens, stop } = config.evaluate
+  const determinedBy = {
+    model: model.hash,
+    evaluate: { maxNewTokens, stop, label: judge.identity, asked: judge.asked },
+    ...promptIdentity(config, 'prompts'),
+    ...readingIdentity(config.prompt),
+    test: test.hash,
+    ...more,
+  }
+  const [stage, variant] = ['evaluate' as const, ofSet(name, test)]
+  return { stage, variant, determinedBy, code: [judge.code], backend: true, seed: config.seed }
+}
+
+/** Leaves `answers.jsonl`. */
+async function answerQuestions(context: StageContext, desk: StageDesk, test: TestSet, policy: Policy) {
+  // the labels of a data file judge no new answer, so without an expected one there is nothing to ask
+  const asked = askedOf(context.resolved, test.records)
+  const figures = { questions: 0, right: 0, unparsed: 0 }
+  const count = (answer: Answer): Answer => {
+    figures.questions++
+    if (answer.right) figures.right++
+    if (answer.status === 'unparsed') figures.unparsed++
+    return answer
+  }
+  await writeJsonLines(desk.folder.file(ANSWERS), mapped(greedyAnswers(context, desk, asked, policy, test.title), count))
+  const { questions, right, unparsed } = figures
+  const outcome = `${right} of ${questions} right${unparsed > 0 ? `, ${unparsed} without an answer` : ''}`
+  return { asked: asked.length, figures, outcome }
 }
 
 async function* greedyAnswers(

@@ -49,7 +49,7 @@ export function makeReport(input: ReportInput): ReportContent {
 /** Whether a source is one of several, or lost records: of the others there is nothing to say. */
 const isWorthTelling = ({ source, leftOut }: SourceFigures): boolean => source.split('.').length > 2 || Object.keys(leftOut).length > 0
 
-function row(evaluation: Evaluation, control: Evaluation | undefined): ReportRow {
+export function row(evaluation: Evaluation, control: Evaluation | undefined): ReportRow {
   const { sets, round } = evaluation
   const figures = figuresOf(evaluation, control?.name === evaluation.name ? undefined : control)
   const all = round === undefined ? figures : { ...figures, round }

@@ -113,6 +113,32 @@ export async function withConfig<T>(
   onEvent: (event: RunEvent) => void,
   use: (resolved: ResolvedConfig, backend: ChosenEngine, loaded: LoadedConfig) => Promise<T>,
 ): Promise<T> {
+  return withResolved(options, onEvent, async (resolved, loaded) => {
+    const { candidates } = resolved.backend
+    const { backend, probe } = await chooseBackend(candidates.map(({ made }) => made))
+    const candidate = candidates.find(({ made }) => made === backend)
+    if (candidate === undefined) throw new Error('a backend that is no candidate was chosen')
+    return use(resolved, { ...candidate, probe }, loaded)
+  })
+}
+
+/**
+ * The configuration, once everything that it names is known to be there and every option to be right: no backend is chosen, and no data or model read.
+ * @throws PlumbError those of `loadConfig`, `loadPlugins` and `resolveConfig`.
+ */
+export async function checkConfig(options: ConfigOptions): Promise<LoadedConfig> {
+  return withResolved(
+    options,
+    () => undefined,
+    (_, loaded) => Promise.resolve(loaded),
+  )
+}
+
+async function withResolved<T>(
+  options: ConfigOptions,
+  onEvent: (event: RunEvent) => void,
+  use: (resolved: ResolvedConfig, loaded: LoadedConfig) => Promise<T>,
+): Promise<T> {
   const say = (message: string): void => onEvent({ type: 'notice', level: 'info', message })
   const { loaded, registry } = await load(options, say)
   const logger = {
@@ -122,11 +148,7 @@ export async function withConfig<T>(
   }
   const resolved = resolveConfig(loaded, registry, { logger })
   try {
-    const { candidates } = resolved.backend
-    const { backend, probe } = await chooseBackend(candidates.map(({ made }) => made))
-    const candidate = candidates.find(({ made }) => made === backend)
-    if (candidate === undefined) throw new Error('a backend that is no candidate was chosen')
-    return await use(resolved, { ...candidate, probe }, loaded)
+    return await use(resolved, loaded)
   } finally {
     await resolved.context.dispose()
   }

@@ -97,7 +97,8 @@ function modelOf({ variants, config }: ResolvedConfig, name: string | undefined)
   throw new PlumbError('PLUMB_VARIANT_NEEDED', `The run has several models; say which: ${known}.`)
 }
 
-async function found(
+/** What a run has made, or, thrown, the first stage that is not done. */
+export async function found(
   context: StageContext,
   data: RunData,
   base: Model,
@@ -118,10 +119,10 @@ async function found(
   }
 }
 
-function notTrained({ title }: NotDone, run: string): PlumbError {
+export function notTrained({ title }: NotDone, run: string): PlumbError {
   return new PlumbError(
     'PLUMB_NOT_TRAINED',
-    `${title} is not done with this configuration: there is nothing to export; "plumb run" does it.`,
+    `${title} is not done with this configuration, so there is no model of it yet; "plumb run" makes it.`,
     shownPath(run),
   )
 }

@@ -192,17 +192,33 @@ export interface LeftoverOptions {
  * Removes temporary files and folders that killed processes left in a folder, and none that a living process may still write. Of
  * another machine's or container's nothing is known: theirs stay until the caller has the folder for itself.
  */
-export async function removeLeftovers(folder: string, { of, exclusive = false }: LeftoverOptions = {}): Promise<void> {
+export async function removeLeftovers(folder: string, options: LeftoverOptions = {}): Promise<void> {
+  for (const file of await leftoversIn(folder, options)) await rm(file, { recursive: true, force: true })
+}
+
+/** What {@link removeLeftovers} would remove. */
+export async function leftoversIn(folder: string, { of, exclusive = false }: LeftoverOptions = {}): Promise<string[]> {
   const names = await readdir(folder).catch((): string[] => [])
-  for (const name of names) {
-    if (!name.startsWith('.') || !name.endsWith('.tmp')) continue
+  return names.flatMap((name) => {
+    if (!name.startsWith('.') || !name.endsWith('.tmp')) return []
     const file = path.join(folder, name)
-    if (inUse.has(file)) continue
+    if (inUse.has(file)) return []
     const [, target, system, pid, start] = TEMPORARY.exec(name) ?? []
-    if (of !== undefined && target !== shortened(of)) continue
+    if (of !== undefined && target !== shortened(of)) return []
     const liveness: Liveness =
       system === undefined ? 'unknown' : livenessOf({ pid: Number(pid), system, host: '*', ...(start ? { start } : {}) })
-    if (liveness === 'gone' || (exclusive && liveness === 'unknown')) await rm(file, { recursive: true, force: true })
+    return liveness === 'gone' || (exclusive && liveness === 'unknown') ? [file] : []
+  })
+}
+
+/** Removes a file or folder so that it is there whole or not at all: under its name it is gone at once. */
+export async function removeWhole(target: string): Promise<void> {
+  const temporary = temporaryBeside(target)
+  try {
+    await rename(target, temporary)
+    await rm(temporary, { recursive: true, force: true })
+  } finally {
+    inUse.delete(temporary)
   }
 }
 

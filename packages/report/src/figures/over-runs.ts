@@ -1,5 +1,4 @@
-import { studentQuantile, type ReportRow } from '@plumbline/core'
-import type { RunRecord } from '../read/run'
+import { studentQuantile, type ReportContent, type ReportRow } from '@plumbline/core'
 
 /** A figure's mean over runs. */
 export interface MeanOfRuns {
@@ -22,23 +21,51 @@ export interface RowOverRuns {
   readonly parseFailures?: MeanOfRuns
 }
 
+/** What is read of a run here; one that is not finished has no report, and is in no mean. */
+export interface ComparedRun {
+  readonly report?: Pick<ReportContent, 'rows'>
+}
+
+/** A row of several runs' means: a model, in those of the runs that share a setting. */
+export interface RowGroup {
+  /** What the row is called. */
+  readonly title: string
+  /** The model's name in the runs' reports. */
+  readonly name: string
+  /** Places of the runs, among all runs. */
+  readonly runs: readonly number[]
+}
+
 /** One row for each name, in the order in which the names first occur. */
-export function overRuns(runs: readonly RunRecord[]): RowOverRuns[] {
-  const rows = runs.flatMap(({ report }) => report?.rows ?? [])
-  return [...new Set(rows.map(({ name }) => name))].map((name) => {
-    const own = rows.filter((row) => row.name === name)
-    const of = (figure: (row: ReportRow) => number | undefined) => meanOf(own.flatMap((row) => figure(row) ?? []))
-    return {
-      name,
-      runs: own.length,
-      accuracy: of((row) => row.accuracy),
-      difference: of((row) => row.versusControl?.difference),
-      assessmentAccuracy: of((row) => row.assessmentAccuracy),
-      positivePerplexity: of((row) => row.positivePerplexity),
-      negativePerplexity: of((row) => row.negativePerplexity),
-      parseFailures: of((row) => row.parseFailures),
-    }
-  })
+export function overRuns(runs: readonly ComparedRun[]): RowOverRuns[] {
+  const names = runs.flatMap(({ report }) => report?.rows.map(({ name }) => name) ?? [])
+  return [...new Set(names)].map((name) => rowOf(name, name, runs))
+}
+
+/** One row for each group, called by its title. */
+export function overGroups(runs: readonly ComparedRun[], groups: readonly RowGroup[]): RowOverRuns[] {
+  return groups.map((group) =>
+    rowOf(
+      group.title,
+      group.name,
+      group.runs.flatMap((r) => runs[r] ?? []),
+    ),
+  )
+}
+
+function rowOf(title: string, name: string, runs: readonly ComparedRun[]): RowOverRuns {
+  const own = runs.flatMap(({ report }) => report?.rows.filter((row) => row.name === name) ?? [])
+  const of = (figure: (row: ReportRow) => number | undefined) => meanOf(own.flatMap((row) => figure(row) ?? []))
+  return {
+    name: title,
+    runs: own.length,
+    accuracy: of((row) => row.accuracy),
+    difference: of((row) => row.versusControl?.difference),
+    assessmentAccuracy: of((row) => row.assessmentAccuracy),
+    positivePerplexity: of((row) => row.positivePerplexity),
+    negativePerplexity: of((row) => row.negativePerplexity),
+    parseFailures: of((row) => row.parseFailures),
+  }
 }
 
 export function meanOf(values: readonly number[]): MeanOfRuns | undefined {

@@ -1,29 +1,39 @@
 import { curveChart, ALIGNMENT_FIGURES, type Series } from '../charts/curves'
 import { intervalChart, type IntervalRow } from '../charts/intervals'
 import type { Drawing } from '../charts/plot'
-import { overRuns, type MeanOfRuns, type RowOverRuns } from '../figures/over-runs'
+import { overGroups, overRuns, type MeanOfRuns, type RowGroup, type RowOverRuns } from '../figures/over-runs'
 import type { RunRecord } from '../read/run'
 import { ABSENT, fixed, percent, points } from './figures'
 import { html, type Markup } from './html'
-import { chip, figureBox, legend, type Names } from './parts'
+import { chip, figureBox, legend, Names } from './parts'
 import { settingsOf } from './provenance'
 
 /** Several runs side by side: means over them, and what tells them apart. */
-export function overview(runs: readonly RunRecord[], titles: readonly string[], names: Names, drawing: Drawing): Markup {
-  const rows = overRuns(runs)
+export function overview(
+  runs: readonly RunRecord[],
+  titles: readonly string[],
+  models: Names,
+  drawing: Drawing,
+  groups?: readonly RowGroup[],
+): Markup {
+  const rows = groups === undefined ? overRuns(runs) : overGroups(runs, groups)
+  // a row of a sweep has a name, and a colour, of its own
+  const names = groups === undefined ? models : new Names(groups.map(({ title }) => title))
+  const most = groups === undefined ? runs.filter(({ report }) => report !== undefined).length : Math.max(...rows.map((row) => row.runs))
+  const count = groups === undefined ? `${most} runs` : `the runs of each setting, ${runs.length} in all`
   const controls = [...new Set(runs.flatMap(({ report }) => report?.control ?? []))]
   const without = runs.flatMap(({ report }, r) => (report ? [] : [titles[r]]))
   return html`<p>
-      Means over ${runs.length - without.length} runs, each counting once, with Student’s t 95 % interval over runs; below them the single
-      runs. Unlike the intervals of one run they cover what differs between the runs: of seeds, training and sampling too.
+      Means over ${count}, each counting once, with Student’s t 95 % interval over runs; below them the single runs. Unlike the intervals of
+      one run they cover what differs between the runs: of seeds, training and sampling too.
       ${controls.length > 1 ? html`<b>The runs have different controls (${controls.join(', ')}): their differences do not compare.</b>` : ''}
       ${without.length > 0 ? html`<b>Not finished, and in no mean: ${without.join(', ')}.</b>` : ''}
     </p>
-    ${rows.length === 0 ? '' : table(rows, runs.length - without.length, controls, names)} ${charts(rows, controls, names, drawing)}
+    ${rows.length === 0 ? '' : table(rows, most, controls, names)} ${charts(rows, controls, names, drawing)}
     <h3>What differs between the runs</h3>
-    ${differences(runs, titles)}
+    ${differences(runs, titles, groups !== undefined)}
     <h3>Training, mean over runs</h3>
-    ${training(runs, names, drawing)}`
+    ${training(runs, names, drawing, groups ?? groupsOf(runs, models), models.all[0])}`
 }
 
 function table(rows: readonly RowOverRuns[], most: number, controls: readonly string[], names: Names): Markup {
@@ -85,7 +95,7 @@ function charts(rows: readonly RowOverRuns[], controls: readonly string[], names
 }
 
 /** Settings that are not the same in all runs: figures of different settings are no seeds of one another. */
-function differences(runs: readonly RunRecord[], titles: readonly string[]): Markup {
+function differences(runs: readonly RunRecord[], titles: readonly string[], isSwept: boolean): Markup {
   const settings = runs.map(settingsOfRun)
   const keys = [...new Set(settings.flatMap((own) => [...own.keys()]))]
   const differing = keys.filter((key) => new Set(settings.map((own) => own.get(key))).size > 1)
@@ -95,8 +105,10 @@ function differences(runs: readonly RunRecord[], titles: readonly string[]): Mar
       ? 'Nothing that determines the stages: the runs are the same.'
       : onlySeed
         ? 'The seed alone.'
-        : 'More than the seed: the means are over different settings.'
-  return html`<p>${onlySeed ? said : html`<b>${said}</b>`}</p>
+        : isSwept
+          ? 'The setting, which the rows above have in their names.'
+          : 'More than the seed: the means are over different settings.'
+  return html`<p>${onlySeed || isSwept ? said : html`<b>${said}</b>`}</p>
     ${
       differing.length === 0
         ? ''
@@ -137,13 +149,24 @@ function settingsOfRun({ stages, seed, sources }: RunRecord): Map<string, string
   return all
 }
 
-/** Figures of each step, averaged over the runs that took it. */
-function training(runs: readonly RunRecord[], names: Names, drawing: Drawing): Markup {
-  const series = names.all.slice(1).flatMap((name): Series[] => {
-    const curves = runs.flatMap(({ models }) =>
-      models.filter((model) => model.name === name && model.curve.length > 0).map(({ curve }) => curve),
+/** Every model over all runs. */
+function groupsOf(runs: readonly RunRecord[], { all }: Names): RowGroup[] {
+  return all.map((name) => ({ title: name, name, runs: runs.map((_, r) => r) }))
+}
+
+/** Figures of each step, averaged over the runs that took it; stage 1 aligns nothing. */
+function training(
+  runs: readonly RunRecord[],
+  names: Names,
+  drawing: Drawing,
+  groups: readonly RowGroup[],
+  stage1: string | undefined,
+): Markup {
+  const series = groups.flatMap(({ title, name, runs: own }): Series[] => {
+    const curves = own.flatMap((r) =>
+      (runs[r]?.models ?? []).filter((model) => model.name === name && model.curve.length > 0).map(({ curve }) => curve),
     )
-    return curves.length === 0 ? [] : [{ model: names.place(name), name, steps: meanCurve(curves) }]
+    return name === stage1 || curves.length === 0 ? [] : [{ model: names.place(title), name: title, steps: meanCurve(curves) }]
   })
   const figures = ALIGNMENT_FIGURES.flatMap((figure) => {
     const drawn = curveChart(drawing, figure, series)

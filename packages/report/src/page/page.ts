@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { CORE_VERSION } from '@plumbline/core'
 import { openDrawing, type Drawing } from '../charts/plot'
+import type { RowGroup } from '../figures/over-runs'
 import type { RunRecord } from '../read/run'
 import { html, Markup } from './html'
 import { configuration, sources } from './provenance'
@@ -16,14 +17,23 @@ import { training } from './training'
 
 const ASSETS = path.join(__dirname, '..', '..', 'assets')
 
+/** How several runs are shown together. */
+export interface Together {
+  readonly titles?: readonly string[]
+  readonly groups?: readonly RowGroup[]
+}
+
 /**
  * The page: one file that loads nothing, whatever stands in the data. Its own script is the only one that its policy lets run, and what it adds, filters and
  * orders, is all that is missing without it.
  */
-export async function renderPage(runs: readonly RunRecord[]): Promise<string> {
+export async function renderPage(records: readonly RunRecord[], together: Together = {}): Promise<string> {
+  const { groups } = together
+  // what the runs of a sweep have in one folder is each other's, and no news
+  const runs = groups === undefined ? records : records.map((run) => ({ ...run, newer: [] }))
   const drawing = await openDrawing()
   const names = new Names([...new Set(runs.flatMap(({ models }) => models.map(({ name }) => name)))])
-  const titles = titlesOf(runs)
+  const titles = together.titles ?? titlesOf(runs)
   const [only] = runs
   const title = only !== undefined && runs.length === 1 ? `Report of ${only.folder}` : `Report of ${runs.length} runs`
   const script = asset('report.js')
@@ -49,7 +59,7 @@ export async function renderPage(runs: readonly RunRecord[]): Promise<string> {
         </header>
         ${contents(runs, titles)}
         <main>
-          ${runs.length > 1 ? section('runs', 'Over all runs', overview(runs, titles, names, drawing), 2) : ''}
+          ${runs.length > 1 ? section('runs', 'Over all runs', overview(runs, titles, names, drawing, groups), 2) : ''}
           ${runs.map((run, r) => (runs.length === 1 ? one(run, names, drawing, '') : section(`run-${r + 1}`, titles[r] ?? '', html`${lead(run, names)}${one(run, names, drawing, `run-${r + 1}-`)}`, 2)))}
         </main>
         <footer>
