@@ -1,7 +1,7 @@
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Collection, Garbage } from '../src/runs/gc'
-import { bytesOf } from '../src/runs/find'
+import type { Collection, Garbage } from '../src/run-folders/gc'
+import { bytesOf } from '../src/run-folders/find'
 import { folderWith, LEARNING_CONFIG, plumb, TINY_CONFIG, tinyProject } from './cli'
 
 jest.setTimeout(180_000)
@@ -126,7 +126,7 @@ describe('plumb gc', () => {
     cpSync(copy, join(cwd, 'lost'), { recursive: true, filter: (file) => !file.includes(evaluation), preserveTimestamps: true })
     const { garbage, notes } = await collect('lost')
     expect(new Set(garbage.map(({ kind }) => kind))).toEqual(new Set(['temporary']))
-    expect(notes.at(-1)).toBe('So no stage is removed. Delete such a report to have its stages looked at.')
+    expect(notes.at(-1)).toBe('So no stage and no report is removed. Delete such a report to have its stages looked at.')
     expect(notes[0]).toMatch(/^report-[0-9a-f]{8}\.json was compared from stages that are not in the folder any more/)
   })
 

@@ -1,6 +1,6 @@
 import { hashJson, type Manifest } from '@plumbline/core'
 import type { FoundStage } from '@plumbline/report'
-import { withOrigins } from '../src/runs/lineage'
+import { withOrigins } from '../src/run-folders/lineage'
 
 function stage(stage: string, name: string, determinedBy: Record<string, unknown>, artifacts: Record<string, string>): FoundStage {
   const manifest = { stage, key: name, determinedBy, artifacts } as unknown as Manifest

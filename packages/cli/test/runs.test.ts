@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunReport } from '@plumbline/core'
-import type { ListedRun } from '../src/runs/list'
-import { ranges, sizeOf } from '../src/runs/render'
-import { bytesOf } from '../src/runs/find'
+import type { ListedRun } from '../src/run-folders/list'
+import { ranges, sizeOf } from '../src/run-folders/render'
+import { bytesOf } from '../src/run-folders/find'
 import { folderWith, LEARNING_CONFIG, plumb, tinyProject } from './cli'
 
 jest.setTimeout(180_000)

@@ -1,5 +1,5 @@
 import { Args, Command, Flags } from '@oclif/core'
-import type { Collection } from '../runs/gc'
+import type { Collection } from '../run-folders/gc'
 
 export default class Gc extends Command {
   static override enableJsonFlag = true
@@ -37,7 +37,7 @@ export default class Gc extends Command {
 
   async run(): Promise<{ readonly runs: readonly Collection[] }> {
     const { argv, flags } = await this.parse(Gc)
-    const { collectAll, renderCollection } = await import('../runs/session.js')
+    const { collectAll, renderCollection } = await import('../run-folders/session.js')
     const runs = await collectAll({
       runs: argv as string[],
       configFile: flags.config,

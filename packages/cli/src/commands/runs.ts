@@ -1,5 +1,5 @@
 import { Args, Command } from '@oclif/core'
-import type { ListedRun } from '../runs/list'
+import type { ListedRun } from '../run-folders/list'
 
 export default class Runs extends Command {
   static override enableJsonFlag = true
@@ -19,7 +19,7 @@ export default class Runs extends Command {
 
   async run(): Promise<{ readonly runs: readonly ListedRun[] }> {
     const { args } = await this.parse(Runs)
-    const [{ listRuns }, { renderRuns }] = await Promise.all([import('../runs/list.js'), import('../runs/render.js')])
+    const [{ listRuns }, { renderRuns }] = await Promise.all([import('../run-folders/list.js'), import('../run-folders/render.js')])
     const runs = await listRuns(args.folder)
     this.log(runs.length === 0 ? `There is no run in ${args.folder === '.' ? 'this folder' : args.folder}.` : renderRuns(runs))
     return { runs }
