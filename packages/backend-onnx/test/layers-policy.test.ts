@@ -1,7 +1,6 @@
 import type { Objective } from '@plumbline/core'
 import type { SelectedGroup } from '@plumbline/transformer'
-import { expectedCase, FAMILY_CASES, ModelFolders } from '../../transformer/test/families/fixtures'
-import { BEYOND_CONTEXT } from '../../transformer/test/families/pending'
+import { expectedCase, ModelFolders } from '../../transformer/test/families/fixtures'
 import { OnnxBackend } from '../src'
 import { OnnxPolicy, type PolicySettings } from '../src/onnx-policy'
 import type { EngineTeam } from '../src/worker/team'
@@ -15,7 +14,8 @@ afterAll(() => folders.dispose())
 
 const backend = new OnnxBackend({ threads: 1, microBatchTokens: 1_000_000, activationCheckpointing: 'layers' })
 
-it.each(FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name)))(
+// `layers.test.ts` compares all cases with the engine's other way.
+it.each(oneOfEachFamily())(
   '%s layer by layer, as transformers computes it: log-probs, gradients of every tensor and ten steps',
   async (name) => {
     const { groups } = expectedCase(name)

@@ -125,15 +125,15 @@ const jobWith = (groups: readonly PackedGroup[], more: Partial<Job> = {}): Job =
 })
 
 describe('one layer after the other', () => {
-  it('cuts a long sequence into blocks of at most 512 positions, in a power of two', () => {
+  it('cuts a long sequence into blocks of at most 256 positions, in a power of two', () => {
     const counts = ([groups]: [PackedGroup[]]) => {
       const { promptChunks, classes, chunks } = longBlocks(packGroups(groups)).layout
       return [promptChunks, classes, chunks]
     }
     expect(counts([[made(9, 20, 3)]])).toEqual([1, 1, 1])
-    expect(counts([[made(513, 514)]])).toEqual([2, 1, 2])
-    expect(counts([[made(64, 4096)]])).toEqual([1, 1, 8])
-    expect(counts([[made(3000, 4098)]])).toEqual([8, 1, 16])
+    expect(counts([[made(257, 514)]])).toEqual([2, 1, 4])
+    expect(counts([[made(64, 4097)]])).toEqual([1, 1, 16])
+    expect(counts([[made(3000, 4098)]])).toEqual([16, 1, 32])
   })
 
   it.each<[string, PackedGroup[]]>([

@@ -37,7 +37,7 @@ export function attentionBlocks(batch: PackedBatch, heads: number): AttentionBlo
 }
 
 /** Most positions of a block where attention takes a long sequence block by block. */
-export const LONG_BLOCK = 512
+export const LONG_BLOCK = 256
 
 /**
  * Blocks for a layer that is computed by itself, where nodes cost little and what is alive at a time much: as wide as all keys, and of few
