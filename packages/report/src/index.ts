@@ -8,7 +8,6 @@ export {
   meanOf,
   overGroups,
   overRuns,
-  studentQuantile,
   type ComparedRun,
   type MeanOfRuns,
   type RowGroup,

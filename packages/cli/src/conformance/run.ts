@@ -6,6 +6,7 @@ import {
   labelerChecks,
   lossChecks,
   readerChecks,
+  reporterChecks,
   runChecks,
   samplerChecks,
   type Check,
@@ -43,7 +44,7 @@ export function thingsOf({
   plugin,
   registry,
 }: Pick<CheckedPlugin, 'plugin' | 'registry'>): { readonly kind: PluginKind; readonly name: string }[] {
-  const kinds: readonly PluginKind[] = ['loss', 'labeler', 'sampler', 'dataset', 'backend']
+  const kinds: readonly PluginKind[] = ['loss', 'labeler', 'sampler', 'dataset', 'backend', 'reporter']
   return kinds.flatMap((kind) =>
     registry
       .names(kind)
@@ -123,6 +124,8 @@ async function checkOne(
       if (model === undefined) return not(`for want of a small model (--model, or "backend/${name}" in conformance.json)`)
       return run(backendChecks, { factory: made('backend'), model })
     }
+    case 'reporter':
+      return run(reporterChecks, { factory: made('reporter'), endMs: subjects.of('reporter', name)?.endMs })
   }
 }
 

@@ -32,8 +32,9 @@ const scratch = z.strictObject({
   seed: z.int(),
 })
 const backend = z.strictObject({ options, except, model: z.discriminatedUnion('kind', [folder, scratch]) })
+const reporter = z.strictObject({ options, except, endMs: z.int().positive().optional() })
 
-const SCHEMAS = { loss, labeler, sampler, dataset, backend }
+const SCHEMAS = { loss, labeler, sampler, dataset, backend, reporter }
 
 /** What each kind of thing is checked with, by `kind/name`. */
 export interface Subjects {

@@ -1,8 +1,16 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config as OclifConfig } from '@oclif/core'
-import { evaluateOn, isPlumbError, PlumbError, writeJsonLines, type EvaluationOn, type ReportRow, type RunEvent } from '@plumbline/core'
-import { studentQuantile } from '@plumbline/report'
+import {
+  evaluateOn,
+  isPlumbError,
+  PlumbError,
+  studentQuantile,
+  writeJsonLines,
+  type EvaluationOn,
+  type ReportRow,
+  type RunEvent,
+} from '@plumbline/core'
 import { UserError } from '../errors/user-error'
 import { loadAllPlugins } from '../run/plugins'
 import { configIfAny, namedSets, writtenData } from './data'

@@ -26,7 +26,7 @@ export interface Strategy {
   readonly notes: readonly string[]
 }
 
-const KINDS: readonly PluginKind[] = ['loss', 'sampler', 'labeler', 'dataset', 'backend']
+const KINDS: readonly PluginKind[] = ['loss', 'sampler', 'labeler', 'dataset', 'backend', 'reporter']
 
 /** Everything that the plugins registered, by kind. */
 export async function collectStrategies(registry: PluginRegistry, version: string): Promise<readonly Strategy[]> {

@@ -8,6 +8,7 @@ const PLURALS: Readonly<Record<PluginKind, string>> = {
   labeler: 'Labelers',
   dataset: 'Data formats',
   backend: 'Backends',
+  reporter: 'Reporters',
 }
 
 /** All of them in one list: a line each, and a line of options. */

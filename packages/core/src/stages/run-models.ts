@@ -12,7 +12,7 @@ import { NotDone, StageContext, type ChosenEngine, type Model } from './context'
 import { read } from './pipeline'
 import { VFT_ROW } from './report'
 import { withConfig, type ConfigOptions } from './run-config'
-import { found, notTrained } from './trained'
+import { alignedModels, found, notTrained } from './trained'
 
 export interface ModelsOptions extends ConfigOptions {
   /** Names of models of the run, or model folders; every model of the run when absent. */
@@ -80,7 +80,7 @@ async function choose(
   backend: ChosenEngine,
   { only, cwd = process.cwd() }: ModelsOptions,
 ): Promise<Pick<ChosenModels, 'models' | 'missing'>> {
-  const names = [VFT_ROW, ...resolved.variants.map(({ name }) => name)]
+  const names = [VFT_ROW, ...alignedModels(resolved).map(({ name }) => name)]
   const store = RunStore.look(resolved.config.run)
   const ofRun = only === undefined ? names : names.filter((name) => only.includes(name))
   const made = ofRun.length === 0 ? new Map<string, Model>() : await modelsOfRun(resolved, backend, store, ofRun, only !== undefined)
@@ -118,8 +118,8 @@ async function modelsOfRun(
     const made = new Map<string, Model>()
     for (const name of names) {
       try {
-        const variant = resolved.variants.find((each) => each.name === name)
-        made.set(name, (await found(context, data, base, variant)).model)
+        const aligned = alignedModels(resolved).find((each) => each.name === name)
+        made.set(name, (await found(context, data, base, aligned?.variant, aligned?.round ?? 1)).model)
       } catch (error) {
         if (!(error instanceof NotDone)) throw error
         if (isAsked || name === VFT_ROW) throw notTrained(error, resolved.config.run)

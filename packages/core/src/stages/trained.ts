@@ -85,10 +85,16 @@ export async function withTrained<T>(options: TrainedOptions, use: (trained: Tra
   }
 }
 
-function modelOf({ variants, config }: ResolvedConfig, name: string | undefined): { variant?: ResolvedVariant; round: number } {
-  if (name === VFT_ROW) return { round: 1 }
+/** The models that alignment makes: every variant after every round. */
+export function alignedModels({ variants, config }: ResolvedConfig): { variant: ResolvedVariant; round: number; name: string }[] {
   const rounds = Array.from({ length: config.rounds }, (_, n) => n + 1)
-  const models = rounds.flatMap((round) => variants.map((variant) => ({ variant, round, name: roundName(variant.name, round) })))
+  return rounds.flatMap((round) => variants.map((variant) => ({ variant, round, name: roundName(variant.name, round) })))
+}
+
+function modelOf(resolved: ResolvedConfig, name: string | undefined): { variant?: ResolvedVariant; round: number } {
+  if (name === VFT_ROW) return { round: 1 }
+  const { variants } = resolved
+  const models = alignedModels(resolved)
   const further = models.find((model) => model.round > 1 && model.name === name)
   if (further) return further
   const [chosen] = chosenVariants(variants, name)
