@@ -35,9 +35,12 @@ function step(what, command, args, minutes) {
 }
 
 if (!isWhole()) {
-  const system = process.env.PYTHON ?? (process.platform === 'win32' ? 'python' : 'python3')
-  rmSync(folder, { recursive: true, force: true })
-  step('making the environment', system, ['-m', 'venv', folder], 2)
+  if (!existsSync(python)) {
+    const system = process.env.PYTHON ?? (process.platform === 'win32' ? 'python' : 'python3')
+    rmSync(folder, { recursive: true, force: true })
+    step('making the environment', system, ['-m', 'venv', folder], 2)
+  }
+  // One that an earlier version made may lack a package.
   step('pip install', python, ['-m', 'pip', 'install', '--quiet', ...PACKAGES], MINUTES)
 }
 console.log(python)
