@@ -123,6 +123,7 @@ describe('the page', () => {
     expect(page.status).toBe(200)
     const policy = String(page.headers['content-security-policy'])
     expect(policy).toMatch(/^default-src 'none';/)
+    expect(policy).not.toMatch(/http|\*/)
     const nonce = /'nonce-([^']+)'/.exec(policy)?.[1] ?? ''
     // nothing of another place: no address, no link, no script without the nonce
     expect(page.text.match(/(?:src|href)="([^"]*)"/g)).toEqual(['href="data:,"'])

@@ -37,6 +37,7 @@ table { border-collapse: collapse; width: 100%; margin-top: 1rem; font-variant-n
 th { text-align: left; font-weight: 500; color: var(--faint) }
 td, th { padding: .25rem .6rem .25rem 0; vertical-align: middle }
 .number { text-align: right }
+td:nth-child(-n + 4) { white-space: nowrap }
 td progress { width: 9rem; vertical-align: middle }
 .done, .reused { color: var(--good) } .working { color: var(--active) } .stopped { color: var(--bad) } .waiting { color: var(--faint) }
 svg { width: 7rem; height: 1.4rem; vertical-align: middle; overflow: visible }

@@ -95,7 +95,7 @@ function page(response: ServerResponse): void {
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'no-referrer',
     // Nothing is loaded from anywhere, and no other page may show this one.
-    'content-security-policy': `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+    'content-security-policy': `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
   })
   response.end(watchPage(nonce))
 }
