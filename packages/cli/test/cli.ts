@@ -90,6 +90,7 @@ export const LEARNING_CONFIG = TINY_CONFIG.replace('fake-backend.cjs', 'learning
 
 /** Resolves once a process works at stage 1 of a run, whose lock it then holds: FAKE_STEP_MS keeps it there. */
 export async function untilLocked(run: string): Promise<void> {
-  const isLocked = () => existsSync(run) && readdirSync(run).some((name) => name.startsWith('sft-') && existsSync(join(run, name, 'work', 'stage.json')))
+  const isLocked = () =>
+    existsSync(run) && readdirSync(run).some((name) => name.startsWith('sft-') && existsSync(join(run, name, 'work', 'stage.json')))
   while (!isLocked()) await new Promise((resolve) => setTimeout(resolve, 20))
 }
