@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -87,3 +87,10 @@ evaluate: { maxNewTokens: 50, control: further-sft }
 
 /** The same on a backend whose models differ by what they were trained with. */
 export const LEARNING_CONFIG = TINY_CONFIG.replace('fake-backend.cjs', 'learning-backend.cjs')
+
+/** Resolves once a process works at stage 1 of a run, whose lock it then holds: FAKE_STEP_MS keeps it there. */
+export async function untilLocked(run: string): Promise<void> {
+  const isLocked = () =>
+    existsSync(run) && readdirSync(run).some((name) => name.startsWith('sft-') && existsSync(join(run, name, 'work', 'stage.json')))
+  while (!isLocked()) await new Promise((resolve) => setTimeout(resolve, 20))
+}

@@ -1,18 +1,15 @@
-import { existsSync, readFileSync, writeFileSync, readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunReport } from '@plumbline/core'
 import type { ListedRun } from '../src/run-folders/list'
 import { ranges, sizeOf } from '../src/run-folders/render'
 import { bytesOf } from '../src/run-folders/find'
-import { folderWith, LEARNING_CONFIG, plumb, tinyProject } from './cli'
+import { folderWith, LEARNING_CONFIG, plumb, tinyProject, untilLocked } from './cli'
 
 jest.setTimeout(180_000)
 
-const stepsIn = (log: string) => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').length - 1 : 0)
-
 describe('plumb runs', () => {
   const cwd = tinyProject(LEARNING_CONFIG)
-  const log = join(cwd, 'steps.log')
   const runs = async (...args: string[]) => {
     const { code, stdout, stderr } = await plumb(['runs', ...args, '--json'], { cwd })
     expect([code, stderr]).toEqual([0, ''])
@@ -26,10 +23,10 @@ describe('plumb runs', () => {
     const killed: { running?: ListedRun[] } = {}
     await plumb(['run', '--quiet', '--set', 'run=runs/killed'], {
       cwd,
-      env: { FAKE_STEP_MS: '1000', FAKE_LOG: log },
+      env: { FAKE_STEP_MS: '60000' },
       started: (child) => {
         void (async () => {
-          while (stepsIn(log) < 1) await new Promise((resolve) => setTimeout(resolve, 20))
+          await untilLocked(join(cwd, 'runs', 'killed'))
           killed.running = await runs('runs/killed')
           child.kill('SIGKILL')
         })()

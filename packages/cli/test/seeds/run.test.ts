@@ -126,7 +126,7 @@ describe('plumb run --seeds, stopped', () => {
     const args = ['run', '--seeds', '0..1']
     const killed = await plumb(args, {
       cwd,
-      env: { FAKE_LOG: log, FAKE_STEP_MS: '50' },
+      env: { FAKE_LOG: log, FAKE_STEP_MS: '150' },
       // in stage 1 of the second seed: nine steps are those of the first
       started: (child) => {
         const timer = setInterval(() => stepsIn(log) >= 10 && child.kill('SIGKILL'), 10)
@@ -147,7 +147,7 @@ describe('plumb run --seeds, stopped', () => {
     const log = join(cwd, 'steps.log')
     const { code, stderr } = await plumb(['run', '--seeds', '0..4', '--sweep', 'align.0.beta=0.05,0.15'], {
       cwd,
-      env: { FAKE_LOG: log, FAKE_STEP_MS: '100' },
+      env: { FAKE_LOG: log, FAKE_STEP_MS: '1000' },
       started: (child) => {
         const timer = setInterval(() => {
           if (stepsIn(log) < 1) return
