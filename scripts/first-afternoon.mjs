@@ -49,7 +49,6 @@ function checkCopies(folder) {
 
 async function openRegistry() {
   const folder = join(work, 'tarballs')
-  process.env.PLUMBLINE_RUNTIME = 'this' // of the native library this platform's part: the others are not used here
   const packed = packAll(folder)
   writeFileSync(join(folder, 'packed.json'), JSON.stringify(packed))
   const server = fork(join(dirname(fileURLToPath(import.meta.url)), 'local-registry.mjs'), [folder])
