@@ -32,7 +32,11 @@ let isShared = false
 export function shareModules(): void {
   if (isShared) return
   isShared = true
-  const loader = Module as unknown as Loader
+  // jest refuses hooks: its module system is not Node's, and has one copy of each.
+  attempt(() => hook(Module as unknown as Loader))
+}
+
+function hook(loader: Loader): void {
   const own = pathToFileURL(__filename).href
   const here = createRequire(__filename)
   if (loader.registerHooks !== undefined) {
@@ -52,7 +56,7 @@ export function shareModules(): void {
     return
   }
   const { _resolveFilename: original } = loader
-  if (original === undefined) return // a test runner's module system, which has one copy of each
+  if (original === undefined) return
   loader._resolveFilename = function (request, parent, ...rest) {
     const name = sharedPackage(request)
     if (name === undefined || (parent as { readonly filename?: unknown } | undefined)?.filename === __filename)
