@@ -49,7 +49,6 @@ function checkCopies(folder) {
 
 async function openRegistry() {
   const folder = join(work, 'tarballs')
-  process.env.PLUMBLINE_RUNTIME = 'this' // of the native library this platform's part: the others are not used here
   const packed = packAll(folder)
   writeFileSync(join(folder, 'packed.json'), JSON.stringify(packed))
   const server = fork(join(dirname(fileURLToPath(import.meta.url)), 'local-registry.mjs'), [folder])
@@ -168,8 +167,8 @@ async function main() {
     plumb(['create', 'loss', name])
     type('npm', ['install'], { cwd: author })
     const tests = type('npm', ['test'], { cwd: author })
-    assert.match(tests, /# pass [1-9]\d*/)
-    assert.match(tests, /# fail 0/)
+    assert.match(tests, /pass [1-9]\d*/)
+    assert.match(tests, /fail 0/)
     assert.equal(json(['conformance', `./${name}`]).failed, 0)
     plumb(['plugins', 'link', `./${name}`], { quiet: true })
     quiet('linked')

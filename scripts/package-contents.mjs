@@ -48,7 +48,8 @@ function checkFiles(folder, inside) {
   for (const file of inside) {
     // What plumb create writes has tests of its own.
     const isTemplate = file.startsWith('templates/')
-    if (/(^|\/)node_modules\/|\.tsbuildinfo$|\.tgz$/.test(file) || (!isTemplate && /(^|\/)test\//.test(file))) problems.push(`${file} has no place in the tarball`)
+    if (/(^|\/)node_modules\/|\.tsbuildinfo$|\.tgz$/.test(file) || (!isTemplate && /(^|\/)test\//.test(file)))
+      problems.push(`${file} has no place in the tarball`)
     const built = /^dist\/(.*)\.js$/.exec(file)
     if (built && !inside.has(`src/${built[1]}.ts`)) problems.push(`${file} has no source: remove dist and build again`)
     if (file.endsWith('.md'))

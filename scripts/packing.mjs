@@ -21,17 +21,14 @@ export function run(title, command, args, cwd, env = process.env) {
   return stdout
 }
 
-/** npm pack of every package: what npm says of each (name, filename, files), with the tarball's path. */
+/**
+ * npm pack of every package: what npm says of each (name, filename, files), with the tarball's path. Of the native library only this
+ * machine's part is packed, since nothing here is published.
+ */
 export function packAll(destination) {
   mkdirSync(destination)
-  const packed = JSON.parse(
-    run(
-      'pack the packages',
-      'npm',
-      ['pack', '--workspaces', '--json', '--foreground-scripts=false', '--pack-destination', destination],
-      root,
-    ),
-  )
+  const args = ['pack', '--workspaces', '--json', '--foreground-scripts=false', '--pack-destination', destination]
+  const packed = JSON.parse(run('pack the packages', 'npm', args, root, { ...process.env, PLUMBLINE_RUNTIME: 'this' }))
   return packed.map((entry) => ({ ...entry, tarball: join(destination, entry.filename) }))
 }
 

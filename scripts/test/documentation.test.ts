@@ -19,6 +19,7 @@ const in_ = (folder: string): string[] => readdirSync(join(root, folder)).map((n
 const PAGES = [
   ...in_('.'),
   ...in_('docs'),
+  ...in_('docs/seams'),
   ...in_('packages').map((folder) => join(folder, 'README.md')),
   ...in_('examples').map((folder) => join(folder, 'README.md')),
 ].filter((page) => page.endsWith('.md') && existsSync(join(root, page)))

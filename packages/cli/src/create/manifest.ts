@@ -38,8 +38,8 @@ export function packageManifest(template: Template, name: string, license: Licen
     engines: { node: '>=20.19' },
     scripts: {
       build: 'tsc',
-      // In build lies JavaScript alone: newer versions of Node would also take the sources for tests.
-      test: 'tsc && cd build && node --test',
+      // Named one by one: newer versions of Node would also take sources and declarations for tests.
+      test: 'tsc && node --test build/test/*.test.js',
       prepack: 'tsc',
     },
     peerDependencies: peers,

@@ -5,10 +5,12 @@ import { canShare, sharedPackage } from './shared-version'
 
 interface Resolved {
   readonly url: string
+  readonly shortCircuit?: boolean
 }
 
 interface Context {
   readonly parentURL?: string
+  readonly conditions?: readonly string[]
 }
 
 /** The parts of Node's module system that are used here; which of them there are depends on its version. */
@@ -30,23 +32,31 @@ let isShared = false
 export function shareModules(): void {
   if (isShared) return
   isShared = true
-  const loader = Module as unknown as Loader
+  // jest refuses hooks: its module system is not Node's, and has one copy of each.
+  attempt(() => hook(Module as unknown as Loader))
+}
+
+function hook(loader: Loader): void {
   const own = pathToFileURL(__filename).href
+  const here = createRequire(__filename)
   if (loader.registerHooks !== undefined) {
     loader.registerHooks({
       resolve(specifier, context, next) {
         const name = sharedPackage(specifier)
         if (name === undefined || context.parentURL === own) return next(specifier, context)
-        const [theirs, ours] = [attempt(() => next(specifier, context)), attempt(() => next(specifier, { ...context, parentURL: own }))]
+        // A require's parent is not taken from the context.
+        const ours = context.conditions?.includes('require')
+          ? attempt(() => ({ url: pathToFileURL(here.resolve(specifier)).href, shortCircuit: true }))
+          : attempt(() => next(specifier, { ...context, parentURL: own }))
         if (ours === undefined) return next(specifier, context)
+        const theirs = attempt(() => next(specifier, context))
         return theirs !== undefined && !canShare(name, pathOf(theirs), pathOf(ours)) ? theirs : ours
       },
     })
     return
   }
   const { _resolveFilename: original } = loader
-  if (original === undefined) return // a test runner's module system, which has one copy of each
-  const here = createRequire(__filename)
+  if (original === undefined) return
   loader._resolveFilename = function (request, parent, ...rest) {
     const name = sharedPackage(request)
     if (name === undefined || (parent as { readonly filename?: unknown } | undefined)?.filename === __filename)
