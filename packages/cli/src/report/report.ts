@@ -9,7 +9,10 @@ const ABSENT = '–'
 export function renderReport(report: RunReport): string {
   const parts: string[] = []
   if (report.rows.length > 0) parts.push(reportTable(report))
-  if (report.samples !== undefined) parts.push(samplesLine(report.samples))
+  if (report.samples !== undefined) {
+    const further = Object.entries(report.furtherSamples ?? {}).map(([model, own]) => samplesLine(own, `Samples of ${model}`))
+    parts.push([samplesLine(report.samples), ...further].join('\n'))
+  }
   if (report.notices.length > 0) parts.push(report.notices.map((notice) => `! ${notice}`).join('\n'))
   parts.push(`${formatDuration(report.seconds)} in all; everything is in ${shownPath(report.run)}`)
   return printable(parts.join('\n\n'))
@@ -70,8 +73,8 @@ function versusControl({ name, round = 1, versusControl }: ReportRow, control: s
   return `${sign}${Math.abs(difference).toFixed(1)} ± ${(100 * versusControl.standardError).toFixed(1)}`
 }
 
-function samplesLine(samples: Readonly<Record<string, number>>): string {
-  return `Samples: ${Object.entries(samples)
+function samplesLine(samples: Readonly<Record<string, number>>, title = 'Samples'): string {
+  return `${title}: ${Object.entries(samples)
     .map(([name, value]) => (name.includes('@') ? `${name} ${percent(value)}` : `${value} ${name}`))
     .join(', ')}`
 }
