@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { claimsOf, CLAIMS, type Claim, type Comparison } from '../src/study/claims'
 import { judgeClaim, keyOf, type SeedOutcome } from '../src/study/judge'
 import { argumentsOf, UsageError } from '../src/study/main'
@@ -5,7 +7,7 @@ import { MODELS, parametersOf, type ModelName } from '../src/study/models'
 import { repeatsItself, type Measured } from '../src/study/outcomes'
 import { fractionThatHolds } from '../src/study/ranker'
 import { FULL, SMOKE } from '../src/study/settings'
-import { claimsTable, costTable } from '../src/study/summary'
+import { claimsTable, costTable, withTables } from '../src/study/summary'
 import { markdownOf, type ClaimResult } from '../src/study/tables'
 import { vocabulary } from '../src/world/vocabulary'
 
@@ -116,6 +118,11 @@ describe('judging', () => {
     )
     expect(lines.filter((line) => line.includes('| not run yet |'))).toHaveLength(CLAIMS.length - 1)
     expect(costTable('no-such-folder', [result])).toEqual(['Not measured yet.'])
+  })
+
+  it('is in docs/paper.md as the committed results have it', () => {
+    const page = readFileSync(join(__dirname, '..', '..', '..', 'docs', 'paper.md'), 'utf8')
+    expect(withTables(page, join(__dirname, '..'))).toBe(page)
   })
 
   it('tells nothing from one seed', () => {

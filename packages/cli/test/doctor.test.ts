@@ -73,6 +73,7 @@ describe('what a run takes', () => {
   const config = {
     sft: { epochs: 2, batchSize: 10 },
     sample: { k: 3, maxNewTokens: 15 },
+    rounds: 1,
     align: [
       { name: 'a', steps: 4, batchSize: 5, losses: [{ loss: 'sft' }, { loss: 'ca' }] },
       { name: 'b', epochs: 1, batchSize: 25, losses: [{ loss: 'sft' }] },
@@ -90,6 +91,21 @@ describe('what a run takes', () => {
       { stage: 'align b', seconds: 2 * (0.5 + (25 * 30) / 300) },
       // Of three models greedy answers and scores, once the test candidates.
       { stage: 'evaluate', seconds: 3 * ((10 * 20) / 100 + (10 * (10 + 45)) / 3 / 300) + (10 * 3 * 15) / 100 },
+    ])
+  })
+
+  it('of two rounds: each variant samples once more, is trained twice, and both its models are evaluated', () => {
+    const resolved = {
+      config: { ...config, rounds: 2 },
+      sampler: { made: { name: 'policy' } },
+      judge: { asked: 'all' },
+    } as unknown as ResolvedConfig
+    expect(estimate(resolved, surveys, rates)).toEqual([
+      { stage: 'sft', seconds: 20 * (0.5 + (10 * 30) / 300) },
+      { stage: 'sample', seconds: (3 * 50 * 3 * 15) / 100 },
+      { stage: 'align a', seconds: 2 * 4 * (0.5 + (5 * (10 + 4 * 15)) / 300) },
+      { stage: 'align b', seconds: 2 * 2 * (0.5 + (25 * 30) / 300) },
+      { stage: 'evaluate', seconds: 5 * ((10 * 20) / 100 + (10 * (10 + 45)) / 3 / 300) + (10 * 3 * 15) / 100 },
     ])
   })
 

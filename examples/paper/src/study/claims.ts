@@ -102,7 +102,7 @@ export function claimsOf(settings: Settings): Readonly<Record<ClaimName, Claim>>
     e: {
       name: 'e',
       title: 'More candidates make AFT better',
-      paper: 'its study of the number of candidates: accuracy rises with k',
+      paper: 'its analysis of the number of candidates; the direction as this project reads it',
       cells: [few(), cell('story', 'story', { variants: [boundary, control] }), many()],
       comparisons: [
         compare('claim', 'right', 'above', { cell: many().name, model: 'boundary' }, { cell: few().name, model: 'boundary' }),
@@ -112,7 +112,7 @@ export function claimsOf(settings: Settings): Readonly<Record<ClaimName, Claim>>
     f: {
       name: 'f',
       title: 'The boundary’s β has a best value between too little and too much',
-      paper: 'its study of β: accuracy rises and then falls',
+      paper: 'its analysis of β; the direction as this project reads it',
       cells: [cell('story', 'story', { variants: [boundary, ...settings.otherBetas.map((beta) => withBeta(beta)), control] })],
       comparisons: [extremes(0), extremes(-1)].flatMap((model) => [
         compare('claim', 'right', 'above', { cell: 'story', model: 'boundary' }, { cell: 'story', model }),
@@ -121,7 +121,7 @@ export function claimsOf(settings: Settings): Readonly<Record<ClaimName, Claim>>
     g: {
       name: 'g',
       title: 'AFT helps a model of several tasks',
-      paper: 'its multi-task training: AFT above VFT on each dataset',
+      paper: 'its multi-task training: AFT does well there too',
       cells: [cell('all', 'all', { variants: [boundary, none, rft, control] })],
       comparisons: [
         ...TASKS.map((set) =>
@@ -135,7 +135,7 @@ export function claimsOf(settings: Settings): Readonly<Record<ClaimName, Claim>>
     h: {
       name: 'h',
       title: 'AFT helps out of distribution too',
-      paper: 'its tests out of distribution: AFT above VFT',
+      paper: 'its tests out of distribution: AFT does well there too',
       cells: [cell('story, other shapes', 'story', { tests: 'other', variants: [boundary, none, control] })],
       comparisons: OTHER_SHAPES.flatMap((set) => {
         const of = (model: string): ModelOf => ({ cell: 'story, other shapes', model, set })

@@ -210,7 +210,9 @@ export async function main(args: readonly string[], home: string): Promise<numbe
     return 0
   } catch (error) {
     if (error instanceof UsageError) console.error(error.message)
-    else if (isPlumbError(error)) console.error(`${error.code}  ${error.where ?? ''} ${error.message}`)
+    else if (isPlumbError(error)) console.error([error.code, error.where, error.message].filter(Boolean).join('  '))
+    // of the system: a folder that cannot be written, a full disk
+    else if (error instanceof Error && 'syscall' in error) console.error(error.message)
     else throw error
     return isPlumbError(error) && error.code === 'PLUMB_INTERRUPTED' ? 130 : 2
   } finally {

@@ -39,7 +39,13 @@ export function costTable(folder: string, results: readonly ClaimResult[]): stri
     ]
   })
   if (rows.length === 0) return ['Not measured yet.']
-  return ['| claim | model | seeds | minutes of its own stages | command |', '|---|---|---|---|---|', ...rows]
+  return [
+    'Minutes of the stages that a claim made itself; what another one had made before it found done. A stage that was interrupted counts from where it went on.',
+    '',
+    '| claim | model | seeds | minutes | command |',
+    '|---|---|---|---|---|',
+    ...rows,
+  ]
 }
 
 export function resultsIn(folder: string): ClaimResult[] {
@@ -53,13 +59,16 @@ export function resultsIn(folder: string): ClaimResult[] {
   )
 }
 
-/** Writes both tables into docs/paper.md, between its marks. */
-export function writeSummary(home: string): void {
+/** docs/paper.md with both tables, between its marks. */
+export function withTables(text: string, home: string): string {
   const folder = path.join(home, 'results')
   const results = resultsIn(folder)
+  return between(between(text, 'claims', claimsTable(results)), 'cost', costTable(folder, results))
+}
+
+export function writeSummary(home: string): void {
   const file = path.join(home, '..', '..', 'docs', 'paper.md')
-  const text = readFileSync(file, 'utf8')
-  writeFileSync(file, between(between(text, 'claims', claimsTable(results)), 'cost', costTable(folder, results)))
+  writeFileSync(file, withTables(readFileSync(file, 'utf8'), home))
 }
 
 function between(text: string, mark: string, lines: readonly string[]): string {

@@ -9,7 +9,10 @@ export const ABSENT = '–'
 export function renderReport(report: RunReport): string {
   const parts: string[] = []
   if (report.rows.length > 0) parts.push(reportTable(report))
-  if (report.samples !== undefined) parts.push(samplesLine(report.samples))
+  if (report.samples !== undefined) {
+    const further = Object.entries(report.furtherSamples ?? {}).map(([model, own]) => samplesLine(own, `Samples of ${model}`))
+    parts.push([samplesLine(report.samples), ...further].join('\n'))
+  }
   if (report.notices.length > 0) parts.push(report.notices.map((notice) => `! ${notice}`).join('\n'))
   parts.push(`${formatDuration(report.seconds)} in all; everything is in ${shownPath(report.run)}`)
   return printable(parts.join('\n\n'))
@@ -73,8 +76,8 @@ export function points(fraction: number): string {
   return `${fraction < 0 ? '−' : '+'}${Math.abs(100 * fraction).toFixed(1)}`
 }
 
-function samplesLine(samples: Readonly<Record<string, number>>): string {
-  return `Samples: ${Object.entries(samples)
+function samplesLine(samples: Readonly<Record<string, number>>, title = 'Samples'): string {
+  return `${title}: ${Object.entries(samples)
     .map(([name, value]) => (name.includes('@') ? `${name} ${percent(value)}` : `${value} ${name}`))
     .join(', ')}`
 }

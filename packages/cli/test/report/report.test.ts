@@ -59,7 +59,7 @@ it('says after which round a row is, and compares it with the control after as m
   const versusControl = { difference: 0.1, standardError: 0.05 }
   const lines = renderReport({
     ...report,
-    samples: undefined,
+    furtherSamples: { 'boundary+2': { sampled: 900, right: 600, 'pass@6': 0.9 } },
     notices: [],
     control: 'control',
     rows: [
@@ -69,6 +69,7 @@ it('says after which round a row is, and compares it with the control after as m
       { ...row, name: 'boundary+2', round: 2, versusControl },
     ],
   }).split('\n')
+  expect(lines).toContain('Samples of boundary+2: 900 sampled, 600 right, pass@6 90.0 %')
   const cellsOf = (name: string) => lines.find((line) => line.startsWith(`${name} `))?.split(/ {2,}/)
   expect(lines.some((line) => /^model +round +accuracy/.test(line))).toBe(true)
   expect(cellsOf('VFT')?.slice(0, 5)).toEqual(['VFT', '–', '50.0 %', '–', '+10.0 ± 5.0'])

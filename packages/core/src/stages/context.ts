@@ -258,6 +258,8 @@ export class StageContext {
     if (before) this.emit({ type: 'notice', level: 'info', message: `${title} is done again: ${before.because}.` })
     const started = performance.now()
     const notices: StageNotice[] = []
+    // of the stages that all variants share in the first round, a further round's say whose they are
+    const owned = (text: string) => (variant !== undefined && (stage === 'sample' || stage === 'label') ? `${variant}: ${text}` : text)
     const spools = new Spools(folder.work())
     const desk: StageDesk = {
       folder,
@@ -266,10 +268,11 @@ export class StageContext {
         this.emit({ type: 'stage-start', stage, variant, path: folder.path, total, ...(resumedAt ? { resumedAt } : {}) }),
       progress: (report) => this.emit({ type: 'progress', stage, variant, ...report }),
       notice: (level, message) => {
-        notices.push({ level, message })
-        this.notice({ level, message })
+        const notice = { level, message: owned(message) }
+        notices.push(notice)
+        this.notice(notice)
       },
-      say: (message) => this.emit({ type: 'notice', level: 'warning', message }),
+      say: (message) => this.emit({ type: 'notice', level: 'warning', message: owned(message) }),
     }
     const { artifacts, summary, figures = {}, examples, watched } = await work(desk).finally(() => spools.close())
     const seconds = (performance.now() - started) / 1000

@@ -74,8 +74,9 @@ describe('rounds: 2', () => {
         sft: { steps: 8, batchSize: 8, learningRate: 0.05 },
       },
     })
-    await runConfig(made)
+    const report = await runConfig(made)
     const files = await filesBelow(made.config.run)
+    expect(report.notices.filter((notice) => notice.startsWith('idle+2: ')).length).toBeGreaterThan(0)
     const samples = Object.keys(files)
       .filter((name) => name.endsWith('samples.jsonl'))
       .map((name) => files[name]!.toString())

@@ -9,6 +9,8 @@ export interface Lineage {
   readonly reference?: FoundStage
   /** In the order of the rows. */
   readonly aligned: readonly FoundStage[]
+  /** What the models of further rounds were aligned on: samples, labels and references of their own. */
+  readonly further?: readonly FoundStage[]
   readonly tests: readonly TestLineage[]
 }
 
@@ -61,13 +63,20 @@ export function lineageOf(report: ReportContent, stages: readonly FoundStage[]):
     return models.made(model, name === VFT_ROW ? undefined : name)
   }
   const aligned = report.rows.flatMap(({ name }) => (name === VFT_ROW ? [] : (of(name) ?? [])))
-  return { ...originsOf(aligned[0] ?? of(VFT_ROW), models, stages), sft: of(VFT_ROW), aligned, tests }
+  const further = aligned.filter(isFurther).flatMap((each) => {
+    const { sample, label, reference } = originsOf(each, models, stages)
+    return [sample, label, reference].filter((stage) => stage !== undefined)
+  })
+  return { ...originsOf(aligned[0] ?? of(VFT_ROW), models, stages), sft: of(VFT_ROW), aligned, further, tests }
 }
+
+/** Whether it is of a round behind the first: `boundary+2`. No variant and no test set has such a name. */
+const isFurther = ({ variant = '' }: FoundStage) => variant.includes('+')
 
 /** What is there of a run that has no report yet: what the newest stage was made from, and what was made from that. */
 export function unfinishedLineage(all: readonly FoundStage[]): Lineage {
-  // of several rounds the first, as far as it is: `boundary+2` is of a further one
-  const stages = all.filter(({ variant = '' }) => !variant.includes('+'))
+  // of several rounds the first, as far as it is
+  const stages = all.filter((stage) => !isFurther(stage))
   const models = new Models(stages)
   const evaluation = stages.find(isEvaluation)
   const [newest] = stages

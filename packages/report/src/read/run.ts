@@ -80,7 +80,13 @@ export async function readRun(target: string, most: number): Promise<RunRecord> 
     folder: shownPath(folder),
     ...(report ? { file, report } : {}),
     models: await Promise.all(models.map(async (name) => modelOf(name, lineage))),
-    stages: await Promise.all(own.map(async (found) => ({ found, entry: entryOf(found, log), tokens: await tokensOf(found, sampled) }))),
+    stages: await Promise.all(
+      own.map(async (found) => ({
+        found,
+        entry: entryOf(found, log),
+        tokens: await tokensOf(found, found === lineage.sample ? sampled : undefined),
+      })),
+    ),
     missing: missingOf(report, exact !== undefined, lineage),
     newer: written === undefined ? [] : stages.filter((each) => !own.includes(each) && each.at > written).map(({ name }) => name),
     ...sourcesOf(own, log.sources),
@@ -118,9 +124,10 @@ function namesOf({ aligned, tests }: Lineage): string[] {
 }
 
 /** The stages of the comparison, in the order in which they run. */
-function membersOf({ sft, sample, label, reference, aligned, tests }: Lineage): FoundStage[] {
+function membersOf({ sft, sample, label, reference, aligned, further = [], tests }: Lineage): FoundStage[] {
   const evaluated = tests.flatMap(({ candidates, evaluations }) => [candidates, ...evaluations.values()])
-  const all = [sft, sample, label, reference, ...aligned, ...evaluated]
+  const first = aligned.filter(({ variant = '' }) => !variant.includes('+'))
+  const all = [sft, sample, label, reference, ...first, ...further, ...aligned, ...evaluated]
   return [...new Set(all.filter((each) => each !== undefined))]
 }
 
@@ -129,9 +136,10 @@ async function modelOf(name: string, { sft, aligned }: Lineage): Promise<ModelRe
   return { name, curve: stage ? await curveOf(stage) : [], validation: stage ? await validationOf(stage) : [] }
 }
 
+/** @param sampled of this stage, where it is known already. */
 async function tokensOf(found: FoundStage, sampled: SampleFigures | undefined): Promise<number | undefined> {
   if (found.manifest === undefined) return undefined
-  if (found.stage === 'sample') return sampled?.tokens
+  if (found.stage === 'sample') return (sampled ?? (await sampleFigures(found)))?.tokens
   if (found.manifest.artifacts['candidates.jsonl'] !== undefined) return candidateTokens(found)
   return found.manifest.figures.completionTokens
 }

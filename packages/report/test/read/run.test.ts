@@ -1,9 +1,11 @@
 import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { runConfig } from '@plumbline/core'
 import { renderHtmlReport } from '../../src'
 import { changeOf, overallChange } from '../../src/read/questions'
 import { readRun } from '../../src/read/run'
+import { world } from '../../../core/test/support/world'
 import { syntheticRun } from '../support/synthetic-run'
 
 const root = mkdtempSync(path.join(tmpdir(), 'plumb-report-'))
@@ -52,6 +54,26 @@ it('finds the stages of a report among those of other settings and seeds in one 
       expect(record.marks.filter(({ right }) => right[m]).length / 6).toBe(row.accuracy)
     }
   }
+})
+
+it('finds what the models of a further round were made from', async () => {
+  const { config, registry } = await world({ config: { rounds: 2 } })
+  await runConfig({ config, registry })
+  const record = await readRun(config.run, 10)
+  expect(record.missing).toEqual([])
+  const titles = record.stages.map(({ found: { stage, variant } }) => [stage, variant].filter(Boolean).join(' '))
+  expect(titles.slice(0, 16)).toEqual([
+    ...['sft', 'sample', 'label', 'align reference', 'align boundary', 'align stay', 'align control'],
+    ...['sample boundary+2', 'label boundary+2', 'sample stay+2', 'label stay+2', 'align reference', 'sample control+2', 'label control+2'],
+    ...['align boundary+2', 'align stay+2'],
+  ])
+  // each with its own tokens
+  const tokens = record.stages.flatMap(({ found, tokens }) => (found.stage === 'sample' ? [tokens] : []))
+  expect(tokens).toHaveLength(4)
+  expect(tokens.every((count) => count !== undefined && count > 0)).toBe(true)
+  expect(new Set(tokens).size).toBeGreaterThan(1)
+  const page = text(await renderHtmlReport({ runs: [config.run] }))
+  expect(page).toContain('A model with “+2” is that variant after its second round')
 })
 
 it('says which files the data came from, what each stage took, and on what machine', async () => {
