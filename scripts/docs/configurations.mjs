@@ -35,6 +35,7 @@ const STAND_INS = {
   labeler: () => ({ name: '', feedback: 'binary', label: async () => [] }),
   sampler: () => ({ name: '', sample: async function* () {} }),
   dataset: () => ({ name: '', fields: [], read: async function* () {} }),
+  reporter: () => ({ event: () => undefined }),
   backend: () => ({ name: '', probe: async () => ({ usable: true, device: '', detail: '' }), open: async () => undefined }),
 }
 
@@ -57,6 +58,8 @@ export async function checkConfigurations(pages) {
       parsed++
       if (block.marks.has('fragment') || !isConfiguration(value)) continue
       configurations++
+      // A reader sets it; here any text stands for it.
+      for (const [, name] of block.text.matchAll(/\$\{env:(\w+)\}/g)) process.env[name] ??= name
       try {
         resolve(value, own)
       } catch (error) {
@@ -78,7 +81,7 @@ function isConfiguration(value) {
 
 function yaml({ text }, refuse) {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
+  const document = parseDocument(text, { lineCounter: lines, merge: true })
   const [error] = document.errors
   if (error === undefined) return document.toJS()
   refuse(lines.linePos(error.pos[0]).line, error.message.split('\n')[0])

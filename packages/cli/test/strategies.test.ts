@@ -18,7 +18,7 @@ describe('plumb strategies', () => {
     const names = (kind: string): string[] => strategies.filter((each) => each.kind === kind).map(({ name }) => name)
     expect(names('loss')).toEqual(['sft', 'ca', 'rrhf', 'pro', 'dpo', 'dpo-listwise', 'simpo', 'orpo', 'kto', 'rft'])
     expect(names('labeler')).toEqual(['answer', 'dataset', 'math'])
-    expect(names('sampler')).toEqual(['policy', 'dataset'])
+    expect(names('sampler')).toEqual(['policy', 'dataset', 'openai', 'vllm'])
     expect(names('dataset')).toContain('gsm8k')
     expect(names('backend')).toEqual(['onnx', 'torch', 'gpu'])
     for (const { kind, plugin, version, paper } of strategies) {

@@ -24,6 +24,7 @@ const READS_ENVIRONMENT: readonly (readonly string[])[] = [
   ['sample', 'sampler', '*'],
   ['align', '*', 'losses', '*', '*'],
   ['evaluate', 'label', '*'],
+  ['reporters', '*', '*'],
 ]
 
 /** Two neighbours in bfloat16 differ by at most this fraction: what shrinks by less may be rounded back to what it was, for ever. */

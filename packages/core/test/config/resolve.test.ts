@@ -250,6 +250,28 @@ describe('the environment', () => {
     })
   })
 
+  test('is filled in for reporters, too', () => {
+    const seen: unknown[] = []
+    const registry = createRegistry([
+      definePlugin({
+        name: 'tracker',
+        apiVersion: 1,
+        register: (to) => {
+          to.reporter('tracker', {
+            options: z.strictObject({ token: z.string() }),
+            create: (options) => {
+              seen.push(options)
+              return { event: () => undefined }
+            },
+          })
+        },
+      }),
+    ])
+    const reporters = [{ name: 'tracker', token: '${env:PLUMBLINE_TEST_KEY}' }]
+    resolveConfig(parseConfig({ ...MINIMAL, align: { loss: 'sft', steps: 1 }, reporters }), registry)
+    expect(seen).toEqual([{ token: 'sk-1' }])
+  })
+
   test('that lacks the variable is an error with the place', async () => {
     delete process.env.PLUMBLINE_TEST_KEY
     const text = `${BASE}align: { loss: sft, steps: 1 }\nlabel:\n  name: judge\n  url: x\n  apiKey: "\${env:PLUMBLINE_TEST_KEY}"\n`
