@@ -99,7 +99,7 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
   const widened = isHalf ? WIDENED_BYTES * largestMatrix(config) : 0
   const widenedHead = isHalf ? WIDENED_BYTES * vocabularyChunks(vocabSize, HEAD_WORDS)[0]!.to * config.hiddenSize : 0
   const dropped = plan.lora ? factorRowBytes(config, plan.lora) : 0
-  /** Beside the activations of layers, what factors and 16-bit numbers take. */
+  // Beside the activations of layers, what factors and 16-bit numbers take.
   const layered = (tokens: number) => engines * (layeredBytes(config, tokens) + (tokens * dropped) / config.layers + widened)
   const cache = 4 * samplingRows * maxNewTokens * layers * 2 * kvHeads * headDim
   return {
@@ -128,7 +128,7 @@ function longest({ maxPositions }: ModelConfig, above: number, layered: (tokens:
 const widestPart = ({ intermediateSize, heads, headDim }: ModelConfig) => Math.max(intermediateSize, heads * headDim)
 
 /** Tensors of the widest part that are alive at once where one layer is computed at a time, and blocks of attention scores; measured. */
-const [LAYER_ALIVE, BLOCKS_ALIVE] = [16, 5]
+const [LAYER_ALIVE, BLOCKS_ALIVE] = [15, 5]
 
 /** Activations of a pass that is computed layer by layer: what each layer reads and its attention's result, one layer, one block. */
 function layeredBytes(config: ModelConfig, rows: number): number {

@@ -139,6 +139,8 @@ const isLinux = process.platform === 'linux'
   ['28m', []],
   ['28m', ['--moments', 'bfloat16']],
   ['28m', ['--lora', '16']],
+  // One candidate, layer by layer.
+  ['5m', ['--questions', '1', '--candidates', '1', '--completion', '2048', '--checkpointing', 'layers']],
 ])('a model of %s parameters %s, as the operating system counts', (shape, more) => {
   let measured: Measured
   beforeAll(() => {

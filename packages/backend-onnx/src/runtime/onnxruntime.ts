@@ -4,5 +4,4 @@ import { loadRuntime } from './load-runtime'
 export const { InferenceSession, Tensor } = loadRuntime()
 export type InferenceSession = Ort.InferenceSession
 export type Tensor = Ort.Tensor
-export type RunOptions = Ort.InferenceSession.RunOptions
 export type SessionOptions = Ort.InferenceSession.SessionOptions

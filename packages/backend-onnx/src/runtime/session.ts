@@ -1,5 +1,5 @@
 import { REFUSED_OUTPUT, type Emitted } from '../graph/emit'
-import { InferenceSession, Tensor, type RunOptions } from './onnxruntime'
+import { InferenceSession, Tensor } from './onnxruntime'
 import { tensorNamed } from './tensor-named'
 
 /** What a session is fed: typed array and dimensions. */
@@ -43,7 +43,6 @@ export class Session {
     private readonly native: InferenceSession,
     readonly inputs: readonly string[],
     readonly outputs: readonly string[],
-    private readonly runOptions: RunOptions,
   ) {}
 
   static async create(emitted: Emitted, settings: SessionSettings): Promise<Session> {
@@ -70,8 +69,6 @@ export class Session {
       native,
       emitted.inputs.map(({ name }) => name),
       emitted.outputs,
-      // What an arena has it keeps; the next of a model's sessions needs it.
-      widens ? { extra: { memory: { enable_memory_arena_shrinkage: 'cpu:0' } } } : {},
     )
   }
 
@@ -95,7 +92,7 @@ export class Session {
     }
     const outputs: Record<string, HostTensor> = {}
     try {
-      const result = await this.native.run(fed, fetches, this.runOptions)
+      const result = await this.native.run(fed, fetches)
       for (const name of this.outputs) {
         const { data, dims } = tensorNamed(result, name)
         outputs[name] = { data: data as HostTensor['data'], dims }
