@@ -18,7 +18,8 @@ const cell = (row, show) => (row === undefined ? '–' : row.error !== undefined
 
 /** Largest relative difference of the losses: of every step, or, where adapters start from different draws, of the first. Undefined where there are not both. */
 export function lossDifference(ours, theirs, mode) {
-  if (!ours?.runs || !theirs?.runs) return undefined
+  // One that was started again has weights that have taken other steps.
+  if (!ours?.runs || !theirs?.runs || ours.isRestarted || theirs.isRestarted) return undefined
   const steps = mode === 'lora' ? 1 : Math.min(ours.runs.length, theirs.runs.length)
   const differences = Array.from(
     { length: steps },
