@@ -81,6 +81,9 @@ describe('plumb run --seeds --sweep', () => {
         new RegExp(`<tr data-model="${title.replace(/[().]/g, '\\$&')}">[^]*?data-figure="accuracy"\\s+data-value="${accuracy?.mean}"`),
       )
     }
+    // the single values below a mean, as exact as it
+    for (const { positivePerplexity: of } of report.rows)
+      expect(html).toContain(`<small>${of?.values.map((value) => value.toFixed(3)).join(', ')}</small>`)
     for (const text of ['align.0.beta=0.05, seed 1', 'The setting, which the rows above have in their names.']) expect(html).toContain(text)
     expect(html).not.toContain('Not in this report')
     const again = await plumb(['report', join('run', `sweep-${key}.json`), '--out', 'again.html'], { cwd })

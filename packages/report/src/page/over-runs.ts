@@ -73,7 +73,7 @@ function cell(name: string, of: MeanOfRuns | undefined, shown: (value: number) =
   if (of === undefined) return html`<td class="n" data-figure="${name}" data-value="">${ABSENT}</td>`
   const { mean, interval, values } = of
   const half = interval === undefined ? '' : ` ± ${shown(interval[1] - mean).replace('+', '')}`
-  const each = values.length > 1 ? html`<br /><small>${values.map(shown).join(', ')}</small>` : ''
+  const each = values.length > 1 ? html`<br /><small>${values.map((value) => shown(value)).join(', ')}</small>` : ''
   return html`<td class="n" data-figure="${name}" data-value="${mean}" data-second="${interval?.[1] ?? ''}">
     ${shown(mean)}${half}${each}
   </td>`
