@@ -91,6 +91,13 @@ describe('plumb plugins', () => {
     expect(existsSync(join(data(cwd), 'node_modules', 'plumbline-plugin-mine'))).toBe(false)
   })
 
+  it('updates what was installed from a folder to what is there now', async () => {
+    const cwd = folderWith(AUTHOR)
+    await plumb(['plugins', 'install', './mine'], { cwd })
+    writeFileSync(join(cwd, 'mine', 'package.json'), AUTHOR['mine/package.json'].replace('1.0.0', '1.1.0'))
+    expect(await plumb(['plugins', 'update'], { cwd })).toMatchObject({ code: 0, stdout: 'plumbline-plugin-mine 1.1.0\n', stderr: '' })
+  })
+
   it('takes what is no plugin away again, and leaves the one that was there', async () => {
     const cwd = folderWith({
       ...AUTHOR,
