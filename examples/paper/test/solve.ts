@@ -81,7 +81,7 @@ export function solveChoice(question: string): string {
       else prices.set(y!, price(x) / Number(n))
     } else throw new Error(`not understood: ${sentence}`)
   }
-  const options = [...listed.matchAll(/\((\w)\) (\d+)/g)].map(([, letter, value]) => [letter!, Number(value)] as const)
+  const options = [...listed.matchAll(/(\d+) \((\w)\)/g)].map(([, value, letter]) => [letter!, Number(value)] as const)
   if (options.length !== 4 || new Set(options.map(([, value]) => value)).size !== 4) throw new Error(`not four options: ${listed}`)
   const right = options.filter(([, value]) => value === price(asked))
   if (right.length !== 1) throw new Error(`${right.length} options are right: ${question}`)

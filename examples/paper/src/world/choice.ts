@@ -73,9 +73,10 @@ export const drawChoice: Drawer = (draw, shape) => {
     say(draw, shape, RELATION[relation], { x: goods[r] ?? '', y: others[r] ?? '', n: numbers[r] ?? 0 }),
   )
   const sentences = [say(draw, shape, PRICE, { x: first, n: start }), ...facts, say(draw, shape, QUESTION, { x: others.at(-1) ?? '' })]
-  const question = `${sentences.join(' ')} Options : ${options.map((value, o) => `(${LETTERS[o] ?? ''}) ${value}`).join(' ')}`
+  // the letter behind its value: which letter stands beside a number is then one step for a small model, and not another task
+  const question = `${sentences.join(' ')} Options : ${options.map((value, o) => `${value} (${LETTERS[o] ?? ''})`).join(' ')}`
   const skeleton = equations.map(written).join(' ; ')
-  return { question, chain: `${skeleton} ; ${answer} is (${letter}) #### ${letter}`, answer: letter, level, skeleton }
+  return { question, chain: `${skeleton} ; ${answer} (${letter}) #### ${letter}`, answer: letter, level, skeleton }
 }
 
 function numberOf(draw: Draw, relation: Relation, shape: Shape): number {
