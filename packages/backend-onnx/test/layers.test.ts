@@ -1,9 +1,22 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
-import { packGroups, parameterShapes, readModelFolder, type ModelConfig, type PackedGroup, type Weights } from '@plumbline/transformer'
+import type { LoraPlan } from '@plumbline/core'
+import {
+  factorTensors,
+  initialAdapter,
+  linearModules,
+  packGroups,
+  parameterShapes,
+  readModelFolder,
+  scalingOf,
+  type ModelConfig,
+  type PackedGroup,
+  type Weights,
+} from '@plumbline/transformer'
 import { expectedCase, FAMILY_CASES, ModelFolders } from '../../transformer/test/families/fixtures'
 import { BEYOND_CONTEXT } from '../../transformer/test/families/pending'
 import { oneOfEachFamily } from './support/family-checks'
 import { PLAIN } from '../src/graph/attention-layout'
+import { AdapterFactors } from '../src/training/adapter-factors'
 import { adamWStep } from '../src/training/adamw'
 import { longBlocks } from '../src/training/attention-blocks'
 import { HostPlace } from '../src/training/host-place'
@@ -180,6 +193,44 @@ describe('one layer after the other', () => {
   ])('frozen: %s', (_, isFrozen) => {
     const frozen = [...parameterShapes(config).keys()].filter(isFrozen)
     return expectSame(jobWith([made(20, 30, 4)], { frozen }))
+  })
+
+  it('each layer of a kind has its own weights and gradients', async () => {
+    const [full, sliding] = [config.attention[0]!, { ...config.attention[0]!, window: 6 }]
+    const attention = [full, sliding, full, full, sliding, full]
+    const deep = { ...config, layers: attention.length, attention }
+    const job = jobWith([made(20, 30, 4), made(5, 9)], { config: deep, weights: randomWeights(deep, new Lcg(8)) })
+    await expectSame(job)
+    const isFrozen = (name: string) => layer(2)(name) || name === 'model.embed_tokens.weight'
+    await expectSame({ ...job, frozen: [...parameterShapes(deep).keys()].filter(isFrozen) }, [BY_LAYERS])
+  })
+
+  it.each([0, 0.3])('factors of layers that share a graph, dropout %s', async (dropout) => {
+    const deep = { ...config, layers: 4, attention: Array.from({ length: 4 }, () => config.attention[0]!) }
+    const plan: LoraPlan = { rank: 2, alpha: 4, rslora: false, dropout, targetModules: 'all-linear', seed: 3 }
+    const modules = linearModules(deep)
+    const adapter = initialAdapter(plan, modules)
+    for (const { B } of adapter.factors.values()) B.data.set(random.array(B.data.length, 0.2))
+    const shape = { modules: new Set(adapter.factors.keys()), scaling: scalingOf(adapter.config), dropout }
+    const base = { weights: randomWeights(deep, new Lcg(8)) }
+    const groups = [made(20, 30, 4), made(5, 9)].map((group, id) => ({ ...group, id: `${id}` }))
+    const cotangents = randomCotangents(groups)
+    // The second completion is dropped, so that rows of the masks are too.
+    cotangents.fill(0, 30, 34)
+    const gradients = async ({ keep, byLayers }: Way) => {
+      const store = ParameterStore.from(factorTensors(adapter))
+      const factors = new AdapterFactors({ adapter, modules, shape }, plan, store)
+      const trainer = new Trainer(deep, base, new HostPlace(deep, { threads: 1 }), factors)
+      const logProbs = await trainer.forward(groups, keep, byLayers)
+      await trainer.backward(cotangents)
+      await trainer.release()
+      return [{ name: 'log-probs', gradient: logProbs }, ...store.parameters]
+    }
+    const expected = await gradients(WHOLE)
+    for (const way of [BY_LAYERS, UNKEPT]) {
+      const found = await gradients(way)
+      for (const [i, { name, gradient }] of expected.entries()) expectNear(name, found[i]!.gradient, gradient)
+    }
   })
 
   it('several passes wait in order, beside those in one piece', async () => {
