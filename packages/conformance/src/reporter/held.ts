@@ -21,7 +21,7 @@ export async function heldAfter(work: () => Promise<void>): Promise<string[]> {
   const made = new Map<number, { readonly kind: string; readonly resource: Resource }>()
   const hook = createHook({
     init: (id, kind, _, resource) => {
-      if (KEEPING.includes(kind) && own.getStore()) made.set(id, { kind, resource: resource as Resource })
+      if (KEEPING.includes(kind) && own.getStore()) made.set(id, { kind, resource: resource })
     },
     destroy: (id) => made.delete(id),
   }).enable()
