@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ReportedEvent, Reporter, RunEnd } from '@plumbline/core'
 import { contractCheck, type Check } from '../check'
 import { declareSuite, type SuiteOptions } from '../runner'
+import { heldAfter } from './held'
 import { FAILED, INTERRUPTED, toldRun, withRunFolder, type ToldRun } from './run'
 
 /** What the suite is told about a reporter. */
@@ -50,21 +51,19 @@ export const reporterChecks: readonly Check<ReporterSubject>[] = [
   reporterCheck(
     'reporter/starts-at-the-start',
     'Making one does nothing that has to be given up: doctor makes it as well.',
-    async (subject) => {
-      const before = resources()
-      await subject.factory()
-      return leftOver(before, 'After the factory')
-    },
+    async (subject) =>
+      heldSentence(
+        'After the factory',
+        await heldAfter(async () => {
+          await subject.factory()
+        }),
+      ),
   ),
 
   reporterCheck(
     'reporter/gives-up-what-it-holds',
     'After the end it holds no timer and no server that keeps the process.',
-    async (subject, told) => {
-      const before = resources()
-      await tell(await subject.factory(), told)
-      return leftOver(before, 'After the end')
-    },
+    async (subject, told) => heldSentence('After the end', await heldAfter(async () => tell(await subject.factory(), told))),
   ),
 
   reporterCheck(
@@ -137,17 +136,6 @@ async function tellUntilEnd(reporter: Reporter, { run, events }: Pick<ToldRun, '
   for (const [index, event] of events.entries()) await reporter.event(event, TIME + index)
 }
 
-/** Kinds of things that keep a process, and how many there are of each. */
-const KEEPING = ['Timeout', 'Immediate', 'TCPServerWrap', 'FSEventWrap', 'ProcessWrap', 'Worker']
-
-function resources(): ReadonlyMap<string, number> {
-  const found = process.getActiveResourcesInfo()
-  return new Map(KEEPING.map((kind) => [kind, found.filter((each) => each === kind).length]))
-}
-
-function leftOver(before: ReadonlyMap<string, number>, when: string): string | undefined {
-  const more = [...resources()].filter(([kind, count]) => count > (before.get(kind) ?? 0))
-  return more.length === 0
-    ? undefined
-    : `${when} there is more than before: ${more.map(([kind, count]) => `${count} × ${kind}`).join(', ')}.`
+function heldSentence(when: string, held: readonly string[]): string | undefined {
+  return held.length === 0 ? undefined : `${when} it holds what keeps the process: ${held.join(', ')}.`
 }
