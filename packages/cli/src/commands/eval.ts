@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import { UserError, InterruptedError } from '../errors/user-error'
+import { InterruptedError } from '../errors/user-error'
 import type { EvalReport } from '../eval/session'
 import { PipelineCommand } from '../pipeline-command'
 import { resumeCommand } from '../run/resume'
@@ -40,8 +40,6 @@ export default class Eval extends PipelineCommand {
   async run(): Promise<EvalReport> {
     const { argv, flags } = await this.parse(Eval)
     const [model = '', ...data] = argv as string[]
-    const unknown = data.find((word) => word.startsWith('-'))
-    if (unknown !== undefined) throw new UserError('PLUMB_USAGE', `${unknown} is not an option of this command.`, 'plumb eval')
     const { evaluate } = await import('../eval/session.js')
     const report = await this.withProgress(flags, stopped, ({ signal, onEvent }) =>
       evaluate({
