@@ -41,13 +41,12 @@ try {
   const user = join(work, 'user')
   mkdirSync(user)
   for (const name of ['plumbline.config.yaml', 'toy']) cpSync(join(example, name), join(user, name), { recursive: true })
-  const own = Object.keys(tarballs).filter((name) => name !== '@plumbline/conformance')
   install(
     user,
     fromTarballs(
       { name: 'user', private: true, dependencies: { 'plumbline-plugin-margin': `file:${join(work, filename)}` } },
       tarballs,
-      own,
+      Object.keys(tarballs),
     ),
   )
   const report = JSON.parse(run('align with it', 'npx', ['--no-install', 'plumb', 'run', '--json'], user))
