@@ -77,7 +77,7 @@ describe('a whole run that samples on a server', () => {
     const { here, server } = whole
     const before = server.requests.length
     const again = (options: Json) => {
-      const { apiKey = undefined, ...sampler }: Json = { ...(here.config.sample.sampler as Json), ...options }
+      const { apiKey, ...sampler }: Json = { ...(here.config.sample.sampler as Json), ...options }
       const sample = { ...here.config.sample, sampler: { name: 'openai', ...sampler, ...(apiKey === undefined ? {} : { apiKey }) } }
       return runConfig({ ...here, last: 'sample', config: { ...here.config, sample } })
     }
