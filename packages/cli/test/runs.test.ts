@@ -53,6 +53,11 @@ describe('plumb runs', () => {
     )
   })
 
+  it('names the seed of a run of several rounds, and not those that its rounds draw by', async () => {
+    await plumb(['run', '--quiet', '--set', 'run=runs-of-two-rounds', '--set', 'rounds=2'], { cwd })
+    expect(await runs('runs-of-two-rounds')).toMatchObject([{ state: 'done', seeds: [0] }])
+  })
+
   it('shows a run of which a file is damaged, and the others', async () => {
     const [stage = ''] = readdirSync(join(cwd, 'runs', 'partial')).filter((name) => name.startsWith('sft-'))
     writeFileSync(join(cwd, 'runs', 'partial', stage, 'done.json'), '{')

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
-import { isPlumbError, lockOn, readJson, shownPath, STAGES, type ReportContent } from '@plumbline/core'
+import { isOfFurtherRound, isPlumbError, lockOn, readJson, shownPath, STAGES, type ReportContent } from '@plumbline/core'
 import { readLog, stagesOf, type FoundStage } from '@plumbline/report'
 import { UserError } from '../errors/user-error'
 import { bytesOf, findRuns } from './find'
@@ -57,7 +57,9 @@ async function listed(folder: string): Promise<ListedRun> {
     const report = await readJson<ReportContent>(path.join(folder, 'report.json'))
     const { sources } = await readLog(folder)
     const model = sources.at(-1)?.model
-    const seeds = stages.map(({ determinedBy: { seed } }) => seed).filter((seed) => typeof seed === 'number')
+    // Further rounds draw by seeds that follow from the run's.
+    const own = stages.filter(({ variant }) => variant === undefined || !isOfFurtherRound(variant))
+    const seeds = own.map(({ determinedBy: { seed } }) => seed).filter((seed) => typeof seed === 'number')
     const best = report && bestOf(report)
     return {
       run: shownPath(folder),

@@ -2,3 +2,8 @@
 export function roundName(variant: string, round: number): string {
   return round === 1 ? variant : `${variant}+${round}`
 }
+
+/** Whether a model's name is of a round after the first. */
+export function isOfFurtherRound(name: string): boolean {
+  return /\+\d+$/.test(name)
+}
