@@ -30,7 +30,7 @@ const NEWEST = [
   'packages/core/test/util',
   'packages/core/test/config',
   'packages/core/test/stages/pipeline',
-  'packages/cli/test/run',
+  'packages/cli/test/run.test',
   'packages/cli/test/resume',
 ]
 

@@ -4,15 +4,7 @@ import type { RowGroup } from './figures/over-runs'
 import { renderPage } from './page/page'
 import { readRun } from './read/run'
 
-export {
-  meanOf,
-  overGroups,
-  overRuns,
-  type ComparedRun,
-  type MeanOfRuns,
-  type RowGroup,
-  type RowOverRuns,
-} from './figures/over-runs'
+export { meanOf, overGroups, overRuns, type ComparedRun, type MeanOfRuns, type RowGroup, type RowOverRuns } from './figures/over-runs'
 export { lineageOf, type Lineage, type TestLineage } from './read/lineage'
 export { readLog, type RunLog, type StageEntry } from './read/log'
 export { stagesOf, type FoundStage } from './read/stages'
