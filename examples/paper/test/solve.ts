@@ -53,7 +53,7 @@ export function solveStory(question: string): number {
   return amount
 }
 
-/** The letter of the one option that is right. */
+/** The one option that is right. */
 export function solveChoice(question: string): string {
   const [text = '', listed = ''] = question.split(' Options : ')
   const sentences = sentencesOf(text)
@@ -81,11 +81,11 @@ export function solveChoice(question: string): string {
       else prices.set(y!, price(x) / Number(n))
     } else throw new Error(`not understood: ${sentence}`)
   }
-  const options = [...listed.matchAll(/(\d+) \((\w)\)/g)].map(([, value, letter]) => [letter!, Number(value)] as const)
-  if (options.length !== 4 || new Set(options.map(([, value]) => value)).size !== 4) throw new Error(`not four options: ${listed}`)
-  const right = options.filter(([, value]) => value === price(asked))
+  const options = listed.split(' , ').map(Number)
+  if (options.length !== 4 || new Set(options).size !== 4) throw new Error(`not four options: ${listed}`)
+  const right = options.filter((value) => value === price(asked))
   if (right.length !== 1) throw new Error(`${right.length} options are right: ${question}`)
-  return right[0]![0]
+  return String(right[0])
 }
 
 const DOES: Readonly<Record<string, readonly [move: string, cover: string, legs: string]>> = {

@@ -3,7 +3,8 @@ import { equation, isInRange, written, type Equation, type Operator } from './eq
 import { say, wordsOf, type Drawer, type Shape, type Wordings } from './problem'
 
 const GOODS = ['hat', 'lamp', 'cup', 'ball', 'bag', 'chair', 'map', 'rope', 'bell', 'drum']
-export const LETTERS = ['A', 'B', 'C', 'D'] as const
+/** Options of a question, the right one among them. */
+export const CHOICES = 4
 
 const PRICE: Wordings = {
   known: ['A {x} costs {n} dollars .', 'The price of a {x} is {n} dollars .', 'One {x} is sold for {n} dollars .'],
@@ -37,14 +38,7 @@ const MISTAKEN: Readonly<Record<Relation, Operator>> = { more: '-', less: '+', t
 
 const QUESTION: Wordings = { known: ['How much is a {x} ?', 'What does a {x} cost ?'], other: 'What is the price of a {x} ?' }
 
-export const CHOICE_WORDS = [
-  ...wordsOf([PRICE, ...Object.values(RELATION), QUESTION]),
-  ...GOODS,
-  'Options',
-  ':',
-  'is',
-  ...LETTERS.flatMap((letter) => [letter, `(${letter})`]),
-]
+export const CHOICE_WORDS = [...wordsOf([PRICE, ...Object.values(RELATION), QUESTION]), ...GOODS, 'Options', ':', ',']
 
 /** A price to be worked out over two to four relations (five or six where it is to be longer), and four options, of which three are the results of mistakes. */
 export const drawChoice: Drawer = (draw, shape) => {
@@ -62,21 +56,17 @@ export const drawChoice: Drawer = (draw, shape) => {
     workedOut(start, relations, numbers, wrong).at(-1)?.result ?? 0,
     workedOut(start, relations.toSpliced(wrong, 1), numbers.toSpliced(wrong, 1)).at(-1)?.result ?? start,
   ])
-  const distractors = draw
-    .shuffle([...new Set(mistakes)].filter((value) => isInRange(value) && value !== answer))
-    .slice(0, LETTERS.length - 1)
-  if (distractors.length < LETTERS.length - 1) return undefined
+  const distractors = draw.shuffle([...new Set(mistakes)].filter((value) => isInRange(value) && value !== answer)).slice(0, CHOICES - 1)
+  if (distractors.length < CHOICES - 1) return undefined
   const options = draw.shuffle([answer, ...distractors])
-  const letter = LETTERS[options.indexOf(answer)] ?? ''
 
   const facts = relations.map((relation, r) =>
     say(draw, shape, RELATION[relation], { x: goods[r] ?? '', y: others[r] ?? '', n: numbers[r] ?? 0 }),
   )
   const sentences = [say(draw, shape, PRICE, { x: first, n: start }), ...facts, say(draw, shape, QUESTION, { x: others.at(-1) ?? '' })]
-  // the letter behind its value: which letter stands beside a number is then one step for a small model, and not another task
-  const question = `${sentences.join(' ')} Options : ${options.map((value, o) => `${value} (${LETTERS[o] ?? ''})`).join(' ')}`
+  const question = `${sentences.join(' ')} Options : ${options.join(' , ')}`
   const skeleton = equations.map(written).join(' ; ')
-  return { question, chain: `${skeleton} ; ${answer} (${letter}) #### ${letter}`, answer: letter, level, skeleton }
+  return { question, chain: `${skeleton} #### ${answer}`, answer: String(answer), level, skeleton }
 }
 
 function numberOf(draw: Draw, relation: Relation, shape: Shape): number {
