@@ -22,7 +22,8 @@ export default class Export extends Command {
     config: Flags.string({ char: 'c', summary: 'The configuration; by default the nearest one, as for run.', helpValue: 'FILE' }),
     set: Flags.string({ multiple: true, multipleNonGreedy: true, summary: 'Overrides one key, as for run.', helpValue: 'KEY=VALUE' }),
     variant: Flags.string({
-      summary: 'A model by its name in the report: a variant of align, boundary+2 after its second round, or VFT; may be left out where there is one.',
+      summary:
+        'A model by its name in the report: a variant of align, boundary+2 after its second round, or VFT; may be left out where there is one.',
       helpValue: 'NAME',
     }),
     out: Flags.string({
