@@ -62,7 +62,7 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
     const { data, base } = await read(resolved, backend, store, spools)
     const context = new StageContext(resolved, backend, store, signal, onEvent)
     try {
-      const stages = plannedStages(last, variants, data.tests)
+      const stages = plannedStages(last, variants, config.rounds, data.tests)
       const { run, seed } = config
       onEvent({ type: 'run-start', run, engine: context.engineTitle, model: modelTitle(config), seed, stages })
       context.sources = sourcesOf(resolved, data)
