@@ -94,7 +94,7 @@ describe('plumb eval', () => {
     )
     expect(standardError).toBeGreaterThan(0)
     expect(evaluated.difference?.difference).toBeCloseTo(difference, 12)
-    expect(evaluated.difference?.interval[1]).toBeCloseTo(difference + 2.57058 * standardError, 9)
+    expect(evaluated.difference?.interval[1]).toBeCloseTo(difference + 2.570581835636 * standardError, 9)
     expect(readdirSync(join(cwd, 'run'))).toEqual(before)
   })
 

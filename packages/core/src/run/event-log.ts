@@ -19,7 +19,7 @@ const SHARE = 1 / 1000
  * What one process tells of a run, in the run folder for others to follow: `events/<start>-<id>.jsonl`. Beside it lies, while the process lives,
  * `<start>-<id>.alive`, which names the process and is touched every two seconds.
  *
- * Nothing is written before the run starts, so that a run which is refused leaves nothing. A log that cannot be written is given up with
+ * Nothing is written before the first stage, so that a run which is refused leaves nothing. A log that cannot be written is given up with
  * one warning: it is for people who look on.
  */
 export class EventLog {
@@ -42,7 +42,9 @@ export class EventLog {
     if (this.isOff) return
     try {
       const time = this.now()
-      if (event.type === 'run-start') this.open(event.run)
+      if (event.type === 'run-start') this.folder = event.run
+      const isOfStage = event.type === 'stage-start' || event.type === 'stage-reused'
+      if (isOfStage && this.descriptor === undefined) this.open()
       const line = eventLine(withoutPaths(event, this.folder), time)
       if (this.descriptor === undefined) this.waiting.push(line)
       else if (event.type === 'progress' && event.done < event.total) this.progress(line, time)
@@ -77,11 +79,10 @@ export class EventLog {
     this.write(line)
   }
 
-  private open(run: string): void {
-    this.folder = run
-    const folder = path.join(run, EVENTS_FOLDER)
+  private open(): void {
+    const folder = path.join(this.folder, EVENTS_FOLDER)
     mkdirSync(folder, { recursive: true })
-    removeEndedLogs(run)
+    removeEndedLogs(this.folder)
     const start = new Date(this.now()).toISOString().replace(/[-:]|\.\d+/g, '')
     this.file = path.join(folder, `${start}-${randomBytes(4).toString('hex')}.jsonl`)
     // Before the log itself: who finds a log without it knows that its process has ended.
