@@ -4,7 +4,7 @@ import { expectedCase, ModelFolders } from '../../transformer/test/families/fixt
 import { OnnxBackend } from '../src'
 import { OnnxPolicy, type PolicySettings } from '../src/onnx-policy'
 import type { EngineTeam } from '../src/worker/team'
-import { expectGradients, expectLogProbs, expectTrajectory, oneOfEachFamily } from './support/family-checks'
+import { expectGradients, expectLogProbs, expectTrajectory } from './support/family-checks'
 import { testFamilyFactors } from './support/lora-families'
 import { testAgainstPeft } from './support/lora-peft'
 import { testAdapterPolicy } from './support/lora-policy'
@@ -14,28 +14,27 @@ afterAll(() => folders.dispose())
 
 const backend = new OnnxBackend({ threads: 1, microBatchTokens: 1_000_000, activationCheckpointing: 'layers' })
 
-// `layers.test.ts` compares all cases with the engine's other way.
-it.each(oneOfEachFamily())(
-  '%s layer by layer, as transformers computes it: log-probs, gradients of every tensor and ten steps',
-  async (name) => {
-    const { groups } = expectedCase(name)
-    const policy = await backend.open({ kind: 'folder', path: folders.copy(name) })
-    try {
-      const untrained = folders.fresh('state')
-      await policy.saveState(untrained)
-      await expectLogProbs(
-        policy,
-        groups,
-        groups.map(({ logProbs }) => logProbs),
-      )
-      await expectGradients(policy, name, folders.fresh('state'))
-      await policy.loadState(untrained)
-      await expectTrajectory(policy, name, folders.fresh('trained'))
-    } finally {
-      await policy.dispose()
-    }
-  },
-)
+/** Layers of several kinds, biases and learnt positions, fused projections, layers without rope. `layers.test.ts` compares all cases with the engine's other way. */
+const FAMILIES = ['gemma3', 'gpt2', 'phi3', 'smollm3']
+
+it.each(FAMILIES)('%s layer by layer, as transformers computes it: log-probs, gradients of every tensor and ten steps', async (name) => {
+  const { groups } = expectedCase(name)
+  const policy = await backend.open({ kind: 'folder', path: folders.copy(name) })
+  try {
+    const untrained = folders.fresh('state')
+    await policy.saveState(untrained)
+    await expectLogProbs(
+      policy,
+      groups,
+      groups.map(({ logProbs }) => logProbs),
+    )
+    await expectGradients(policy, name, folders.fresh('state'))
+    await policy.loadState(untrained)
+    await expectTrajectory(policy, name, folders.fresh('trained'))
+  } finally {
+    await policy.dispose()
+  }
+})
 
 describe('adapters layer by layer', () => {
   testAgainstPeft(backend)
@@ -44,7 +43,7 @@ describe('adapters layer by layer', () => {
     ['two engines', { threads: 2 }],
     ['small micro-batches', { microBatchTokens: 12 }],
   ])
-  testFamilyFactors(backend, ['gemma3', 'gpt2', 'phi3', 'smollm3'])
+  testFamilyFactors(backend, FAMILIES)
 })
 
 describe('what is computed layer by layer', () => {

@@ -135,7 +135,6 @@ describe('what a model needs', () => {
 
 const isLinux = process.platform === 'linux'
 ;(isLinux ? describe : describe.skip).each([
-  ['5m', []],
   ['28m', []],
   ['28m', ['--moments', 'bfloat16']],
   ['28m', ['--lora', '16']],
