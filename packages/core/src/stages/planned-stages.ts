@@ -8,7 +8,12 @@ import { VFT_ROW } from './report'
  * The stages up to `last` in their order, as far as it is known before they run: which further ones a loss asks for (`align reference`) is seen when its
  * variant begins.
  */
-export function plannedStages(last: StageName, variants: readonly ResolvedVariant[], rounds: number, tests: readonly TestSet[]): StagePlace[] {
+export function plannedStages(
+  last: StageName,
+  variants: readonly ResolvedVariant[],
+  rounds: number,
+  tests: readonly TestSet[],
+): StagePlace[] {
   const further = Array.from({ length: rounds - 1 }, (_, n) => n + 2)
   const inRound = (variant: string) => (['sample', 'label', 'align'] as const).map((stage) => ({ stage, variant }))
   const models = [1, ...further].flatMap((round) => variants.map(({ name }) => roundName(name, round)))

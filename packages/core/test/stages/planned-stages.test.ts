@@ -20,5 +20,7 @@ it('are a sample, a label and an align more for each variant in each further rou
     ...['align boundary', 'sample boundary+2', 'label boundary+2', 'align boundary+2'],
     ...['align control', 'sample control+2', 'label control+2', 'align control+2'],
   ])
-  expect(named(2).slice(-6)).toEqual(['candidates', 'VFT', 'boundary', 'control', 'boundary+2', 'control+2'].map((name) => `evaluate ${name}`))
+  expect(named(2).slice(-6)).toEqual(
+    ['candidates', 'VFT', 'boundary', 'control', 'boundary+2', 'control+2'].map((name) => `evaluate ${name}`),
+  )
 })
