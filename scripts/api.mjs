@@ -56,11 +56,22 @@ function members(symbol) {
   return shown.map((member) => member.name + (member.flags & ts.SymbolFlags.Optional ? '?' : '')).join(', ')
 }
 
+const SIMPLE = /"[^"]*"|\b(?:true|false|boolean|null|undefined|\d+)\b/.source
+const UNION = new RegExp(`(?:${SIMPLE})(?: \\| (?:${SIMPLE}))+`, 'g')
+
+/** Literals of a union, and members of an enum, in the order of the alphabet: the compiler's own depends on which file it saw first. */
+function settled(text) {
+  const sorted = (list, between) => list.split(between).sort().join(between)
+  return text
+    .replaceAll(/\bZodEnum<\{ (.*?); \}>/g, (_, inside) => `ZodEnum<{ ${sorted(inside, '; ')}; }>`)
+    .replaceAll(UNION, (union) => sorted(union, ' | '))
+}
+
 function pageOf(file) {
   const source = program.getSourceFile(file)
   if (source === undefined) throw new Error(`${file} is not there: npm run build`)
   const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(source))
-  const lines = exported.map((symbol) => describe(symbol)).sort((a, b) => (a < b ? -1 : 1))
+  const lines = exported.map((symbol) => settled(describe(symbol))).sort((a, b) => (a < b ? -1 : 1))
   return `${lines.join('\n')}\n`
 }
 
