@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 
 /**
- * The file to `require` for ONNX Runtime's Node binding: the copy in this package, or, in the repository, where there is none,
- * onnxruntime-node. Nothing is loaded here, since what the runtime does when it loads depends on the environment.
+ * The file to `require` for ONNX Runtime's Node binding: the copy in this package, or, in the repository, onnxruntime-node. There a copy lies for a
+ * moment as well, while the package is packed, and must not be taken: it goes away again. Nothing is loaded here, since what the runtime does when
+ * it loads depends on the environment.
  */
 export function runtimePath(): string {
-  const copy = path.join(__dirname, '..', 'vendor', 'dist', 'index.js')
-  return existsSync(copy) ? copy : require.resolve('onnxruntime-node')
+  const folder = path.join(__dirname, '..')
+  const isRepository = existsSync(path.join(folder, 'scripts', 'vendor.mjs'))
+  return isRepository ? require.resolve('onnxruntime-node') : path.join(folder, 'vendor', 'dist', 'index.js')
 }
