@@ -40,7 +40,6 @@ describe('adapters layer by layer', () => {
   testAgainstPeft(backend)
   testAdapterPolicy(backend, [
     ['nothing kept between the passes', { activationMemory: 'recompute' }],
-    ['two engines', { threads: 2 }],
     ['small micro-batches', { microBatchTokens: 12 }],
   ])
   testFamilyFactors(backend, FAMILIES)

@@ -136,7 +136,6 @@ describe('what a model needs', () => {
 const isLinux = process.platform === 'linux'
 ;(isLinux ? describe : describe.skip).each([
   ['28m', []],
-  ['28m', ['--moments', 'bfloat16']],
   ['28m', ['--lora', '16']],
   // One candidate, layer by layer.
   ['5m', ['--questions', '1', '--candidates', '1', '--completion', '2048', '--checkpointing', 'layers']],
