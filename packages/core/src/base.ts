@@ -8,6 +8,7 @@ export { randomStreams } from './util/random'
 export { closest, suggestion } from './util/suggest'
 export { shownPath } from './util/shown-path'
 export {
+  isFolder,
   leftoversIn,
   makeFolder,
   removeLeftovers,

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config as OclifConfig } from '@oclif/core'
 import {
@@ -11,6 +10,7 @@ import {
   type ReportRow,
   type RunEvent,
 } from '@plumbline/core'
+import { isFolder } from '@plumbline/core/base'
 import { UserError } from '../errors/user-error'
 import { loadAllPlugins } from '../run/plugins'
 import { configIfAny, namedSets, writtenData } from './data'
@@ -130,11 +130,4 @@ function differenceOf(row: ReportRow | undefined): Difference | undefined {
 function atFlag(error: unknown, set: string, flag: string): unknown {
   if (!isPlumbError(error) || error.where !== set) return error
   return new PlumbError(error.code, error.message.replaceAll('evaluate.label', '--labeler'), flag, { cause: error })
-}
-
-async function isFolder(target: string): Promise<boolean> {
-  return stat(target).then(
-    (found) => found.isDirectory(),
-    () => false,
-  )
 }

@@ -1,5 +1,4 @@
-import { fileURLToPath } from 'node:url'
-import { canShare, sharedPackage } from './shared-version'
+import { canShare, pathOf, sharedPackage } from './shared-version'
 
 // Hooks of Node's loader of ES modules for the versions of Node that run them in a thread of their own (before 22.15): see shared-modules.ts.
 
@@ -27,8 +26,4 @@ export async function resolve(specifier: string, context: Context, next: NextRes
   if (ours.status === 'rejected') return next(specifier, context)
   if (theirs.status === 'rejected') return ours.value
   return canShare(name, pathOf(theirs.value), pathOf(ours.value)) ? ours.value : theirs.value
-}
-
-function pathOf({ url }: Resolved): string {
-  return url.startsWith('file:') ? fileURLToPath(url) : url
 }

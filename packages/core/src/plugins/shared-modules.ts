@@ -1,7 +1,7 @@
 import Module, { createRequire } from 'node:module'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { canShare, sharedPackage } from './shared-version'
+import { pathToFileURL } from 'node:url'
+import { canShare, pathOf, sharedPackage } from './shared-version'
 
 interface Resolved {
   readonly url: string
@@ -68,10 +68,6 @@ function hook(loader: Loader): void {
   }
   if (path.extname(__filename) === '.js')
     loader.register?.(pathToFileURL(path.join(__dirname, 'shared-hooks.js')).href, { parentURL: own, data: own })
-}
-
-function pathOf({ url }: Resolved): string {
-  return url.startsWith('file:') ? fileURLToPath(url) : url
 }
 
 function attempt<T>(work: () => T): T | undefined {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** What a process should hold once: copies of them do not know each other's plugins, tensors, kernels or schemas. */
 const SHARED = ['@plumbline/core', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-cpu', 'zod']
@@ -17,6 +18,11 @@ export function canShare(name: string, theirs: string, ours: string): boolean {
   if (theirs === ours) return false
   const [their, our] = [versionOf(name, theirs), versionOf(name, ours)]
   return their !== undefined && our !== undefined && line(their) === line(our)
+}
+
+/** The file of a module's address; what is no file stays as it is. */
+export function pathOf({ url }: { readonly url: string }): string {
+  return url.startsWith('file:') ? fileURLToPath(url) : url
 }
 
 /** Releases of one line are compatible by semver: of 4.22.0 `4`, of 0.1.3 `0.1`. */

@@ -1,11 +1,9 @@
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { StageName } from '../run/events'
-import { Spools } from '../run/spool'
 import { RunStore, type StageFolder } from '../run/store'
 import { chosenVariants } from './align'
 import { NotDone, StageContext } from './context'
-import { read, runStages } from './pipeline'
+import { runStages, withRunRead } from './pipeline'
 import { withConfig, type ConfigOptions } from './run-config'
 
 export interface ExplainOptions extends ConfigOptions {
@@ -32,45 +30,45 @@ export interface StageExplanation {
  */
 export async function explain(options: ExplainOptions): Promise<readonly StageExplanation[]> {
   const found: StageExplanation[] = []
-  // the run folder is not to be touched
-  const spools = new Spools(tmpdir())
   await withConfig(
     options,
     () => undefined,
     async (resolved, backend) => {
       const { stage: last, variant } = options
       const store = RunStore.look(resolved.config.run)
-      const { data, base } = await read(resolved, backend, store, spools)
-      // Each variant is looked at for itself: that one is missing says nothing of the next.
-      const variants = last === 'align' || last === 'evaluate' ? chosenVariants(resolved.variants, variant) : resolved.variants.slice(0, 1)
-      for (const { name } of variants) {
-        const context = new StageContext(
-          resolved,
-          backend,
-          store,
-          undefined,
-          (event) => {
-            if (event.type !== 'stage-reused') return
-            const title = [event.stage, event.variant].filter(Boolean).join(' ')
-            const folder = path.basename(event.path)
-            add(found, {
-              stage: title,
-              state: 'reused',
-              folder,
-              sentence: `${title} would be reused: ${folder} is what this configuration makes.`,
-            })
-          },
-          true,
-        )
-        try {
-          await runStages({ last, variant: name }, context, data, base)
-        } catch (error) {
-          if (!(error instanceof NotDone)) throw error
-          add(found, await explanation(store, error.folder, error.title))
+      await withRunRead(resolved, backend, store, async ({ data, base }) => {
+        // Each variant is looked at for itself: that one is missing says nothing of the next.
+        const variants =
+          last === 'align' || last === 'evaluate' ? chosenVariants(resolved.variants, variant) : resolved.variants.slice(0, 1)
+        for (const { name } of variants) {
+          const context = new StageContext(
+            resolved,
+            backend,
+            store,
+            undefined,
+            (event) => {
+              if (event.type !== 'stage-reused') return
+              const title = [event.stage, event.variant].filter(Boolean).join(' ')
+              const folder = path.basename(event.path)
+              add(found, {
+                stage: title,
+                state: 'reused',
+                folder,
+                sentence: `${title} would be reused: ${folder} is what this configuration makes.`,
+              })
+            },
+            true,
+          )
+          try {
+            await runStages({ last, variant: name }, context, data, base)
+          } catch (error) {
+            if (!(error instanceof NotDone)) throw error
+            add(found, await explanation(store, error.folder, error.title))
+          }
         }
-      }
+      })
     },
-  ).finally(() => spools.close())
+  )
   return found
 }
 

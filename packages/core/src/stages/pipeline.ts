@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Config } from '../config/schema'
 import type { ResolvedConfig } from '../config/resolve'
@@ -83,12 +83,27 @@ export async function runPipeline(options: PipelineOptions): Promise<RunReport> 
 }
 
 /** What all stages work on. */
-export async function read(
+interface RunRead {
+  readonly data: RunData
+  readonly base: Model
+}
+
+/** Reads what a run works on for who looks at the run: its folder is not touched. */
+export async function withRunRead<T>(
   resolved: ResolvedConfig,
   backend: ChosenEngine,
   store: RunStore,
-  spools: Spools,
-): Promise<{ data: RunData; base: Model }> {
+  use: (read: RunRead) => Promise<T>,
+): Promise<T> {
+  const spools = new Spools(tmpdir())
+  try {
+    return await use(await read(resolved, backend, store, spools))
+  } finally {
+    spools.close()
+  }
+}
+
+async function read(resolved: ResolvedConfig, backend: ChosenEngine, store: RunStore, spools: Spools): Promise<RunRead> {
   const base = await baseModel(resolved.config, backend.made, store.hashes)
   await checkPlans(resolved.config, backend.made, base.source)
   return { base, data: await readData(resolved, spools) }

@@ -1,6 +1,6 @@
 import type { ResolvedVariant } from '../config/resolve'
 import { STAGES, type StageName, type StagePlace } from '../run/events'
-import { roundName } from '../run/round-name'
+import { modelsOfRounds } from '../run/round-name'
 import { ofSet, type TestSet } from './data'
 import { VFT_ROW } from './report'
 
@@ -14,18 +14,17 @@ export function plannedStages(
   rounds: number,
   tests: readonly TestSet[],
 ): StagePlace[] {
-  const further = Array.from({ length: rounds - 1 }, (_, n) => n + 2)
-  const inRound = (variant: string) => (['sample', 'label', 'align'] as const).map((stage) => ({ stage, variant }))
-  const models = [1, ...further].flatMap((round) => variants.map(({ name }) => roundName(name, round)))
+  const models = modelsOfRounds(variants, rounds)
+  const furtherOf = (of: ResolvedVariant) => models.filter(({ variant, round }) => variant === of && round > 1)
   const places: Readonly<Record<StageName, readonly StagePlace[]>> = {
     sft: [{ stage: 'sft' }],
     sample: [{ stage: 'sample' }],
     label: [{ stage: 'label' }],
-    align: variants.flatMap(({ name }) => [
-      { stage: 'align', variant: name },
-      ...further.flatMap((round) => inRound(roundName(name, round))),
+    align: variants.flatMap((variant) => [
+      { stage: 'align', variant: variant.name },
+      ...furtherOf(variant).flatMap(({ name }) => (['sample', 'label', 'align'] as const).map((stage) => ({ stage, variant: name }))),
     ]),
-    evaluate: ['candidates', VFT_ROW, ...models].flatMap((name) =>
+    evaluate: ['candidates', VFT_ROW, ...models.map(({ name }) => name)].flatMap((name) =>
       tests.map((test) => ({ stage: 'evaluate', variant: ofSet(name, test) }) as const),
     ),
   }

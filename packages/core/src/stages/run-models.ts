@@ -1,18 +1,17 @@
-import { stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { ResolvedConfig } from '../config/resolve'
 import { isPlumbError, PlumbError } from '../errors'
 import type { RunEvent } from '../run/events'
-import { Spools } from '../run/spool'
+import { modelsOfRounds } from '../run/round-name'
 import { RunStore } from '../run/store'
+import { isFolder } from '../util/atomic'
 import { suggestion } from '../util/suggest'
 import { baseModel } from './base-model'
 import { NotDone, StageContext, type ChosenEngine, type Model } from './context'
-import { read } from './pipeline'
+import { withRunRead } from './pipeline'
 import { VFT_ROW } from './report'
 import { withConfig, type ConfigOptions } from './run-config'
-import { alignedModels, found, notTrained } from './trained'
+import { found, notTrained } from './trained'
 
 export interface ModelsOptions extends ConfigOptions {
   /** Names of models of the run, or model folders; every model of the run when absent. */
@@ -80,7 +79,7 @@ async function choose(
   backend: ChosenEngine,
   { only, cwd = process.cwd() }: ModelsOptions,
 ): Promise<Pick<ChosenModels, 'models' | 'missing'>> {
-  const names = [VFT_ROW, ...alignedModels(resolved).map(({ name }) => name)]
+  const names = [VFT_ROW, ...modelsOfRounds(resolved.variants, resolved.config.rounds).map(({ name }) => name)]
   const store = RunStore.look(resolved.config.run)
   const ofRun = only === undefined ? names : names.filter((name) => only.includes(name))
   const made = ofRun.length === 0 ? new Map<string, Model>() : await modelsOfRun(resolved, backend, store, ofRun, only !== undefined)
@@ -111,29 +110,19 @@ async function modelsOfRun(
   names: readonly string[],
   isAsked: boolean,
 ): Promise<Map<string, Model>> {
-  const spools = new Spools(tmpdir()) // the run folder is not to be touched
-  try {
-    const { data, base } = await read(resolved, backend, store, spools)
+  const aligned = modelsOfRounds(resolved.variants, resolved.config.rounds)
+  return withRunRead(resolved, backend, store, async ({ data, base }) => {
     const context = new StageContext(resolved, backend, store, undefined, () => undefined, true)
     const made = new Map<string, Model>()
     for (const name of names) {
       try {
-        const aligned = alignedModels(resolved).find((each) => each.name === name)
-        made.set(name, (await found(context, data, base, aligned?.variant, aligned?.round ?? 1)).model)
+        const { variant, round = 1 } = aligned.find((each) => each.name === name) ?? {}
+        made.set(name, (await found(context, data, base, variant, round)).model)
       } catch (error) {
         if (!(error instanceof NotDone)) throw error
         if (isAsked || name === VFT_ROW) throw notTrained(error, resolved.config.run)
       }
     }
     return made
-  } finally {
-    spools.close()
-  }
-}
-
-async function isFolder(target: string): Promise<boolean> {
-  return stat(target).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  )
+  })
 }

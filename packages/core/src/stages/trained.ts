@@ -1,15 +1,13 @@
-import { tmpdir } from 'node:os'
 import { PlumbError } from '../errors'
 import type { ResolvedConfig, ResolvedVariant } from '../config/resolve'
-import { roundName } from '../run/round-name'
-import { Spools } from '../run/spool'
+import { modelsOfRounds, roundName } from '../run/round-name'
 import { RunStore, type Manifest } from '../run/store'
 import type { ModelSource } from '../seams/policy'
 import { chosenVariants } from './align'
 import { NotDone, StageContext, type Finished, type Model } from './context'
 import type { RunData } from './data'
 import { labelStage } from './label'
-import { read, runStages } from './pipeline'
+import { runStages, withRunRead } from './pipeline'
 import { VFT_ROW, type ReportContent } from './report'
 import { withConfig, type ConfigOptions } from './run-config'
 import { alignRounds } from './rounds'
@@ -48,16 +46,13 @@ export interface Trained {
  *   be meant, PLUMB_UNKNOWN_VARIANT, PLUMB_ARTIFACT_CHANGED, and those of `runConfig` that come before the first stage.
  */
 export async function withTrained<T>(options: TrainedOptions, use: (trained: Trained) => Promise<T>): Promise<T> {
-  // the run folder is not to be touched
-  const spools = new Spools(tmpdir())
-  try {
-    return await withConfig(
-      options,
-      () => undefined,
-      async (resolved, backend) => {
-        const { variant, round } = modelOf(resolved, options.variant)
-        const store = RunStore.look(resolved.config.run)
-        const { data, base } = await read(resolved, backend, store, spools)
+  return withConfig(
+    options,
+    () => undefined,
+    async (resolved, backend) => {
+      const { variant, round } = modelOf(resolved, options.variant)
+      const store = RunStore.look(resolved.config.run)
+      return withRunRead(resolved, backend, store, async ({ data, base }) => {
         const context = new StageContext(resolved, backend, store, undefined, () => undefined, true)
         const { model, manifests } = await found(context, data, base, variant, round).catch((error: unknown) => {
           throw error instanceof NotDone ? notTrained(error, resolved.config.run) : error
@@ -78,23 +73,14 @@ export async function withTrained<T>(options: TrainedOptions, use: (trained: Tra
           records: new Map(data.sources.map(({ source, records }) => [source, records])),
           report,
         })
-      },
-    )
-  } finally {
-    spools.close()
-  }
+      })
+    },
+  )
 }
 
-/** The models that alignment makes: every variant after every round. */
-export function alignedModels({ variants, config }: ResolvedConfig): { variant: ResolvedVariant; round: number; name: string }[] {
-  const rounds = Array.from({ length: config.rounds }, (_, n) => n + 1)
-  return rounds.flatMap((round) => variants.map((variant) => ({ variant, round, name: roundName(variant.name, round) })))
-}
-
-function modelOf(resolved: ResolvedConfig, name: string | undefined): { variant?: ResolvedVariant; round: number } {
+function modelOf({ variants, config }: ResolvedConfig, name: string | undefined): { variant?: ResolvedVariant; round: number } {
   if (name === VFT_ROW) return { round: 1 }
-  const { variants } = resolved
-  const models = alignedModels(resolved)
+  const models = modelsOfRounds(variants, config.rounds)
   const further = models.find((model) => model.round > 1 && model.name === name)
   if (further) return further
   const [chosen] = chosenVariants(variants, name)

@@ -226,7 +226,8 @@ async function discard(temporary: string): Promise<void> {
   await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
 }
 
-async function isFolder(target: string): Promise<boolean> {
+/** Whether there is a folder, or a link to one. */
+export async function isFolder(target: string): Promise<boolean> {
   return stat(target).then(
     (found) => found.isDirectory(),
     () => false,
