@@ -1,13 +1,10 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
-import { loadConfig, PlumbError, shownPath } from '@plumbline/core'
+import { shownPath } from '@plumbline/core'
+import { namedRuns, type RunsAsked } from '../run/named-runs'
 
-export interface HtmlReportOptions {
-  /** Run folders or report files; the configuration's run where there are none. */
-  readonly runs: readonly string[]
-  readonly configFile?: string
-  /** `path.to.key=value`. */
-  readonly overrides: readonly string[]
+/** Runs are run folders or report files. */
+export interface HtmlReportOptions extends RunsAsked {
   readonly out?: string
   readonly questions?: number
 }
@@ -23,12 +20,8 @@ export interface WrittenReport {
  * Writes the page.
  * @throws PlumbError those of `writeHtmlReport`, and of `loadConfig` where no run is named.
  */
-export async function writeReport({ runs, configFile, overrides, out, questions }: HtmlReportOptions): Promise<WrittenReport> {
-  if (runs.length > 0 && (configFile !== undefined || overrides.length > 0)) {
-    const message = 'RUN names what is reported on; --config and --set would name another run. Leave one of them out.'
-    throw new PlumbError('PLUMB_REPORT_TWO_RUNS', message)
-  }
-  const named = runs.length > 0 ? runs : [(await loadConfig({ path: configFile, overrides })).config.run]
+export async function writeReport({ out, questions, ...asked }: HtmlReportOptions): Promise<WrittenReport> {
+  const named = await namedRuns(asked, 'is reported on', 'PLUMB_REPORT_TWO_RUNS')
   const file = path.resolve(out ?? (await besideRun(named)))
   const [{ writeHtmlReport }, { sweepAt }] = await Promise.all([import('@plumbline/report'), import('../seeds/file.js')])
   const { runs: all, ...together } = (await sweepAt(named)) ?? { runs: named }

@@ -1,26 +1,17 @@
 import path from 'node:path'
-import { loadConfig, PlumbError } from '@plumbline/core'
 import { printable, shownPath } from '@plumbline/core/base'
+import { namedRuns, type RunsAsked } from '../run/named-runs'
 import { collectGarbage, KINDS, type CollectOptions, type Collection } from './gc'
 import { sizeOf } from './render'
 
-export interface GcOptions extends Omit<CollectOptions, 'waits'> {
-  /** Run folders; the configuration's where there are none. */
-  readonly runs: readonly string[]
-  readonly configFile?: string
-  readonly overrides: readonly string[]
-}
+export interface GcOptions extends RunsAsked, Omit<CollectOptions, 'waits'> {}
 
 /**
  * Every run is looked at before anything is removed from one: a run that is refused leaves all as they are.
  * @throws PlumbError PLUMB_GC_TWO_RUNS, those of `collectGarbage` and of `loadConfig`.
  */
 export async function collectAll({ runs, configFile, overrides, ...options }: GcOptions): Promise<readonly Collection[]> {
-  if (runs.length > 0 && (configFile !== undefined || overrides.length > 0)) {
-    const message = 'RUN names what is looked at; --config and --set would name another run. Leave one of them out.'
-    throw new PlumbError('PLUMB_GC_TWO_RUNS', message)
-  }
-  const named = runs.length > 0 ? runs : [(await loadConfig({ path: configFile, overrides })).config.run]
+  const named = await namedRuns({ runs, configFile, overrides }, 'is looked at', 'PLUMB_GC_TWO_RUNS')
   const folders = [...new Map(named.map((run) => [path.resolve(run), run])).values()]
   const found: Collection[] = []
   const waits = options.deletes

@@ -1,9 +1,10 @@
 import path from 'node:path'
-import { followEvents, loadConfig, newestLog, PlumbError, shownPath, type RunEnd, type RunEvent } from '@plumbline/core'
+import { followEvents, newestLog, PlumbError, shownPath, type RunEnd, type RunEvent } from '@plumbline/core'
 import { EXIT_BUG, EXIT_INTERRUPTED, EXIT_USER } from '../errors/failure'
 import { formatDuration } from '../progress/format'
 import { eachNoticeOnce } from '../progress/once'
 import type { ProgressRenderer } from '../progress/output'
+import { namedRuns } from '../run/named-runs'
 
 /** Shows what a run tells to those who watch. */
 export interface WatchRenderer extends ProgressRenderer {
@@ -37,7 +38,10 @@ export const EXIT_GONE = 137
  */
 export async function watchRun(options: WatchOptions): Promise<number> {
   const { renderers, signal, pollMs, silenceMs } = options
-  const run = await runFolder(options)
+  const { run: named, configFile, overrides } = options
+  const asked = { runs: named === undefined ? [] : [named], configFile, overrides }
+  const [folder = ''] = await namedRuns(asked, 'is watched', 'PLUMB_WATCH_TWO_RUNS')
+  const run = path.resolve(folder)
   const log = newestLog(run)
   if (log === undefined) {
     const message = `No run has told anything in ${shownPath(run)}; begin one with "plumb run", then watch it.`
@@ -75,15 +79,6 @@ export async function watchRun(options: WatchOptions): Promise<number> {
   }
   close()
   return EXIT_INTERRUPTED
-}
-
-async function runFolder({ run, configFile, overrides }: WatchOptions): Promise<string> {
-  if (run === undefined) return (await loadConfig({ path: configFile, overrides })).config.run
-  if (configFile !== undefined || overrides.length > 0) {
-    const message = 'RUN names what is watched; --config and --set would name another run. Leave one of them out.'
-    throw new PlumbError('PLUMB_WATCH_TWO_RUNS', message)
-  }
-  return path.resolve(run)
 }
 
 /** Places are told relative to the run folder. */
