@@ -22,7 +22,7 @@ import {
   type Sampler,
 } from '@plumbline/core'
 import type { CheckReport, ThingReport } from './report'
-import type { Subjects } from './subjects'
+import { CHECKED_KINDS, type Subjects } from './subjects'
 
 type Options = Readonly<Record<string, unknown>>
 
@@ -44,8 +44,7 @@ export function thingsOf({
   plugin,
   registry,
 }: Pick<CheckedPlugin, 'plugin' | 'registry'>): { readonly kind: PluginKind; readonly name: string }[] {
-  const kinds: readonly PluginKind[] = ['loss', 'labeler', 'sampler', 'dataset', 'backend', 'reporter']
-  return kinds.flatMap((kind) =>
+  return CHECKED_KINDS.flatMap((kind) =>
     registry
       .names(kind)
       .filter((name) => plugin.name in registry.find(kind, name).code)

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PlumbError, suggestion } from '@plumbline/core'
+import { PlumbError, suggestion, type PluginKind } from '@plumbline/core'
 import { z } from 'zod'
 
 /** The file beside a plugin's package.json that says what its things are checked with. */
@@ -34,7 +34,10 @@ const scratch = z.strictObject({
 const backend = z.strictObject({ options, except, model: z.discriminatedUnion('kind', [folder, scratch]) })
 const reporter = z.strictObject({ options, except, endMs: z.int().positive().optional() })
 
-const SCHEMAS = { loss, labeler, sampler, dataset, backend, reporter }
+const SCHEMAS = { loss, labeler, sampler, dataset, backend, reporter } satisfies Record<PluginKind, z.ZodType>
+
+/** In the order in which they are checked. */
+export const CHECKED_KINDS = Object.keys(SCHEMAS) as readonly PluginKind[]
 
 /** What each kind of thing is checked with, by `kind/name`. */
 export interface Subjects {

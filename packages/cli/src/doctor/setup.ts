@@ -16,6 +16,7 @@ import {
   type ResolvedConfig,
 } from '@plumbline/core'
 import { printable, shownPath } from '@plumbline/core/base'
+import { KIND_PLURALS } from '../plugins/kinds'
 import { loadAllPlugins } from '../run/plugins'
 import type { Check } from './check'
 import { costLine, estimate, measure } from './cost'
@@ -53,18 +54,10 @@ export async function examine({ configFile, overrides, oclif, measures = true }:
   return checks
 }
 
-const KINDS: readonly (readonly [PluginKind, string])[] = [
-  ['loss', 'Losses'],
-  ['sampler', 'Samplers'],
-  ['labeler', 'Labelers'],
-  ['backend', 'Backends'],
-  ['dataset', 'Data formats'],
-  ['reporter', 'Reporters'],
-]
-
 function pluginChecks(registry: PluginRegistry): Check[] {
   const plugins: Check = { status: 'ok', name: 'Plugins', detail: registry.plugins.join(', ') }
-  return [plugins, ...KINDS.map(([kind, name]): Check => ({ status: 'ok', name, detail: registry.names(kind).join(', ') || 'none' }))]
+  const kinds = Object.entries(KIND_PLURALS) as [PluginKind, string][]
+  return [plugins, ...kinds.map(([kind, name]): Check => ({ status: 'ok', name, detail: registry.names(kind).join(', ') || 'none' }))]
 }
 
 async function backendChecks(registry: PluginRegistry): Promise<Check[]> {

@@ -1,15 +1,7 @@
-import { KIND_TITLES, type PluginKind } from '@plumbline/core'
+import { KIND_TITLES } from '@plumbline/core'
+import { KIND_PLURALS } from '../plugins/kinds'
 import type { OptionReport } from './options'
 import type { Strategy } from './collect'
-
-const PLURALS: Readonly<Record<PluginKind, string>> = {
-  loss: 'Losses',
-  sampler: 'Samplers',
-  labeler: 'Labelers',
-  dataset: 'Data formats',
-  backend: 'Backends',
-  reporter: 'Reporters',
-}
 
 /** All of them in one list: a line each, and a line of options. */
 export function renderStrategies(strategies: readonly Strategy[]): string {
@@ -24,7 +16,7 @@ export function renderStrategies(strategies: readonly Strategy[]): string {
           const head = `  ${strategy.name.padEnd(width)}  ${originOf(strategy).padEnd(origins)}  ${strategy.paper ?? ''}`.trimEnd()
           return strategy.options.length === 0 ? head : `${head}\n  ${' '.repeat(width)}    ${strategy.options.map(short).join(', ')}`
         })
-      return `${PLURALS[kind]}\n${lines.join('\n')}`
+      return `${KIND_PLURALS[kind]}\n${lines.join('\n')}`
     })
     .join('\n\n')
 }
