@@ -1,29 +1,12 @@
 import { rmSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadModel, wordLevelTokenizerConfig, wordLevelTokenizerJson, writeModelFolder } from '@plumbline/transformer'
-import { plumb, TINY_CONFIG, tinyProject } from './cli'
-
-const ARCHITECTURE = {
-  model_type: 'llama',
-  hidden_size: 8,
-  num_hidden_layers: 1,
-  num_attention_heads: 2,
-  num_key_value_heads: 1,
-  intermediate_size: 16,
-  max_position_embeddings: 64,
-}
+import { plumb } from './cli'
+import { onBackend, projectWithModel } from './real-model'
 
 /** The tiny project with a real model folder, on the embedded backend. */
-async function projectWithModel(): Promise<{ cwd: string; model: string }> {
-  const cwd = tinyProject(TINY_CONFIG.replace('backend: fake', 'backend: onnx').replace(/^plugins.*\n/m, ''))
-  const words = ['What', 'is', '+', '=', '####', ...Array.from({ length: 200 }, (_, n) => String(n))]
-  const tokenizer = join(cwd, 'tokenizer.json')
-  writeFileSync(tokenizer, JSON.stringify(wordLevelTokenizerJson(words)))
-  writeFileSync(join(cwd, 'tokenizer_config.json'), JSON.stringify(wordLevelTokenizerConfig()))
-  const model = join(cwd, 'model')
-  rmSync(model, { recursive: true })
-  await writeModelFolder(model, await loadModel({ kind: 'scratch', architecture: ARCHITECTURE, tokenizer, seed: 0 }))
-  return { cwd, model }
+async function goodProject(): Promise<{ cwd: string; model: string }> {
+  const cwd = await projectWithModel(onBackend('onnx'))
+  return { cwd, model: join(cwd, 'model') }
 }
 
 async function lastLine(cwd: string): Promise<{ code: number | null; line: string }> {
@@ -32,12 +15,12 @@ async function lastLine(cwd: string): Promise<{ code: number | null; line: strin
 }
 
 it('a good model folder runs (what the others lack is what they are refused for)', async () => {
-  const { cwd } = await projectWithModel()
+  const { cwd } = await goodProject()
   expect(await lastLine(cwd)).toEqual({ code: 0, line: '' })
 })
 
 it('a model folder without config.json: one sentence and exit code 2', async () => {
-  const { cwd, model } = await projectWithModel()
+  const { cwd, model } = await goodProject()
   rmSync(join(model, 'config.json'))
   expect(await lastLine(cwd)).toEqual({
     code: 2,
@@ -46,7 +29,7 @@ it('a model folder without config.json: one sentence and exit code 2', async () 
 })
 
 it('a tensor of the wrong shape: its name, the shape found and the shape expected', async () => {
-  const { cwd, model } = await projectWithModel()
+  const { cwd, model } = await goodProject()
   const file = join(model, 'config.json')
   const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
   writeFileSync(file, JSON.stringify({ ...config, intermediate_size: 12 }))
@@ -56,7 +39,7 @@ it('a tensor of the wrong shape: its name, the shape found and the shape expecte
 })
 
 it('a model folder that is not there', async () => {
-  const { cwd, model } = await projectWithModel()
+  const { cwd, model } = await goodProject()
   rmSync(model, { recursive: true })
   const { code, line } = await lastLine(cwd)
   expect(code).toBe(2)
@@ -66,7 +49,7 @@ it('a model folder that is not there', async () => {
 })
 
 it('a backend that is not there: the ones there are', async () => {
-  const { cwd } = await projectWithModel()
+  const { cwd } = await goodProject()
   const { code, stderr } = await plumb(['run', '--set', 'backend=onxx'], { cwd })
   expect([code, stderr]).toEqual([2, 'PLUMB_UNKNOWN_BACKEND  --set backend=onxx  There is no backend "onxx". Did you mean "onnx"?\n'])
 })

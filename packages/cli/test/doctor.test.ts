@@ -1,34 +1,13 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ResolvedConfig } from '@plumbline/core'
-import { loadModel, wordLevelTokenizerConfig, wordLevelTokenizerJson, writeModelFolder } from '@plumbline/transformer'
 import { costLine, duration, estimate } from '../src/doctor/cost'
 import type { Survey } from '../src/doctor/survey'
-import { plumb, TINY_CONFIG, tinyProject } from './cli'
-
-const ARCHITECTURE = {
-  model_type: 'llama',
-  hidden_size: 8,
-  num_hidden_layers: 1,
-  num_attention_heads: 2,
-  num_key_value_heads: 1,
-  intermediate_size: 16,
-  max_position_embeddings: 64,
-}
+import { plumb, TINY_CONFIG } from './cli'
+import { onBackend, projectWithModel } from './real-model'
 
 /** The tiny project with a real model folder, on the embedded backend. */
-async function project(config = TINY_CONFIG): Promise<string> {
-  const cwd = tinyProject(config.replace('backend: fake', 'backend: onnx').replace(/^plugins.*\n/m, ''))
-  const tokenizer = join(cwd, 'tokenizer.json')
-  writeFileSync(
-    tokenizer,
-    JSON.stringify(wordLevelTokenizerJson(['What', 'is', '+', '=', '####', ...Array.from({ length: 200 }, (_, n) => String(n))])),
-  )
-  writeFileSync(join(cwd, 'tokenizer_config.json'), JSON.stringify(wordLevelTokenizerConfig()))
-  rmSync(join(cwd, 'model'), { recursive: true })
-  await writeModelFolder(join(cwd, 'model'), await loadModel({ kind: 'scratch', architecture: ARCHITECTURE, tokenizer, seed: 0 }))
-  return cwd
-}
+const project = (config = TINY_CONFIG) => projectWithModel(onBackend('onnx', config))
 
 async function doctor(cwd: string, ...flags: readonly string[]) {
   const { code, stdout } = await plumb(['doctor', '--json', ...flags], { cwd })

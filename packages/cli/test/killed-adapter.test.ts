@@ -1,41 +1,16 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadModel, heldWeights, wordLevelTokenizerConfig, wordLevelTokenizerJson, writeModel } from '@plumbline/transformer'
-import { plumb, TINY_CONFIG, tinyProject } from './cli'
+import { plumb } from './cli'
+import { onBackend, projectWithModel, trainedOnly } from './real-model'
 
 const LORA = 'lora: { rank: 2, dropout: 0.2 }, learningRate: 0.02, checkpointEvery: 2'
 
 /** Adapters on a base that is stored in bfloat16, in both training stages. */
-const CONFIG = TINY_CONFIG.replace('backend: fake', 'backend: { name: onnx, threads: 1 }')
-  .replace(/^plugins.*\n/m, '')
+const CONFIG = trainedOnly(onBackend('{ name: onnx, threads: 1 }'))
   .replace('sft: { steps: 3,', `sft: { steps: 3, ${LORA},`)
   .replace('constraint: boundary, steps: 3,', `constraint: boundary, steps: 12, ${LORA},`)
-  .replace(/^ {2}- \{ name: further-sft.*\n/m, '')
-  .replace('evaluate: { maxNewTokens: 50, control: further-sft }', 'evaluate: { maxNewTokens: 4 }')
-  .replace('k: 4, maxNewTokens: 50', 'k: 2, maxNewTokens: 6, cutOff: wrong')
 
-const ARCHITECTURE = {
-  model_type: 'llama',
-  hidden_size: 8,
-  num_hidden_layers: 1,
-  num_attention_heads: 2,
-  num_key_value_heads: 1,
-  intermediate_size: 16,
-  max_position_embeddings: 64,
-}
-
-async function project(): Promise<string> {
-  const cwd = tinyProject(CONFIG)
-  const words = ['What', 'is', '+', '=', '####', ...Array.from({ length: 200 }, (_, n) => String(n))]
-  const tokenizer = join(cwd, 'tokenizer.json')
-  writeFileSync(tokenizer, JSON.stringify(wordLevelTokenizerJson(words)))
-  writeFileSync(join(cwd, 'tokenizer_config.json'), JSON.stringify(wordLevelTokenizerConfig()))
-  const model = join(cwd, 'model')
-  rmSync(model, { recursive: true })
-  const made = await loadModel({ kind: 'scratch', architecture: ARCHITECTURE, tokenizer, seed: 0 })
-  await writeModel(model, { ...made, weights: heldWeights(made.weights) }, { dtype: 'bfloat16' })
-  return cwd
-}
+const project = () => projectWithModel(CONFIG, 'bfloat16')
 
 const runFiles = (cwd: string) => readdirSync(join(cwd, 'run'), { recursive: true, encoding: 'utf8' }).sort()
 const adapterFile = (cwd: string, stage: string) =>

@@ -4,7 +4,7 @@ import type { Browser } from 'playwright-core'
 import { CHROMIUM, describeInChromium, openChromium } from '../../report/test/support/chromium'
 import { servePage, type PageServer } from '../src/watch/server'
 import { PageRenderer } from '../src/watch/state'
-import { RUN, START } from './progress/support'
+import { RUN, SIGNED_STAGES, START } from './progress/support'
 
 const HOSTILE = `</script><script>window.hacked = 1</script><img src="http://x.invalid/a.png" onerror="window.hacked = 1">`
 
@@ -52,17 +52,7 @@ describeInChromium('the page of a run', () => {
   it('shows the list, goes on by itself, and asks for nothing else', async () => {
     const { renderer, tell, page, said, rows } = await opened()
     const list = await rows()
-    expect(list.map(([sign, name]) => `${sign ?? ''} ${name ?? ''}`)).toEqual([
-      '✓ sft',
-      '✓ sample',
-      '✓ label',
-      '✓ align boundary',
-      '▸ align none',
-      '· evaluate candidates',
-      '· evaluate VFT',
-      '· evaluate boundary',
-      '· evaluate none',
-    ])
+    expect(list.map(([sign, name]) => `${sign ?? ''} ${name ?? ''}`)).toEqual(SIGNED_STAGES)
     expect(list[4]).toEqual(['▸', 'align none', '40/100 steps', '0:30 left', '1.333', '0.7', '12345 tokens/s'])
     expect(await page.locator('#stages svg').count()).toBe(4)
     expect(await page.title()).toBe('48 % · Plumbline')

@@ -1,44 +1,19 @@
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadModel, heldWeights, wordLevelTokenizerConfig, wordLevelTokenizerJson, writeModel } from '@plumbline/transformer'
-import { plumb, TINY_CONFIG, tinyProject, type Outcome } from '../../../cli/test/cli'
+import { plumb, type Outcome } from '../../../cli/test/cli'
+import { onBackend, projectWithModel, trainedOnly } from '../../../cli/test/real-model'
 import { describeTorch } from '../support/python'
 import { pythonBelow, rankBelow } from '../support/processes'
 
-const ARCHITECTURE = {
-  model_type: 'llama',
-  hidden_size: 8,
-  num_hidden_layers: 1,
-  num_attention_heads: 2,
-  num_key_value_heads: 1,
-  intermediate_size: 16,
-  max_position_embeddings: 64,
-}
 const STEPS = 60
 
 /** Two training stages with many checkpoints, and no evaluation: what is looked at are weights. */
-async function project(backend: object): Promise<string> {
-  const config = TINY_CONFIG.replace(
-    'backend: fake',
-    `backend: ${JSON.stringify({ name: 'torch', device: 'cpu', threads: 1, ...backend })}`,
-  )
-    .replace(/^plugins.*\n/m, '')
+function project(backend: object): Promise<string> {
+  const config = trainedOnly(onBackend(JSON.stringify({ name: 'torch', device: 'cpu', threads: 1, ...backend })))
     .replace('sft: { steps: 3,', `sft: { steps: ${STEPS}, learningRate: 0.01, checkpointEvery: 2,`)
     .replace('constraint: boundary, steps: 3,', `constraint: boundary, steps: ${STEPS}, learningRate: 0.01, checkpointEvery: 2,`)
-    .replace(/^ {2}- \{ name: further-sft.*\n/m, '')
-    .replace('evaluate: { maxNewTokens: 50, control: further-sft }', 'evaluate: { maxNewTokens: 4 }')
-    .replace('k: 4, maxNewTokens: 50', 'k: 2, maxNewTokens: 6, cutOff: wrong')
-  const cwd = tinyProject(config)
-  const words = ['What', 'is', '+', '=', '####', ...Array.from({ length: 200 }, (_, n) => String(n))]
-  const tokenizer = join(cwd, 'tokenizer.json')
-  writeFileSync(tokenizer, JSON.stringify(wordLevelTokenizerJson(words)))
-  writeFileSync(join(cwd, 'tokenizer_config.json'), JSON.stringify(wordLevelTokenizerConfig()))
-  const model = join(cwd, 'model')
-  rmSync(model, { recursive: true })
-  const made = await loadModel({ kind: 'scratch', architecture: ARCHITECTURE, tokenizer, seed: 0 })
-  await writeModel(model, { ...made, weights: heldWeights(made.weights) }, { dtype: 'float32' })
-  return cwd
+  return projectWithModel(config)
 }
 
 const names = (folder: string): readonly string[] => (existsSync(folder) ? readdirSync(folder) : [])

@@ -1,7 +1,7 @@
 import { Terminal } from '@xterm/headless'
 import type { RunEvent } from '@plumbline/core'
 import { createRenderer } from '../../src/progress/renderer'
-import { RUN, START, step } from './support'
+import { RUN, SIGNED_STAGES, START, step } from './support'
 
 /** A terminal emulator with a renderer on it, and what a person would see. */
 function screen(cols: number, rows = 30, before = 'before') {
@@ -58,18 +58,7 @@ function screen(cols: number, rows = 30, before = 'before') {
   }
 }
 
-const LIST = [
-  '✓ sft',
-  '✓ sample',
-  '✓ label',
-  '✓ align boundary',
-  '▸ align none',
-  '· evaluate candidates',
-  '· evaluate VFT',
-  '· evaluate boundary',
-  '· evaluate none',
-  '  stage 5 of 9',
-]
+const LIST = [...SIGNED_STAGES, '  stage 5 of 9']
 /** Names are cut in narrow terminals. */
 const begins = (lines: readonly string[]): string[] => lines.map((line) => line.trimStart().slice(0, 8).trimEnd())
 

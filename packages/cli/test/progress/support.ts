@@ -69,3 +69,16 @@ export const RUN: readonly (readonly [seconds: number, event: RunEvent])[] = [
   [61, { type: 'stage-start', ...align, variant: 'none' }],
   ...Array.from({ length: 40 }, (_, n) => [62 + n / 2, step(n + 1, 100, 'none')] as const),
 ]
+
+/** Its stages at the end of {@link RUN}, as a list shows them. */
+export const SIGNED_STAGES = [
+  '✓ sft',
+  '✓ sample',
+  '✓ label',
+  '✓ align boundary',
+  '▸ align none',
+  '· evaluate candidates',
+  '· evaluate VFT',
+  '· evaluate boundary',
+  '· evaluate none',
+]
