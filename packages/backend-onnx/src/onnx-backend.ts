@@ -20,6 +20,7 @@ import {
   type ModelConfig,
 } from '@plumbline/transformer'
 import { isSoftware } from './device/adapter'
+import { deviceRowLimits } from './device/limits'
 import { openDevice, requestedAdapter } from './device/open'
 import { checkpointedAbove, machineBytes, memoryNeeds, rowLimits, type ActivationCheckpointing } from './memory-plan'
 import { OnnxPolicy } from './onnx-policy'
@@ -76,7 +77,9 @@ export class OnnxBackend implements Backend {
     const { engines, engineSettings, name } = part === undefined ? this.cpuEngines(config, settings) : await deviceEngine(part)
     const { team, opened } = await EngineTeam.open(source, tokenizer, engineSettings, engines)
     const { rowBytes, ...model } = opened
-    const { microBatch, lone } = rowLimits(model.parameters, rowBytes, settings.microBatchTokens)
+    const asked = settings.microBatchTokens
+    const { microBatch, lone } =
+      part === undefined ? rowLimits(model.parameters, rowBytes, asked) : deviceRowLimits(config, model.parameters, rowBytes, asked)
     return new OnnxPolicy(team, { ...model, engine: `onnx (${name})` }, tokenizer, [...parameterShapes(config).keys()], {
       microBatchTokens: microBatch,
       loneGroupTokens: lone,

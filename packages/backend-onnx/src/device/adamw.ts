@@ -9,8 +9,10 @@ import type { DeviceParameters } from './parameters'
 import { DeviceSession } from './session'
 import { tensorNamed } from '../runtime/tensor-named'
 
-/** Parameters of one run: more would hold more old and new tensors side by side, fewer would cost more calls. */
+/** Parameters of one update: more would hold more old and new tensors side by side, fewer would cost more calls. */
 const PER_RUN = 8
+/** Tensors that one node joins: a shader binds no more than eight buffers everywhere, its result among them. */
+const JOINED = 7
 
 /** Clips by the global norm and applies AdamW on the device; only the squares of the gradients' norms come back. */
 export class DeviceAdamW {
@@ -27,7 +29,7 @@ export class DeviceAdamW {
     const gradNorm = await this.norm(parameters)
     parameters.step++
     const scalars = adamWScalars(options, gradNorm, parameters.step)
-    for (const names of batches(parameters.trained)) await this.update(parameters, names, scalars)
+    for (const names of pieces(parameters.trained, PER_RUN)) await this.update(parameters, names, scalars)
     parameters.clearGradients()
     return gradNorm
   }
@@ -46,18 +48,15 @@ export class DeviceAdamW {
     }
   }
 
-  /** Σ g² of every parameter. */
+  /** Σ g² of every parameter, in one run: what comes back has waited for all that was asked before. */
   private async squares(parameters: DeviceParameters): Promise<Map<string, number>> {
-    const result = new Map<string, number>()
-    for (const names of batches(parameters.trained)) {
-      const session = await cached(this.norms, names.length, () => DeviceSession.create(normGraph(names.length), []))
-      const feeds: Record<string, Tensor> = {}
-      for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await parameters.gradient(name)).native
-      const { host } = await session.run(feeds)
-      const squares = tensorNamed(host, 'squares').data as Float32Array
-      for (const [i, name] of names.entries()) result.set(name, squares[i]!)
-    }
-    return result
+    const names = parameters.trained
+    const session = await cached(this.norms, names.length, () => DeviceSession.create(normGraph(names.length), []))
+    const feeds: Record<string, Tensor> = {}
+    for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await parameters.gradient(name)).native
+    const { host } = await session.run(feeds)
+    const squares = tensorNamed(host, 'squares').data as Float32Array
+    return new Map(names.map((name, i) => [name, squares[i]!]))
   }
 
   private async update(parameters: DeviceParameters, names: readonly string[], { decay, ...scalars }: AdamWScalars): Promise<void> {
@@ -95,7 +94,16 @@ function normGraph(count: number): Emitted {
     const byRow = graph.node('ReduceSum', [graph.node('Mul', [gradient, gradient]), graph.ints(-1)], { attributes: { keepdims: 1 } })
     return graph.node('Reshape', [graph.node('ReduceSum', [byRow], { attributes: { keepdims: 0 } }), graph.ints(1)])
   })
-  return emit({ squares: graph.node('Concat', sums, { attributes: { axis: 0 } }) })
+  return emit({ squares: joined(graph, sums) })
+}
+
+/** Vectors one behind the other. */
+function joined(graph: Graph, vectors: readonly Value[]): Value {
+  if (vectors.length === 1) return vectors[0]!
+  const parts = pieces(vectors, JOINED).map((part) =>
+    part.length === 1 ? part[0]! : graph.node('Concat', part, { attributes: { axis: 0 } }),
+  )
+  return joined(graph, parts)
 }
 
 /** AdamW with the inputs of `adamWScalars`; the same formula as `adamw-kernel.ts`. */
@@ -131,8 +139,8 @@ function cached(sessions: Map<number, Promise<DeviceSession>>, size: number, mak
   return known
 }
 
-function batches(names: readonly string[]): string[][] {
-  return Array.from({ length: Math.ceil(names.length / PER_RUN) }, (_, i) => names.slice(i * PER_RUN, (i + 1) * PER_RUN))
+function pieces<T>(all: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size))
 }
 
 const scalar = (value: number): HostTensor => ({ data: Float32Array.of(value), dims: [] })

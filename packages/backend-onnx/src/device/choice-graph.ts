@@ -25,9 +25,30 @@ const BLOCK = 256
  *
  * No sum is a matrix product: what a row gets must not depend on how many there are.
  */
-export function choiceGraph(vocabulary: number, { random, topK, nucleus }: ChoiceKind): Emitted {
+export function choiceGraph(vocabulary: number, kind: ChoiceKind): Emitted {
   const graph = new Graph('webgpu')
   const logits = graph.node('Gather', [graph.input('logits'), graph.input('rows', 'int32')], { attributes: { axis: 0 } })
+  return emit({ ...choice(graph, logits, vocabulary, kind) })
+}
+
+/**
+ * The same for every row of `logits`, where the host does not look at each token: `ids` [R], int32, are what the next step reads, and `all`
+ * [R, C + 2] is the input `before` [R, C] with the tokens and the totals behind it.
+ */
+export function continuedChoiceGraph(vocabulary: number, kind: ChoiceKind): Emitted {
+  const graph = new Graph('webgpu')
+  const { tokens, totals } = choice(graph, graph.input('logits'), vocabulary, kind)
+  const all = graph.node('Concat', [graph.input('before'), tokens, totals], { attributes: { axis: 1 } })
+  return emit({ ids: graph.node('Reshape', [toIndex(graph, tokens), graph.ints(-1)]), all })
+}
+
+/** A token for each row of logits, and the sum of its row's weights. [N, 1] each */
+function choice(
+  graph: Graph,
+  logits: Value,
+  vocabulary: number,
+  { random, topK, nucleus }: ChoiceKind,
+): { readonly tokens: Value; readonly totals: Value } {
   const largest = lastMax(graph, logits)
   const weightOf = (x: Value) => {
     const depth = graph.node('Sub', [x, largest])
@@ -35,7 +56,7 @@ export function choiceGraph(vocabulary: number, { random, topK, nucleus }: Choic
   }
   const weights = weightOf(logits)
   const totals = lastSum(graph, weights)
-  const choose = (running: Value, fraction: Value) => emit({ tokens: search(graph, running, vocabulary, fraction, 'LessOrEqual'), totals })
+  const choose = (running: Value, fraction: Value) => ({ tokens: search(graph, running, vocabulary, fraction, 'LessOrEqual'), totals })
   if (!random) return choose(where(graph, atLeast(graph, logits, largest), 1, 0), graph.scalar(0))
 
   const size = Math.min(topK ?? vocabulary, vocabulary)

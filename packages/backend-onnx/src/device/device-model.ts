@@ -59,10 +59,9 @@ export class DeviceModel implements HeldModel {
     return this.trainer.forward(groups, keep)
   }
 
-  async backward(cotangents: Float32Array): Promise<void> {
-    await this.trainer.backward(cotangents)
-    // Nothing has come back that waited for the device: its errors belong to this call, not to the next.
-    await this.memory.fence()
+  /** Waits for nothing: the host describes the next pass while the device computes this one. An error of the device is told by the next call that reads. */
+  backward(cotangents: Float32Array): Promise<void> {
+    return this.trainer.backward(cotangents)
   }
 
   async prepareTraining({ frozen, keep, moments, lora }: EnginePlan): Promise<void> {
@@ -90,10 +89,9 @@ export class DeviceModel implements HeldModel {
     return this.trained.setGradients(gradients)
   }
 
-  async optimStep(options: AdamWOptions): Promise<number> {
-    const gradNorm = await this.optimizer.step(this.trained, options)
-    await this.memory.fence()
-    return gradNorm
+  /** Reads the gradients' norms, and does not wait for the update behind them. */
+  optimStep(options: AdamWOptions): Promise<number> {
+    return this.optimizer.step(this.trained, options)
   }
 
   async generate(

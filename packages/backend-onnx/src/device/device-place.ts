@@ -3,17 +3,17 @@ import type { ModelConfig, PackedBatch } from '@plumbline/transformer'
 import { PLAIN } from '../graph/attention-layout'
 import type { DType } from '../graph/element-types'
 import { emit, type Emitted } from '../graph/emit'
-import { Graph, type Value } from '../graph/graph'
+import { Graph } from '../graph/graph'
 import type { Residual } from '../graph/scoring-ops'
 import type { Held } from '../runtime/held'
 import type { Tensor } from '../runtime/onnxruntime'
 import type { Feeds, HostTensor } from '../runtime/session'
 import { tensorNamed } from '../runtime/tensor-named'
-import { int64 } from '../runtime/tensors'
+import { int32 } from '../runtime/tensors'
 import type { LiveBatch } from '../training/live-rows'
 import type { Differentiation, Place, Scored } from '../training/place'
 import { gradientOf, LOG_PROBS, sumOf } from '../training/tracing'
-import { deviceFeeds } from './feeds'
+import { cotangentFeeds, scoredFeeds } from './feeds'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import { nativeTensors, type DeviceParameters, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
@@ -21,7 +21,8 @@ import { DeviceSession } from './session'
 /** A GPU's memory, on the WebGPU provider: what a graph computes is a new tensor there, and what is added up replaces the sum before. */
 export class DevicePlace implements Place<DeviceTensor, DeviceParameters, DeviceSession> {
   readonly device = 'webgpu'
-  private selecting: Promise<DeviceSession> | undefined
+  /** One for each list of kept tensors that rows were selected from. */
+  private readonly selecting = new Map<string, Promise<DeviceSession>>()
 
   constructor(
     private readonly config: ModelConfig,
@@ -43,8 +44,12 @@ export class DevicePlace implements Place<DeviceTensor, DeviceParameters, Device
     return planBlocks(batch, PLAIN)
   }
 
-  extraFeeds(batch: PackedBatch, cotangents?: Float32Array): Record<string, HostTensor> {
-    return deviceFeeds(batch, this.config.vocabSize, cotangents)
+  extraFeeds(batch: PackedBatch): Record<string, HostTensor> {
+    return scoredFeeds(batch, this.config.vocabSize)
+  }
+
+  cotangentFeeds(batch: PackedBatch, cotangents: Float32Array): Record<string, HostTensor> {
+    return cotangentFeeds(batch, this.config.vocabSize, cotangents)
   }
 
   compile(model: Emitted): Promise<DeviceSession> {
@@ -58,19 +63,11 @@ export class DevicePlace implements Place<DeviceTensor, DeviceParameters, Device
   }
 
   async select({ feeds }: Held, residuals: readonly Residual[], { sourceRows, sourceTailRows }: LiveBatch): Promise<Held> {
-    const session = await (this.selecting ??= rowSelection())
-    const selected: Record<string, Tensor> = {}
-    for (const { value, width, split, tail } of residuals) {
-      const rows = tail ? sourceTailRows : sourceRows
-      const { resident } = await session.run({
-        x: tensorNamed(feeds, value.name),
-        rows: { data: rows, dims: [rows.length] },
-        by_row: int64([-1, width]),
-        shape: int64([-1, width / split]),
-      })
-      selected[value.name] = tensorNamed(resident, 'y')
-    }
-    return this.memory.holdAll(selected)
+    const key = residuals.map(({ value }) => value.name).join()
+    const session = this.selecting.get(key) ?? rowSelection(residuals)
+    this.selecting.set(key, session)
+    const { resident } = await (await session).run({ ...feeds, rows: int32(sourceRows), tail_rows: int32(sourceTailRows) })
+    return this.memory.holdAll(Object.fromEntries(residuals.map(({ value: { name } }) => [name, tensorNamed(resident, selectedOf(name))])))
   }
 
   async differentiate(session: DeviceSession, { store, feeds: describe }: Differentiation<DeviceParameters>): Promise<void> {
@@ -81,15 +78,23 @@ export class DevicePlace implements Place<DeviceTensor, DeviceParameters, Device
   }
 
   async release(): Promise<void> {
-    await (await this.selecting)?.release()
-    this.selecting = undefined
+    for (const session of this.selecting.values()) await (await session).release()
+    this.selecting.clear()
   }
 }
 
-/** x in rows of `by_row` numbers → those at `rows`, in rows of `shape`. */
-function rowSelection(): Promise<DeviceSession> {
+const selectedOf = (name: string) => `selected:${name}`
+
+/** Of every kept tensor, by its name, the rows at `rows` or, of those that only the tail has, at `tail_rows`: all of them in one run. */
+function rowSelection(residuals: readonly Residual[]): Promise<DeviceSession> {
   const graph = new Graph('webgpu')
-  const reshape = (x: Value, shape: string) => graph.node('Reshape', [x, graph.input(shape, 'int64')])
-  const selected = graph.node('Gather', [reshape(graph.input('x'), 'by_row'), graph.input('rows', 'int32')], { attributes: { axis: 0 } })
-  return DeviceSession.create(emit({ y: reshape(selected, 'shape') }), ['y'])
+  const selected = residuals.map(({ value: { name }, width, split, tail }) => {
+    const byRow = graph.node('Reshape', [graph.input(name), graph.ints(-1, width)])
+    const rows = graph.node('Gather', [byRow, graph.input(tail ? 'tail_rows' : 'rows', 'int32')], { attributes: { axis: 0 } })
+    return [selectedOf(name), split === 1 ? rows : graph.node('Reshape', [rows, graph.ints(-1, width / split)])] as const
+  })
+  return DeviceSession.create(
+    emit(Object.fromEntries(selected)),
+    selected.map(([name]) => name),
+  )
 }

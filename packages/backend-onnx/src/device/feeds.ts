@@ -9,12 +9,10 @@ const MOST_CELLS = 2 ** 31 - 1
 type Feeds = Record<string, HostTensor>
 
 /**
- * Fills the inputs of `BatchInputs` that only a GPU's graphs have: what would be sums over repeated indices there is added up
- * here, in order, so that every run has the same bits.
- *
- * @param cotangents of the scored tokens; absent in a forward pass.
+ * Where the log-probs of scored tokens stand among all of a micro-batch.
+ * @throws PlumbError PLUMB_BATCH_TOO_LARGE
  */
-export function deviceFeeds(batch: PackedBatch, vocabSize: number, cotangents?: Float32Array): Feeds {
+export function scoredFeeds(batch: PackedBatch, vocabSize: number): Feeds {
   const numbers = batch.tailRows * vocabSize
   if (numbers > MOST_CELLS) {
     const message =
@@ -22,18 +20,26 @@ export function deviceFeeds(batch: PackedBatch, vocabSize: number, cotangents?: 
       `this engine counts to ${MOST_CELLS}. Expected a smaller backend.microBatchTokens.`
     throw new PlumbError('PLUMB_BATCH_TOO_LARGE', message)
   }
-  const cells = batch.scoredRows.map((row, i) => row * vocabSize + batch.scoredIds[i]!)
+  return { scored_cells: int32(scoredCells(batch, vocabSize)) }
+}
+
+/**
+ * Fills the inputs of a backward pass that only a GPU's graphs have: what would be sums over repeated indices there is added up
+ * here, in order, so that every run has the same bits.
+ */
+export function cotangentFeeds(batch: PackedBatch, vocabSize: number, cotangents: Float32Array): Feeds {
   return {
-    scored_cells: int32(cells),
-    ...(cotangents && {
-      ...cotangentFeeds(batch, cells, cotangents),
-      ...tableFeeds('token', batch.tokens),
-      ...tableFeeds('position', batch.positions),
-    }),
+    ...headFeeds(batch, scoredCells(batch, vocabSize), cotangents),
+    ...tableFeeds('token', batch.tokens),
+    ...tableFeeds('position', batch.positions),
   }
 }
 
-function cotangentFeeds(batch: PackedBatch, cells: Int32Array, cotangents: Float32Array): Feeds {
+function scoredCells({ scoredRows, scoredIds }: PackedBatch, vocabSize: number): Int32Array {
+  return scoredRows.map((row, i) => row * vocabSize + scoredIds[i]!)
+}
+
+function headFeeds(batch: PackedBatch, cells: Int32Array, cotangents: Float32Array): Feeds {
   const rows = new Float64Array(batch.tailRows)
   const sums = new Map<number, number>()
   for (const [i, cell] of cells.entries()) {

@@ -1,7 +1,6 @@
 import type { GenerationPrompt, Sampling } from '@plumbline/core/base'
 import { Completion, type CompletionRules } from '@plumbline/transformer'
-import { FEWEST_ROWS } from '../decode/batch'
-import { completionRules, rowsFor, type GeneratorModel, type RunOptions } from '../decode/generator'
+import { completionRules, type GeneratorModel, type RunOptions } from '../decode/generator'
 import { prefillFeeds } from '../decode/prefill'
 import { prefillGraph } from '../decode/prefill-graph'
 import { padded } from '../decode/prompt-cache'
@@ -11,18 +10,19 @@ import { fedWeights } from '../decode/weights'
 import { Graph } from '../graph/graph'
 import { RopeTables } from '../runtime/rope-tables'
 import type { Feeds } from '../runtime/session'
-import { DeviceChooser, type Choice } from './chooser'
+import { DeviceChooser, type Choice, type ChosenTokens } from './chooser'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import { nativeTensors, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
 import { Wave, type WavePrompt } from './wave'
+import { waveLimits, waves } from './wave-plan'
 import { tensorNamed } from '../runtime/tensor-named'
 
 /** The logits are not to be seen: they stay on the device. */
 type DeviceRunOptions = Omit<RunOptions, 'onLogits' | 'onStep'>
 
-/** Most prompt tokens, padding included, of one wave. */
-const PREFILL_TOKENS = 4096
+/** Steps between two reads. A read waits for the device, which idles until the host has described the next step; what ends in between is computed along until then. */
+const STEPS_PER_READ = 8
 
 /**
  * Samples completions on a GPU. Weights, prompts, key-value caches and logits stay there; tokens are chosen there and come back.
@@ -39,7 +39,7 @@ export class DeviceGenerator {
     private readonly sessions: { readonly prefill: DeviceSession; readonly step: DeviceSession; readonly relayout: DeviceSession },
     private readonly tables: RopeTables,
   ) {
-    this.chooser = new DeviceChooser(model.config.vocabSize)
+    this.chooser = new DeviceChooser(model.config.vocabSize, memory)
   }
 
   static async create(model: Omit<GeneratorModel, 'weights'>, memory: DeviceMemory): Promise<DeviceGenerator> {
@@ -61,7 +61,7 @@ export class DeviceGenerator {
     const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
     const tables = await this.tables.upTo(padded(longest) + sampling.maxNewTokens)
     const resident = { ...tables, ...nativeTensors(weights) }
-    for (const wave of waves(requests, rowsFor(config, sampling.maxNewTokens))) await this.runWave(wave, rules, resident, options)
+    for (const wave of waves(requests, waveLimits(config, sampling.maxNewTokens))) await this.runWave(wave, rules, resident, options)
   }
 
   async release(): Promise<void> {
@@ -84,49 +84,72 @@ export class DeviceGenerator {
     const prefilled = Object.entries(outputs).filter(([name]) => name !== 'logits')
     // Held from here on, so that they are counted, and freed when the first choice fails too.
     const caches = Object.fromEntries(prefilled.map(([name, tensor]) => [name, this.memory.hold(tensor)]))
-    /** Gives each completion its next token; returns those that have ended with it. */
-    const advance = async (from: DeviceTensor['native'], choices: readonly Choice[]): Promise<ReadonlySet<Completion>> => {
-      const tokens = await this.choose(from, choices, rules.sampling)
-      const ended = new Set<Completion>()
-      for (const [index, { completion }] of choices.entries()) {
-        const done = completion.take(tokens[index]!)
-        if (!done) continue
-        onGeneration(done)
-        ended.add(completion)
-      }
-      return ended
+    const ended = new Set<Completion>()
+    const take = (completion: Completion, token: number) => {
+      const done = completion.take(token)
+      if (!done) return
+      onGeneration(done)
+      ended.add(completion)
     }
     const begun = requests.map(({ id, prompt, candidates }) =>
       candidates.map((candidate) => new Completion(rules, id, candidate, prompt.length)),
     )
     const choices = begun.flatMap((completions, row) => completions.map((completion) => ({ completion, row })))
-    const first = await advance(logits, choices).catch((error: unknown) => {
+    const tokens = await this.choose(logits, choices, rules.sampling).catch((error: unknown) => {
       for (const cache of Object.values(caches)) cache.release()
       throw error
     })
+    for (const [index, { completion }] of choices.entries()) take(completion, tokens[index]!)
     const prompts = requests.map(({ prompt }, g): WavePrompt => ({
       length: prompt.length,
-      cells: begun[g]!.map((completion) => (first.has(completion) ? undefined : { completion })),
+      cells: begun[g]!.map((completion) => (ended.has(completion) ? undefined : { completion })),
     }))
     const wave = new Wave(config, this.memory, this.sessions.relayout, prompts, width)
     try {
       await wave.begin(caches)
       while (wave.alive > 0) {
-        checkAborted?.()
-        const { resident: out } = await this.sessions.step.run({ ...resident, ...wave.feeds() })
-        wave.took(out)
-        const rows = wave.rows()
-        const ended = await advance(
-          tensorNamed(out, 'logits'),
-          rows.map(({ row, cell: { completion } }) => ({ row, completion })),
-        )
-        for (const { cell, end } of rows) if (ended.has(cell.completion)) end()
+        const rows = wave.rows().map(({ row, cell: { completion }, end }) => ({ row, completion, end }))
+        const left = rules.sampling.maxNewTokens - wave.tokens
+        const chosen = await this.chooser.begin(wave.size, rows, rules.sampling)
+        try {
+          await this.takeSteps(wave, chosen, Math.min(STEPS_PER_READ, wave.room, left), resident, checkAborted)
+          for (const tokenOf of await chosen.read()) {
+            for (const choice of rows) {
+              if (!ended.has(choice.completion)) take(choice.completion, tokenOf(choice))
+            }
+          }
+        } finally {
+          chosen.release()
+        }
+        for (const { completion, end } of rows) if (ended.has(completion)) end()
         await wave.makeRoom()
-        // The native call blocks this thread: messages are read between steps.
-        await new Promise(setImmediate)
       }
     } finally {
       wave.release()
+    }
+  }
+
+  /** Steps of which the host sees nothing until they are read; what has ended in between is computed along. */
+  private async takeSteps(
+    wave: Wave,
+    chosen: ChosenTokens,
+    steps: number,
+    resident: Feeds,
+    checkAborted: DeviceRunOptions['checkAborted'],
+  ): Promise<void> {
+    let ids: Feeds[string] = wave.lastTokens()
+    for (let step = 0; step < steps; step++) {
+      checkAborted?.()
+      const { resident: out } = await this.sessions.step.run({ ...resident, ...wave.feeds(ids) })
+      wave.took(out)
+      const logits = this.memory.hold(tensorNamed(out, 'logits'))
+      try {
+        ids = await chosen.next(logits.native)
+      } finally {
+        logits.release()
+      }
+      // The native call blocks this thread: messages are read between steps.
+      await new Promise(setImmediate)
     }
   }
 
@@ -138,26 +161,4 @@ export class DeviceGenerator {
       held.release()
     }
   }
-}
-
-/** Prompts of similar length together, as many as fit the rows and the prefill; the candidates of one may need several waves. */
-function waves(requests: readonly GenerationPrompt[], rows: number): GenerationPrompt[][] {
-  const most = Math.max(FEWEST_ROWS, rows)
-  const parts = requests.flatMap((request) =>
-    Array.from({ length: Math.ceil(request.candidates.length / most) }, (_, i) => ({
-      ...request,
-      candidates: request.candidates.slice(i * most, (i + 1) * most),
-    })),
-  )
-  parts.sort((a, b) => b.prompt.length - a.prompt.length)
-  const result: GenerationPrompt[][] = []
-  for (const part of parts) {
-    const wave = result.at(-1)
-    const joined = wave ? [...wave, part] : []
-    const cells = Math.max(0, ...joined.map(({ candidates }) => candidates.length))
-    const width = Math.max(0, ...joined.map(({ prompt }) => padded(prompt.length)))
-    if (wave && joined.length * cells <= most && joined.length * width <= PREFILL_TOKENS) wave.push(part)
-    else result.push([part])
-  }
-  return result
 }

@@ -20,6 +20,11 @@ export class DeviceTensor {
     return this.native.dims
   }
 
+  /** Whether nobody holds it any more. */
+  get isFreed(): boolean {
+    return this.holders <= 0
+  }
+
   get bytes(): number {
     return this.dims.reduce((product, size) => product * size, Float32Array.BYTES_PER_ELEMENT)
   }
@@ -40,6 +45,7 @@ export class DeviceTensor {
 /** Moves tensors to the device and back, and knows how much is held there. */
 export class DeviceMemory {
   private heldBytes = 0
+  private readonly blank = new Map<string, DeviceTensor>()
   private readonly uploading = new Lazy(() => this.copying('resident'))
   private readonly downloading = new Lazy(() => this.copying('host'))
   private readonly filling = new Lazy(() => this.session((graph) => graph.node('Expand', [graph.scalar(0), graph.input('shape', 'int64')])))
@@ -84,10 +90,16 @@ export class DeviceMemory {
     return tensorNamed(host, 'y').data as Float32Array
   }
 
+  /** Zeros. All who ask for one shape get the same tensor, as long as anybody holds it: tensors never change. */
   async zeros(dims: readonly number[]): Promise<DeviceTensor> {
+    const key = dims.join()
+    const known = this.blank.get(key)
+    if (known && !known.isFreed) return known.share()
     const shape: HostTensor = int64(dims)
     const { resident } = await (await this.filling.get()).run({ shape })
-    return this.hold(tensorNamed(resident, 'y'))
+    const made = this.hold(tensorNamed(resident, 'y'))
+    this.blank.set(key, made)
+    return made
   }
 
   /** Waits for everything asked of the device so far, so that its errors are known. */

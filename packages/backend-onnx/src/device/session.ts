@@ -2,6 +2,15 @@ import type { Emitted } from '../graph/emit'
 import { InferenceSession, type SessionOptions, type Tensor } from '../runtime/onnxruntime'
 import { fedTensors, type Feeds, type HostTensor } from '../runtime/session'
 
+/** What the host asked of the device since the process began. Both are what a GPU waits for: it idles while a run is encoded, and while the host waits for a read. */
+export interface DeviceWork {
+  runs: number
+  /** Tensors that came back to the host. Each waits for everything that was asked for before it. */
+  reads: number
+}
+
+export const deviceWork: DeviceWork = { runs: 0, reads: 0 }
+
 export interface DeviceResult {
   /** Outputs that stay on the device; whoever asked for them frees them. */
   readonly resident: Record<string, Tensor>
@@ -14,10 +23,14 @@ export interface DeviceResult {
  * forbidden in WebGPU, and not every system would notice.
  */
 export class DeviceSession {
+  /** Which of the runtime's providers computes. Tests take the CPU's, where there is no adapter: the graphs are the same, and so is everything that is asked of them. */
+  static provider: 'webgpu' | 'cpu' = 'webgpu'
+
   private constructor(
     private readonly native: InferenceSession,
     readonly inputs: readonly string[],
     readonly outputs: readonly string[],
+    private readonly resident: ReadonlySet<string>,
   ) {}
 
   /** @param resident outputs that stay on the device; the others come back as arrays. */
@@ -27,6 +40,7 @@ export class DeviceSession {
       native,
       emitted.inputs.map(({ name }) => name),
       emitted.outputs,
+      new Set(resident),
     )
   }
 
@@ -36,9 +50,11 @@ export class DeviceSession {
     const result: DeviceResult = { resident: {}, host: {} }
     for (const name of this.outputs) {
       const tensor = outputs[name] as Tensor
-      if (tensor.location === 'cpu') result.host[name] = { data: tensor.data as HostTensor['data'], dims: tensor.dims }
-      else result.resident[name] = tensor
+      if (this.resident.has(name)) result.resident[name] = tensor
+      else result.host[name] = { data: tensor.data as HostTensor['data'], dims: tensor.dims }
     }
+    deviceWork.runs++
+    deviceWork.reads += Object.keys(result.host).length
     return result
   }
 
@@ -51,6 +67,7 @@ export class DeviceSession {
 export const LOG_LEVEL_VARIABLE = 'PLUMBLINE_WEBGPU_LOG'
 
 function sessionOptions(outputs: readonly string[], resident: readonly string[]): SessionOptions {
+  if (DeviceSession.provider === 'cpu') return { executionProviders: ['cpu'], graphOptimizationLevel: 'disabled', intraOpNumThreads: 1 }
   return {
     executionProviders: ['webgpu'],
     preferredOutputLocation: Object.fromEntries(outputs.map((name) => [name, resident.includes(name) ? 'gpu-buffer' : 'cpu'])),

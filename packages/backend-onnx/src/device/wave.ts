@@ -9,7 +9,7 @@ import { int64 } from '../runtime/tensors'
 import { tensorNamed } from '../runtime/tensor-named'
 
 /** Slots are added in blocks, so that tensors keep their shape for many steps. */
-const BLOCK = 32
+export const BLOCK = 32
 
 /** A completion under way. */
 export interface Cell {
@@ -71,21 +71,44 @@ export class Wave {
     )
   }
 
-  /** Inputs of the next step but for weights and tables. */
-  feeds(): Record<string, HostTensor | Tensor> {
+  /** Rows of the step's tensors, those of cells without a completion among them. */
+  get size(): number {
+    return this.prompts.length * this.cells
+  }
+
+  /** Steps until the wave must make room. */
+  get room(): number {
+    return this.slots - this.taken
+  }
+
+  /** Tokens that every completion under way has, its first one of the prefill among them. */
+  get tokens(): number {
+    return this.taken + 1
+  }
+
+  /** The last token of every row. [size] */
+  lastTokens(): HostTensor {
+    const ids = new Int32Array(this.size)
+    for (const { row, cell } of this.rows()) ids[row] = cell.completion.tokens.at(-1)!
+    return { data: ids, dims: [ids.length] }
+  }
+
+  /**
+   * Inputs of the next step but for weights and tables.
+   * @param ids the last token of every row, here or on the device
+   */
+  feeds(ids: HostTensor | Tensor): Record<string, HostTensor | Tensor> {
     const { kvHeads, headDim, heads } = this.config
     const { cells, width, slots, taken } = this
     const size = this.prompts.length
     const rep = heads / kvHeads
-    const ids = new Int32Array(size * cells)
-    for (const { row, cell } of this.rows()) ids[row] = cell.completion.tokens.at(-1)!
     const positions = new BigInt64Array(size * cells)
     for (const [g, { length }] of this.prompts.entries()) {
       // Completions that have ended are computed along, also past the end of the context: the tables end there.
       positions.fill(BigInt(Math.min(length + taken, this.config.maxPositions - 1)), g * cells, (g + 1) * cells)
     }
     const feeds: Record<string, HostTensor | Tensor> = {
-      ids: { data: ids, dims: [ids.length] },
+      ids,
       positions: { data: positions, dims: [positions.length, 1] },
       ...this.maskFeeds(),
       slots: { data: Int32Array.from({ length: slots }, (_, slot) => slot), dims: [slots] },

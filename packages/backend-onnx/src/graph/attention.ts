@@ -19,8 +19,10 @@ export interface HeadRows {
  * completions. Query heads that share keys are folded into the row dimension: keys are never repeated for heads.
  */
 export function packedAttention(graph: Graph, batch: BatchInputs, { q, k, v }: HeadRows, queries: Queries, shape: AttentionShape): Value {
+  const { scaled } = scaling(graph, shape.scale)
+  const scaledQ = scaled(q)
   const attended = blocks(batch, queries).map((inputs) => {
-    const query = slots(graph, q, inputs.queries)
+    const query = slots(graph, scaledQ, inputs.queries)
     const keys = slots(graph, k, inputs.keys)
     const values = slots(graph, v, inputs.keys)
     return graph.node('MatMul', [probabilities(graph, inputs, query, keys, shape).p, values], { label: 'attention_out' })
@@ -39,12 +41,14 @@ export function packedAttentionRule(
   shape: AttentionShape,
 ): [Value, Value, Value] {
   const { headDim, kvHeads } = shape
+  const { scaled, inProduct } = scaling(graph, shape.scale)
+  const scaledQ = scaled(q)
   // Σ_t p·∂p = ∂out·out, over headDim numbers instead of T.
   const gHeads = flat(graph, g, headDim)
   const products = flat(graph, graph.node('Mul', [g, y]), headDim)
   const inner = graph.node('ReduceSum', [products, graph.ints(-1)], { attributes: { keepdims: 1 } })
   const block = (inputs: AttentionInputs): BlockGradient => {
-    const query = slots(graph, q, inputs.queries)
+    const query = slots(graph, scaledQ, inputs.queries)
     const keys = slots(graph, k, inputs.keys)
     const { p, slope } = probabilities(graph, inputs, query, keys, shape)
     // Padding queries must not reach any key: their cotangent is made exactly zero.
@@ -54,9 +58,8 @@ export function packedAttentionRule(
     const ownInner = graph.node('Mul', [graph.node('Gather', [inner, inputs.queries], { attributes: { axis: 0 } }), inputs.live])
     const dCapped = graph.node('Mul', [graph.node('Sub', [dProbabilities, ownInner]), p], { label: 'attention_ds' })
     const dScores = slope ? graph.node('Mul', [dCapped, slope()]) : dCapped
-    const scaled = { alpha: shape.scale }
-    const dQueries = matMul(graph, dScores, keys, scaled, 'attention_dq')
-    const dKeys = matMul(graph, dScores, query, { ...scaled, transA: true }, 'attention_dk')
+    const dQueries = matMul(graph, dScores, keys, inProduct, 'attention_dq')
+    const dKeys = matMul(graph, dScores, query, { ...inProduct, transA: true }, 'attention_dk')
     return batch.layout.inTurn ? together(graph, { dQueries, dKeys, dValues }) : { dQueries, dKeys, dValues }
   }
   const prompt = batch.promptBlocks(queries).map(block)
@@ -66,7 +69,16 @@ export function packedAttentionRule(
     const ofCompletions = completion.map((chunks) => chunks.map(pick))
     return flat(graph, keyRows(graph, batch, prompt.map(pick), ofCompletions, queries, headDim), kvHeads * headDim)
   }
-  return [queryRows(graph, batch, dQueries, queries, shape), packed((part) => part.dKeys), packed((part) => part.dValues)]
+  return [scaled(queryRows(graph, batch, dQueries, queries, shape)), packed((part) => part.dKeys), packed((part) => part.dValues)]
+}
+
+/**
+ * Where the factor of the scores goes: into each product on a CPU, whose operator takes it for nothing; on a GPU into the queries, once for
+ * all blocks.
+ */
+function scaling(graph: Graph, scale: number): { readonly scaled: (x: Value) => Value; readonly inProduct: { readonly alpha?: number } } {
+  if (graph.device === 'cpu') return { scaled: (x) => x, inProduct: { alpha: scale } }
+  return { scaled: (x) => graph.node('Mul', [x, graph.scalar(scale)], { label: 'scaled' }), inProduct: {} }
 }
 
 interface BlockGradient {
@@ -98,7 +110,7 @@ function probabilities(
   keys: Value,
   { scale, softcap: cap, window }: AttentionShape,
 ): { readonly p: Value; readonly slope?: () => Value } {
-  const scores = matMul(graph, query, keys, { transB: true, alpha: scale }, 'attention_scores')
+  const scores = matMul(graph, query, keys, { transB: true, ...scaling(graph, scale).inProduct }, 'attention_scores')
   const capped = cap === undefined ? undefined : softcap(graph, scores, cap)
   const shaped = graph.node('Reshape', [capped?.y ?? scores, inputs.headShape])
   const masked = graph.node('Add', [shaped, mask(graph, inputs, window)], { label: 'attention_masked' })

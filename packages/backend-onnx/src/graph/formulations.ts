@@ -8,7 +8,7 @@ import type { Attribute, Graph, Value } from './graph'
 export interface MatMulOptions {
   readonly transA?: boolean
   readonly transB?: boolean
-  /** Factor on the result. */
+  /** Factor on the result; on a CPU alone, whose operator has one. */
   readonly alpha?: number
 }
 
@@ -23,9 +23,9 @@ export function matMul(graph: Graph, a: Value, b: Value, options: MatMulOptions,
     })
   }
   const { transA, transB, alpha } = options
+  if (alpha !== undefined) throw new Error('No product of a GPU has a factor')
   const transposed = (x: Value) => graph.node('Transpose', [x], { attributes: { perm: [0, 1, 3, 2] } })
-  const scaled = alpha === undefined ? b : graph.node('Mul', [b, graph.scalar(alpha)])
-  return graph.node('MatMul', [transA ? transposed(a) : a, transB ? transposed(scaled) : scaled], { label })
+  return graph.node('MatMul', [transA ? transposed(a) : a, transB ? transposed(b) : b], { label })
 }
 
 /**

@@ -1,14 +1,13 @@
-import type { HeadShape, ModelConfig, PackedBatch } from '@plumbline/transformer'
+import type { HeadShape, PackedBatch } from '@plumbline/transformer'
 import type { HostTensor } from '../runtime/session'
 import { int64 } from '../runtime/tensors'
 import type { AttentionBlocks } from './attention-blocks'
 import { attentionFeeds } from './attention-feeds'
-import { headFeeds } from './head-feeds'
 
 type Feeds = Record<string, HostTensor>
 
-/** Fills the inputs of `BatchInputs` for one packed batch, with attention in these blocks. */
-export function batchFeeds(batch: PackedBatch, blocks: AttentionBlocks, config: HeadShape & Pick<ModelConfig, 'vocabSize'>): Feeds {
+/** Fills the inputs of `BatchInputs` that every device's graphs have for one packed batch, with attention in these blocks. */
+export function batchFeeds(batch: PackedBatch, blocks: AttentionBlocks, config: HeadShape): Feeds {
   const tailStart = batch.rows - batch.tailRows
   return {
     tokens: { data: batch.tokens, dims: [batch.rows] },
@@ -17,7 +16,6 @@ export function batchFeeds(batch: PackedBatch, blocks: AttentionBlocks, config: 
     tail_start: int64([tailStart]),
     tail_padding: int64([tailStart, 0, 0, 0]),
     ...attentionFeeds(batch, blocks, config),
-    ...headFeeds(batch, config.vocabSize),
   }
 }
 

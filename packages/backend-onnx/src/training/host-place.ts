@@ -8,7 +8,7 @@ import { Scratch } from '../runtime/scratch'
 import { Session, type Feeds, type HostTensor, type SessionSettings } from '../runtime/session'
 import { tensorNamed } from '../runtime/tensor-named'
 import { attentionBlocks, longBlocks, type AttentionBlocks } from './attention-blocks'
-import { headParts } from './head-feeds'
+import { headFeeds, headParts } from './head-feeds'
 import { selectRows, type LiveBatch } from './live-rows'
 import type { ParameterStore } from './parameters'
 import type { Differentiation, Layerwise, Place, Room, Scored, Shapes } from './place'
@@ -51,7 +51,11 @@ export class HostPlace implements Place<HeldTensor, ParameterStore, Session> {
     return attentionBlocks(batch, this.config.heads)
   }
 
-  extraFeeds(): HostFeeds {
+  extraFeeds(batch: PackedBatch): HostFeeds {
+    return headFeeds(batch, this.config.vocabSize)
+  }
+
+  cotangentFeeds(): HostFeeds {
     return {}
   }
 

@@ -78,8 +78,10 @@ export interface Place<Tensor, Store extends PlacedStore<Tensor>, Run extends { 
   feeds(weights: ReadonlyMap<string, Tensor>): Feeds
   /** How attention is cut into blocks for this batch. */
   blocks(batch: PackedBatch): AttentionBlocks
-  /** Inputs of the graphs that no other place has. @param cotangents of the scored tokens; absent in a forward pass. */
-  extraFeeds(batch: PackedBatch, cotangents?: Float32Array): Readonly<Record<string, HostTensor>>
+  /** Inputs of the graphs that no other place has. */
+  extraFeeds(batch: PackedBatch): Readonly<Record<string, HostTensor>>
+  /** What the cotangents of the scored tokens are fed as, beside themselves. */
+  cotangentFeeds(batch: PackedBatch, cotangents: Float32Array): Readonly<Record<string, HostTensor>>
   compile(model: Emitted): Promise<Run>
   /** Runs a graph whose outputs are log-probs and activations of these shapes, which stay in their place. */
   score(run: Run, feeds: Feeds, scoredTokens: number, kept: Shapes): Promise<Scored>

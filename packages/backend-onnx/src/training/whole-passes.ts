@@ -85,7 +85,7 @@ export class WholePasses<Tensor, Store extends PlacedStore<Tensor>, Run extends 
       const session = await program.session(pass.kept ? 'backwardFromKept' : 'backwardRecomputing')
       const feeds = async () => ({
         ...model.feeds(isWhole ? pass.described : await model.describe(batch, planBlocks(batch, pass.layout))),
-        ...place.extraFeeds(batch, cotangents),
+        ...place.cotangentFeeds(batch, cotangents),
         [COTANGENT]: { data: cotangents, dims: [cotangents.length] },
         ...model.masks(program.dropped, batch, pass.keys && keysOf(pass.keys, live)),
         ...(selected ?? pass.kept)?.feeds,

@@ -1,0 +1,122 @@
+/** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
+import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling } from '@plumbline/core'
+import { loadModel, loadTokenizer, parameterShapes, tokenizerPath, type PackedGroup } from '@plumbline/transformer'
+import { DeviceSession, deviceWork } from '../../src/device/session'
+import { Engine } from '../../src/worker/engine'
+import { TinyModel, tinyGroups } from '../support/tiny'
+
+/**
+ * What a GPU's engine computes, and how often it asks for something and waits: by the CPU's provider, so that it needs no adapter. The graphs,
+ * the runs and what stays where are those of a GPU; the kernels are not, and `backend.test.ts` has these on an adapter.
+ */
+const tiny = new TinyModel()
+const source: ModelSource = { kind: 'folder', path: tiny.path }
+beforeAll(() => (DeviceSession.provider = 'cpu'))
+afterAll(async () => {
+  DeviceSession.provider = 'webgpu'
+  await tiny.dispose()
+})
+
+async function engineOn(device: 'cpu' | 'webgpu'): Promise<Engine> {
+  const engine = new Engine()
+  const { vocabularySize, bosId, eosId, padId } = await loadTokenizer(tokenizerPath(source))
+  await engine.open(source, { vocabularySize, bosId, eosId, padId }, { device, threads: 1 })
+  return engine
+}
+
+/** Runs and reads that something takes. */
+async function workOf(what: () => Promise<unknown>): Promise<{ runs: number; reads: number }> {
+  const { runs, reads } = deviceWork
+  await what()
+  return { runs: deviceWork.runs - runs, reads: deviceWork.reads - reads }
+}
+
+describe('a training step', () => {
+  const adamW: AdamWOptions = { learningRate: 1e-3, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.1, maxGradNorm: 1 }
+  const groups: PackedGroup[] = tinyGroups.slice(0, 3).map(({ prompt, completions }) => ({ prompt, completions }))
+  const parts = [groups.slice(0, 1), groups.slice(1)]
+
+  /** Of every second completion zero, so that rows are left out. */
+  const cotangents = (part: readonly PackedGroup[]) =>
+    Float32Array.from(part.flatMap(({ completions }) => completions.flatMap((tokens, c) => tokens.map((_, t) => (c % 2) * Math.cos(t)))))
+
+  async function step(engine: Engine, of = cotangents): Promise<number> {
+    for (const part of parts) {
+      await engine.forward(part, true)
+      await engine.backward(of(part))
+    }
+    return engine.optimStep(adamW)
+  }
+
+  it('has the norms and weights of the CPU, step by step', async () => {
+    const [host, device] = [await engineOn('cpu'), await engineOn('webgpu')]
+    for (const engine of [host, device]) await engine.prepareTraining({ frozen: [], keep: true })
+    for (let i = 0; i < 4; i++) expect(Math.abs((await step(device)) / (await step(host)) - 1)).toBeLessThan(1e-5)
+    const [expected, found] = [await host.logProbs(groups), await device.logProbs(groups)]
+    for (const [t, value] of found.entries()) expect(Math.abs(value - expected[t]!)).toBeLessThan(1e-4)
+    await host.close()
+    await device.close()
+  })
+
+  it('runs little beside its passes, and waits for the log-probs and the norms alone', async () => {
+    const engine = await engineOn('webgpu')
+    await engine.prepareTraining({ frozen: [], keep: true })
+    await step(engine)
+    const tensors = [...parameterShapes((await loadModel(source)).config).values()]
+    const shapes = new Set(tensors.map((shape) => shape.join()))
+    expect([tensors.length, shapes.size]).toEqual([21, 6])
+    // Both passes of each part and a selection of rows between them; zeros once a shape; one run for all norms; eight tensors an update.
+    const runs = 2 * (1 + 1 + 1) + shapes.size + 1 + Math.ceil(tensors.length / 8)
+    expect(await workOf(() => step(engine))).toEqual({ runs, reads: 2 + 1 })
+    await engine.close()
+  })
+})
+
+describe('sampling', () => {
+  const prompts: GenerationPrompt[] = [3, 16, 20, 33].map((length, i) => ({
+    id: `q${i}`,
+    prompt: Array.from({ length }, (_, j) => 5 + ((j * 37 + i * 11) % 500)),
+    candidates: Array.from({ length: [1, 5, 3, 2][i]! }, (_, c) => c),
+  }))
+
+  async function sampled(engine: Engine, sampling: Sampling): Promise<Map<string, Generation>> {
+    const found = new Map<string, Generation>()
+    engine.context = {
+      emit: (event) => found.set(`${(event as Generation).id}/${(event as Generation).candidate}`, event as Generation),
+      aborted: () => false,
+    }
+    await engine.generate(prompts, sampling)
+    return found
+  }
+
+  // Past two blocks of 32 cached tokens; ends within eight steps and at their border.
+  it.each<[string, Sampling]>([
+    ['the likeliest', { seed: 3, temperature: 0, maxNewTokens: 70 }],
+    ['one drawn from all', { seed: 5, temperature: 0.8, maxNewTokens: 70 }],
+    ['one of the nucleus of the best 40', { seed: 5, temperature: 1, topK: 40, topP: 0.9, maxNewTokens: 33 }],
+    [
+      'one until an end that some come to',
+      { seed: 7, temperature: 1, maxNewTokens: 40, endTokens: Array.from({ length: 16 }, (_, i) => 30 * i) },
+    ],
+    ['a single one', { seed: 7, temperature: 1, maxNewTokens: 1 }],
+    ['nine', { seed: 7, temperature: 1, maxNewTokens: 9 }],
+  ])('takes the tokens that the CPU takes: %s', async (_, sampling) => {
+    const [host, device] = [await engineOn('cpu'), await engineOn('webgpu')]
+    const [expected, found] = [await sampled(host, sampling), await sampled(device, sampling)]
+    expect(found.size).toBe(11)
+    if (sampling.endTokens) expect(new Set([...found.values()].map(({ finish }) => finish))).toEqual(new Set(['eos', 'length']))
+    expect(new Map([...found].sort())).toEqual(new Map([...expected].sort()))
+    await host.close()
+    await device.close()
+  })
+
+  it('looks at the tokens every eight steps', async () => {
+    const engine = await engineOn('webgpu')
+    const sampling: Sampling = { seed: 5, temperature: 1, maxNewTokens: 64, endTokens: [] }
+    await sampled(engine, sampling)
+    // The prefill, its choice, an empty cache for the keys and one for the values (shared by the layers), a step and a choice for each of 63 tokens, a look at every eight, and one new layout.
+    const { runs, reads } = await workOf(() => sampled(engine, sampling))
+    expect({ runs, reads }).toEqual({ runs: 2 + 2 + 2 * 63 + 8 + 1, reads: 2 + 8 })
+    await engine.close()
+  })
+})
