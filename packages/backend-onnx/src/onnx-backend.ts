@@ -21,6 +21,7 @@ import {
 } from '@plumbline/transformer'
 import { isSoftware } from './device/adapter'
 import { openDevice, requestedAdapter } from './device/open'
+import { mayHaveGpu } from './device/presence'
 import { checkpointedAbove, machineBytes, memoryNeeds, rowLimits, type ActivationCheckpointing } from './memory-plan'
 import { OnnxPolicy } from './onnx-policy'
 import { loadRuntime } from './runtime/load-runtime'
@@ -110,7 +111,8 @@ export class OnnxBackend implements Backend {
     const device = cpuName(threadCount(this.defaults))
     const { listSupportedBackends } = loadRuntime()
     const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
-    return { usable, device, kind: 'cpu', detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
+    const alternative = mayHaveGpu() ? { alternative: 'a GPU may be here: backend: { name: onnx, device: webgpu } takes it' } : {}
+    return { usable, device, kind: 'cpu', ...alternative, detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
   }
 
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
