@@ -183,7 +183,9 @@ export function runtimeVersion(): string {
 }
 
 function cpuName(threads: number): string {
-  return `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+  const cores = availableParallelism()
+  const tooMany = threads > cores ? ` on ${cores} ${cores === 1 ? 'core' : 'cores'}` : ''
+  return `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}${tooMany}`
 }
 
 /** More threads than any machine's cores gain nothing, and each takes memory of its own. */
