@@ -1,26 +1,14 @@
 /** Opens a report in Chromium as its reader does, and sees that it is whole. */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { chromium } from 'playwright-core'
+import { CHROMIUM, openChromium } from './chromium.cjs'
 import { say } from './packing.mjs'
 
-const PLACES = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-]
-
-/** A browser, or undefined with a line that says so. PLUMBLINE_CHROMIUM names one. */
+/** A browser, or undefined with a line that says so. */
 export async function openBrowser() {
-  const executablePath = [process.env.PLUMBLINE_CHROMIUM, ...PLACES].find((file) => file !== undefined && existsSync(file))
-  if (executablePath === undefined) {
-    console.error('SKIPPED: no Chromium is installed (apt install chromium), so that no page is opened.')
-    return undefined
-  }
-  // As root, as in containers, its sandbox cannot be had; the pages are our own.
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
+  if (CHROMIUM !== undefined) return openChromium()
+  console.error('SKIPPED: no Chromium is installed (apt install chromium), so that no page is opened.')
+  return undefined
 }
 
 /** The table of the page has the rows and accuracies of the run's report, nothing is fetched, and nothing fails. */

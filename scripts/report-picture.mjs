@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { chromium } from 'playwright-core'
+import { openChromium } from './chromium.cjs'
 import { root } from './packing.mjs'
 
 const MOST_BYTES = 200_000
@@ -16,7 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), 'plumb-report-'))
 try {
   const file = join(folder, 'report.html')
   await createRequire(import.meta.url)('@plumbline/report').writeHtmlReport(file, { runs: [run] })
-  const browser = await chromium.launch({ executablePath: process.env.PLUMBLINE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+  const browser = await openChromium()
   const page = await browser.newPage({ viewport: { width: 1200, height: 1000 }, colorScheme: 'light', deviceScaleFactor: 0.72 })
   await page.goto(pathToFileURL(file).href)
   // up to the scores of wrong candidates, which show what constraints are for

@@ -8,7 +8,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { chromium } from 'playwright-core'
+import { openChromium } from './chromium.cjs'
 import { root } from './packing.mjs'
 
 const require = createRequire(import.meta.url)
@@ -39,7 +39,7 @@ try {
   const bytes = await require('@plumbline/report').writeHtmlReport(file, { runs: [run] })
   console.log(`written in ${seconds(performance.now() - started)}, ${(bytes / 1e6).toFixed(1)} MB (at most ${MOST_BYTES / 1e6})`)
 
-  const browser = await chromium.launch({ executablePath: process.env.PLUMBLINE_CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+  const browser = await openChromium()
   const times = []
   for (let n = 0; n < OPENINGS; n++) {
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } })

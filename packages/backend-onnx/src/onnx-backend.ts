@@ -22,6 +22,7 @@ import {
 import { isSoftware } from './device/adapter'
 import { deviceRowLimits } from './device/limits'
 import { openDevice, requestedAdapter } from './device/open'
+import { mayHaveGpu } from './device/presence'
 import { checkpointedAbove, machineBytes, memoryNeeds, rowLimits, type ActivationCheckpointing } from './memory-plan'
 import { OnnxPolicy } from './onnx-policy'
 import { loadRuntime } from './runtime/load-runtime'
@@ -113,7 +114,8 @@ export class OnnxBackend implements Backend {
     const device = cpuName(threadCount(this.defaults))
     const { listSupportedBackends } = loadRuntime()
     const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
-    return { usable, device, kind: 'cpu', detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
+    const alternative = mayHaveGpu() ? { alternative: 'a GPU may be here: backend: { name: onnx, device: webgpu } takes it' } : {}
+    return { usable, device, kind: 'cpu', ...alternative, detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
   }
 
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
@@ -184,7 +186,9 @@ export function runtimeVersion(): string {
 }
 
 function cpuName(threads: number): string {
-  return `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+  const cores = availableParallelism()
+  const tooMany = threads > cores ? ` on ${cores} ${cores === 1 ? 'core' : 'cores'}` : ''
+  return `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}${tooMany}`
 }
 
 /** More threads than any machine's cores gain nothing, and each takes memory of its own. */

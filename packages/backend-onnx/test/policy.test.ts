@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -193,7 +194,10 @@ describe('OnnxPolicy', () => {
   it('refuses a device it does not have', async () => {
     await expect(model.open({ device: 'tpu' })).rejects.toMatchObject({ code: 'PLUMB_DEVICE_UNSUPPORTED' })
     expect(await new OnnxBackend({ device: 'tpu' }).probe()).toMatchObject({ usable: false })
-    expect(await new OnnxBackend({ threads: 2 }).probe()).toMatchObject({ usable: true, device: 'CPU, 2 threads' })
+    expect(await new OnnxBackend({ threads: 1 }).probe()).toMatchObject({ usable: true, device: 'CPU, 1 thread' })
+    const cores = availableParallelism()
+    const many = await new OnnxBackend({ threads: cores + 1 }).probe()
+    expect(many.device).toBe(`CPU, ${cores + 1} threads on ${cores} ${cores === 1 ? 'core' : 'cores'}`)
   })
 
   it('lets the process end, disposed or not', () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { PlumbError, type AskedModel } from '@plumbline/core'
 import { chat } from '../src/answer/chat'
+import { columnWidth, renderSideBySide, wrapped } from '../src/answer/columns'
 import { readQuestion } from '../src/answer/question'
 import { folderWith, LEARNING_CONFIG, plumb, tinyProject, type PlumbOptions } from './cli'
 
@@ -16,6 +17,33 @@ interface Answers {
   readonly question: string
   readonly answers: readonly { readonly model: string; readonly text: string; readonly finish: string; readonly completionTokens: number }[]
 }
+
+describe('answers side by side', () => {
+  it('stand so where every column is wide enough to be read', () => {
+    expect(columnWidth(3, 100)).toBe(32)
+    expect([columnWidth(3, 99), columnWidth(1, 200), columnWidth(2, undefined)]).toEqual([undefined, undefined, undefined])
+  })
+
+  it('each stand under the name of the model, in lines that fit', () => {
+    const answer = (model: string, text: string) => ({ model, text, finish: 'eos' as const, completionTokens: 4, promptTokens: 1 })
+    const shown = renderSideBySide([answer('VFT', '3 + 4 = 7\n#### 7'), answer('boundary', 'Three and four are seven. 答えは七です。')], 14)
+    expect(shown).toBe(
+      [
+        'VFT             boundary',
+        '---             --------',
+        '3 + 4 = 7       Three and four',
+        '#### 7          are seven.',
+        '                答えは七です。',
+      ].join('\n'),
+    )
+  })
+
+  it('keep every character of a line that is broken', () => {
+    expect(wrapped('a'.repeat(9), 4)).toEqual(['aaaa', 'aaaa', 'a'])
+    expect(wrapped('  deep in', 6)).toEqual(['  deep', 'in'])
+    expect(wrapped('', 4)).toEqual([''])
+  })
+})
 
 describe('plumb answer', () => {
   const cwd = tinyProject(LEARNING_CONFIG)

@@ -219,6 +219,18 @@ it.each(SHAPES)('%s: recognised, and what is written runs', async (name, shape, 
   if (isWhole) expect(outcome.rows.length).toBeGreaterThan(1)
 })
 
+it('says that conversations need a chat template, where the model has none', async () => {
+  const pairs = sums(1, 4).map(({ question, chain, wrong }) => ({ prompt: question, chosen: chain, rejected: wrong }))
+  const asked = sums(1, 4).map((s) => ({ prompt: [user(s.question)], chosen: [assistant(s.chain)], rejected: [assistant(s.wrong)] }))
+  const notesOf = async (records: readonly object[]): Promise<readonly string[]> => {
+    const folder = folderWith({ 'train.jsonl': lines(records), 'test.jsonl': lines(records) })
+    const data = join(folder, 'train.jsonl')
+    return (await initialise({ folder, file: join(folder, 'plumbline.config.yaml'), data, model, force: false, oclif })).notes
+  }
+  expect(await notesOf(asked)).toContainEqual(expect.stringMatching(/^There are conversations, and the model has no chat template/))
+  expect((await notesOf(pairs)).join()).not.toContain('chat template')
+})
+
 it('unpaired answers: rows of one prompt are one question', async () => {
   const both = (s: Sum) => [
     { prompt: s.question, completion: s.chain, label: true },

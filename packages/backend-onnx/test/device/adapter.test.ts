@@ -1,6 +1,7 @@
 import { isSoftware, parseDisplays, parseLines, systemAdapters } from '../../src/device/adapter'
 import { DeviceLog } from '../../src/device/log'
 import { requestedAdapter } from '../../src/device/open'
+import { mayHaveGpu } from '../../src/device/presence'
 import { runNode } from '../support/device'
 
 describe('the device option', () => {
@@ -19,6 +20,19 @@ describe('the device option', () => {
   it('must name something after the colon', () => {
     expect(() => requestedAdapter('webgpu:')).toThrow(expect.objectContaining({ code: 'PLUMB_DEVICE_UNSUPPORTED' }))
   })
+})
+
+it.each([
+  ['darwin', [], [], true],
+  ['win32', [], [], true],
+  ['linux', [], [], false],
+  // a display without a GPU, as many virtual machines have it
+  ['linux', ['card0'], [], false],
+  ['linux', ['card0', 'renderD128'], [], true],
+  ['linux', [], ['/dev/nvidiactl'], true],
+  ['linux', [], ['/dev/dxg'], true],
+] as const)('%s with %j in /dev/dri and %j may have a GPU: %s', (platform, rendering, files, expected) => {
+  expect(mayHaveGpu({ platform, rendering, exists: (file) => (files as readonly string[]).includes(file) })).toBe(expected)
 })
 
 describe('adapters', () => {

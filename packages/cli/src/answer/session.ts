@@ -17,6 +17,12 @@ export interface ModelAnswer extends GivenAnswer {
   readonly model: string
 }
 
+/** Who hears how far it is, and of how many models. */
+export interface Told {
+  asking(name: string, n: number, models: number): void
+  answered(answer: ModelAnswer, models: number): void
+}
+
 /**
  * Asks every model the same question, one after the other.
  * @throws PlumbError those of `withAskable`.
@@ -25,15 +31,16 @@ export async function answerAll(
   question: string,
   asked: AskOptions,
   options: AskingOptions,
-  onAnswer: (answer: ModelAnswer) => void,
+  told: Told,
 ): Promise<readonly ModelAnswer[]> {
   return asking(options, async ({ names, missing, open }) => {
     if (missing.length > 0) options.say(`Not made yet, and not asked: ${missing.join(', ')}.`)
     const answers: ModelAnswer[] = []
-    for (const name of names) {
+    for (const [n, name] of names.entries()) {
+      told.asking(name, n, names.length)
       const answer = { model: name, ...(await open(name, (model) => model.ask(question, asked))) }
       answers.push(answer)
-      onAnswer(answer)
+      told.answered(answer, names.length)
     }
     return answers
   })

@@ -14,7 +14,7 @@ export default class Answer extends Command {
 
   static override description =
     'The question goes to the stage-1 model (VFT) and to every variant that is made, in the form in which the run asks the questions of its data: with its template or ' +
-    'conversations, its lengths, stop strings and adapters. Answers are greedy, as in the evaluation, unless --temperature is given. Nothing is trained or written.\n\n' +
+    'conversations, its lengths, stop strings and adapters. Answers are greedy, as in the evaluation, unless --temperature is given. Nothing is trained or written. On a terminal that is wide enough answers stand side by side.\n\n' +
     'The question is PROMPT, the content of --question-file, or the standard input. On a terminal without any of them a conversation with one model begins, through the ' +
     "model's chat template; a model that has none is refused.\n\n" +
     '--model may be a folder: a model of Hugging Face or an adapter of PEFT. Where there is no configuration, it is asked through its chat template, or as plain text where it has none.'
@@ -68,11 +68,21 @@ export default class Answer extends Command {
       return undefined
     }
     const { renderModelAnswer } = await import('../answer/render.js')
+    const { columnWidth, renderSideBySide } = await import('../answer/columns.js')
+    const { stdout, stderr } = process
+    const besides = (models: number) => (stdout.isTTY ? columnWidth(models, stdout.columns) : undefined)
+    // Beside one another they can be shown when all are there; until then a line says how far it is.
+    const wait = (text: string) => stdout.isTTY && stderr.isTTY && !this.jsonEnabled() && stderr.write(`\r\u001b[2K${text}`)
     let isFirst = true
-    const answers = await answerAll(question, asked, options, (answer) => {
-      this.log(`${isFirst ? '' : '\n'}${renderModelAnswer(answer)}`)
-      isFirst = false
-    })
+    const answers = await answerAll(question, asked, options, {
+      asking: (name, n, models) => besides(models) !== undefined && wait(`asking ${name} (${n + 1} of ${models}) …`),
+      answered: (answer, models) => {
+        if (besides(models) === undefined) this.log(`${isFirst ? '' : '\n'}${renderModelAnswer(answer)}`)
+        isFirst = false
+      },
+    }).finally(() => wait(''))
+    const width = besides(answers.length)
+    if (width !== undefined) this.log(renderSideBySide(answers, width))
     return { question, answers }
   }
 

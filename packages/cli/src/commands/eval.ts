@@ -14,7 +14,7 @@ export default class Eval extends PipelineCommand {
     'configuration. MODEL is VFT or a variant of the run, or a folder (of Hugging Face, or a PEFT adapter); for a folder no configuration is needed.\n\n' +
     'DATA is read as the configuration reads it where that names the file, as --format says, or as what it looks like, in any registered format. Of several files each is reported, and all together.\n\n' +
     '--baseline names another model and gives the paired difference: both answer the same questions, so what makes a question hard cancels. ' +
-    'Nothing is trained, and nothing is written into the run folder.'
+    'Nothing is trained, and nothing is written into the run folder. An evaluation that was stopped or killed goes on where it was when the same command is given again.'
 
   static override examples = [
     '<%= config.bin %> eval boundary test-hard.jsonl --baseline VFT',
@@ -63,5 +63,5 @@ export default class Eval extends PipelineCommand {
   }
 }
 
-const stopped = () =>
-  new InterruptedError('Stopped; nothing is kept of it.', resumeCommand({ argv: process.argv, env: process.env, cwd: process.cwd() }))
+const stopped = ({ message }: Error) =>
+  new InterruptedError(/^Stopped; .*/.exec(message)?.[0] ?? 'Stopped; what is answered is kept.', resumeCommand({ argv: process.argv, env: process.env, cwd: process.cwd() }))

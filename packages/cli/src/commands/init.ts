@@ -54,7 +54,9 @@ export default class Init extends Command {
       const { data, test, model, loss, force } = flags
       const { notes } = await initialise({ folder, file, data, test, model, loss, force, dialogue, oclif: this.config })
       for (const note of notes) this.log(printable(note))
-      this.log(`Wrote ${printable(relativeTo(process.cwd(), file))}. Next: plumb doctor, then plumb run.`)
+      const from = relativeTo(process.cwd(), folder)
+      const where = from === '.' ? 'Next' : `Next, in ${printable(from)}`
+      this.log(`Wrote ${printable(relativeTo(process.cwd(), file))}. ${where}: plumb doctor, then plumb run.`)
       return { file, notes }
     } finally {
       dialogue?.close()

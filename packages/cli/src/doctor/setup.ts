@@ -12,11 +12,10 @@ import {
   type ModelFacts,
   type ModelSource,
   type PluginRegistry,
-  type PluginKind,
   type ResolvedConfig,
 } from '@plumbline/core'
 import { printable, shownPath } from '@plumbline/core/base'
-import { KIND_PLURALS } from '../plugins/kinds'
+import { KIND_PLURALS, KINDS } from '../plugins/kinds'
 import { loadAllPlugins } from '../run/plugins'
 import type { Check } from './check'
 import { costLine, estimate, measure } from './cost'
@@ -56,8 +55,7 @@ export async function examine({ configFile, overrides, oclif, measures = true }:
 
 function pluginChecks(registry: PluginRegistry): Check[] {
   const plugins: Check = { status: 'ok', name: 'Plugins', detail: registry.plugins.join(', ') }
-  const kinds = Object.entries(KIND_PLURALS) as [PluginKind, string][]
-  return [plugins, ...kinds.map(([kind, name]): Check => ({ status: 'ok', name, detail: registry.names(kind).join(', ') || 'none' }))]
+  return [plugins, ...KINDS.map((kind): Check => ({ status: 'ok', name: KIND_PLURALS[kind], detail: registry.names(kind).join(', ') || 'none' }))]
 }
 
 async function backendChecks(registry: PluginRegistry): Promise<Check[]> {

@@ -1,7 +1,9 @@
+import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config as OclifConfig } from '@oclif/core'
 import {
   evaluateOn,
+  hashJson,
   isPlumbError,
   PlumbError,
   studentQuantile,
@@ -73,6 +75,7 @@ export async function evaluate(options: EvalOptions): Promise<EvalReport> {
   }
   const loaded = await configIfAny(configFile, overrides)
   const { config, folder = process.cwd() } = loaded ?? {}
+  const kept = await keptFolder(options)
   const { registry: known, warnings } = await loadAllPlugins(config?.plugins ?? [], folder, oclif)
   for (const message of warnings) onEvent({ type: 'notice', level: 'warning', message })
   const sources = []
@@ -83,7 +86,7 @@ export async function evaluate(options: EvalOptions): Promise<EvalReport> {
   const judge = labeler === undefined ? [] : [`evaluate.label=${labeler}`]
   try {
     return await evaluateOn(
-      { path: configFile, overrides: [...overrides, ...judge], registry, model, baseline, data, onEvent, signal },
+      { path: configFile, overrides: [...overrides, ...judge], registry, model, baseline, data, onEvent, signal, workFolder: kept },
       async (evaluation) => {
         if (out !== undefined) await writeJsonLines(path.resolve(out), evaluation.answers())
         return { ...reportOf(evaluation), ...(out === undefined ? {} : { out: path.resolve(out) }) }
@@ -92,6 +95,21 @@ export async function evaluate(options: EvalOptions): Promise<EvalReport> {
   } catch (error) {
     throw labeler === undefined ? error : atFlag(error, `--set evaluate.label=${labeler}`, `--labeler ${labeler}`)
   }
+}
+
+const DAY_MS = 86_400_000
+/** After this long nobody is expected to go on. */
+const KEPT_DAYS = 30
+
+/** Where the same command finds its answers again; what others have left there long ago is removed. */
+async function keptFolder({ oclif, out: _, signal: _s, onEvent: _e, ...asked }: EvalOptions): Promise<string> {
+  const all = path.join(oclif.cacheDir, 'eval')
+  for (const name of await readdir(all).catch((): string[] => [])) {
+    const other = path.join(all, name)
+    const { mtimeMs } = await stat(other)
+    if (mtimeMs < Date.now() - KEPT_DAYS * DAY_MS) await rm(other, { recursive: true, force: true })
+  }
+  return path.join(all, hashJson({ ...asked, cwd: process.cwd() }).slice(0, 16))
 }
 
 function reportOf({ rows, judge, notices }: EvaluationOn): EvalReport {

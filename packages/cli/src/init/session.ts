@@ -57,6 +57,7 @@ export async function initialise(options: InitOptions): Promise<Initialised> {
   const fromConfig = (target: string): string => relativeTo(folder, target)
   const data = seen === undefined ? laterData(options, fromConfig, notes) : await choicesOf(seen, options, registry, fromConfig, notes)
   dialogue?.close()
+  if (model.look?.hasChatTemplate === false && seen?.train.some(({ look: { conversations } }) => conversations > 0)) notes.push(NO_TEMPLATE)
   const { kind, loss, labeler } = seen?.plan ?? { kind: 'sampled' as const, loss: chosenLoss ?? 'ca', labeler: 'answer' }
   const text = configTemplate({
     ...data,
@@ -73,6 +74,9 @@ export async function initialise(options: InitOptions): Promise<Initialised> {
   await writeFileAtomic(file, text)
   return { file, notes }
 }
+
+const NO_TEMPLATE =
+  'There are conversations, and the model has no chat template to write them with: the run will refuse them. Take a model that has one (often called "Instruct"), or, for conversations of one user message, set prompt: { chat: false }, which takes them as plain text.'
 
 /** Whether some prompts are questions, which something must be written around. */
 const isAsked = (seen: DataChoice | undefined): boolean => seen === undefined || seen.train.some(({ look: { plain } }) => plain > 0)

@@ -63,7 +63,7 @@ export function configTemplate(choices: ConfigChoices): string {
 # A Hugging Face model folder (config.json, *.safetensors, tokenizer.json).
 model: ${scalar(model)}
 
-# auto takes an NVIDIA GPU where tfjs-node-gpu works, else the CPU. By name: onnx, or { name: onnx, threads: 4 }, { name: onnx, device: webgpu }.
+# auto takes an NVIDIA GPU where PyTorch or tfjs-node-gpu works, else the CPU. By name: onnx, or { name: onnx, threads: 4 }, { name: onnx, device: webgpu }.
 backend: auto
 
 # Everything random comes from this one number.
@@ -72,7 +72,7 @@ seed: 0
 # Results, checkpoints and samples; delete it to start from nothing.
 run: runs/default
 
-# Packages, or files (./my-loss.ts), whose losses, labelers, samplers, backends or dataset formats this file uses, beside Plumbline's own.
+# Packages, or files (./my-loss.ts), whose losses, labelers, samplers, backends, data formats or reporters this file uses, beside Plumbline's own.
 plugins: []
 
 ${PROMPTS[prompts]}

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createRegistry, isPlumbError, KIND_TITLES, loadPlugins, type Plugin, type PluginKind } from '@plumbline/core'
-
-export const KINDS = Object.keys(KIND_TITLES) as PluginKind[]
+import { createRegistry, isPlumbError, KIND_TITLES, loadPlugins, type Plugin } from '@plumbline/core'
+import { KINDS } from './kinds'
 
 /** What an installed package brings: things of a run, or commands alone. */
 export interface Brought {

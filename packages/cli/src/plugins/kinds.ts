@@ -1,6 +1,6 @@
 import type { PluginKind } from '@plumbline/core'
 
-/** Several things of a kind, as headings call them; in the order in which `plumb doctor` lists them. */
+/** Several things of a kind, as headings call them; in the order in which kinds are listed everywhere. */
 export const KIND_PLURALS = {
   loss: 'Losses',
   sampler: 'Samplers',
@@ -9,3 +9,5 @@ export const KIND_PLURALS = {
   dataset: 'Data formats',
   reporter: 'Reporters',
 } as const satisfies Record<PluginKind, string>
+
+export const KINDS = Object.keys(KIND_PLURALS) as (keyof typeof KIND_PLURALS)[]

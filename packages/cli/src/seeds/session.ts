@@ -2,7 +2,7 @@ import path from 'node:path'
 import type { Config as OclifConfig } from '@oclif/core'
 import { checkConfig, hashJson, isPlumbError, PlumbError, writeJson, type RunReport } from '@plumbline/core'
 import { overGroups, writeHtmlReport, type RowGroup, type RowOverRuns } from '@plumbline/report'
-import { loadAllPlugins } from '../run/plugins'
+import { loadAllPlugins, type LoadedPlugins } from '../run/plugins'
 import type { Plan, Setting } from './plan'
 import { groupRows, type FinishedRun } from './rows'
 
@@ -44,7 +44,14 @@ export interface SweepFile {
  * @throws PlumbError those of `checkConfig`, at the place on the command line where the value stands.
  */
 export async function checkPlan(plan: Plan, { configFile, oclif }: { configFile?: string; oclif: OclifConfig }): Promise<void> {
-  const registry = async (listed: readonly string[], folder: string) => (await loadAllPlugins(listed, folder, oclif)).registry
+  // The same plugins for all of them, unless a swept value names others.
+  const loaded = new Map<string, Promise<LoadedPlugins>>()
+  const registry = async (listed: readonly string[], folder: string) => {
+    const key = JSON.stringify([folder, listed])
+    const plugins = loaded.get(key) ?? loadAllPlugins(listed, folder, oclif)
+    loaded.set(key, plugins)
+    return (await plugins).registry
+  }
   for (const { overrides, setting, seed } of plan.runs) {
     try {
       await checkConfig({ path: configFile, overrides, registry })

@@ -10,6 +10,7 @@ import {
   type PluginRegistry,
 } from '@plumbline/core'
 import { UserError } from '../errors/user-error'
+import { KINDS } from '../plugins/kinds'
 import { optionsOf, type OptionReport } from './options'
 
 /** Something that a configuration can name. */
@@ -25,8 +26,6 @@ export interface Strategy {
   /** What it needs or promises, a sentence each. */
   readonly notes: readonly string[]
 }
-
-const KINDS: readonly PluginKind[] = ['loss', 'sampler', 'labeler', 'dataset', 'backend', 'reporter']
 
 /** Everything that the plugins registered, by kind. */
 export async function collectStrategies(registry: PluginRegistry, version: string): Promise<readonly Strategy[]> {
@@ -79,6 +78,7 @@ function factsOf(registry: PluginRegistry, context: FactoryContext, kind: Plugin
       const { fields } = made(registry, context, 'dataset', name)
       return { notes: fields === undefined ? [] : [`fields: ${fields.join(', ')}`] }
     }
+    if (kind === 'reporter') return { notes: [] }
     return { notes: made(registry, context, 'backend', name).lora ? ['trains adapters (lora)'] : [] }
   } catch (error) {
     return { notes: [`the ${KIND_TITLES[kind]} cannot be made from defaults alone: ${(error as Error).message.split('\n')[0] ?? ''}`] }

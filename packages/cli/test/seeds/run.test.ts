@@ -15,12 +15,17 @@ const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + 
 describe('plumb run --seeds --sweep', () => {
   const cwd = tinyProject(LEARNING_CONFIG)
   const log = join(cwd, 'steps.log')
+  const loads = join(cwd, 'loads.log')
   let report: SweepReport
 
   beforeAll(async () => {
-    const { code, stdout, stderr } = await plumb(['run', ...SWEEP, '--json'], { cwd, env: { FAKE_LOG: log } })
+    const { code, stdout, stderr } = await plumb(['run', ...SWEEP, '--json'], { cwd, env: { FAKE_LOG: log, FAKE_LOADS: loads } })
     expect([code, stderr]).toEqual([0, ''])
     report = JSON.parse(stdout) as SweepReport
+  })
+
+  it('loads the plugins once to check all runs, and for each run', () => {
+    expect(readFileSync(loads, 'utf8')).toHaveLength(1 + 4)
   })
 
   it('makes what a setting has no hand in once for each seed, all in the run folder', () => {

@@ -74,7 +74,7 @@ const RENAMED: readonly Row[] = [
   ['output_dir save_dir logging_dir run_dir', 'run: the run folder'],
   [
     'report_to wandb wandb_project wandb_run_id run_name use_wandb tensorboard trackio trackio_space_id comet_project_name use_swanlab use_mlflow mlflow project_name logger loggers callbacks',
-    'reporters, at the top level: reporters: [tensorboard] writes event files, which TensorBoard, W&B and trackio read; other trackers are plugins (docs/reporters.md). Without any, metrics.jsonl in the run folder has every figure',
+    'reporters, at the top level: reporters: [tensorboard] writes event files for TensorBoard; W&B, trackio, MLflow and others are plugins, some of them there to be copied (docs/reporters.md). Without any, metrics.jsonl in the run folder has every figure',
   ],
   ['data_seed random_seed', 'seed'],
   ['stage rl training_type method trainer algorithm', 'align: { loss: dpo, … }, or another loss'],

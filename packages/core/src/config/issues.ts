@@ -71,7 +71,9 @@ function problemsOf(issue: Issue, schema: unknown, root: unknown, wording: Wordi
     )
     return [invalid(path, root, `must be ${[...new Set(expected)].join(' or ')}`, wording)]
   }
-  return [invalid(path, root, requirement(issue), wording)]
+  const problem = invalid(path, root, requirement(issue), wording)
+  const known = issue.expected === 'object' && valueAt(root, path) !== undefined ? keysOf(schemaAt(schema, path)) : []
+  return [known.length === 0 ? problem : { ...problem, message: `${problem.message} Its keys: ${known.join(', ')}.` }]
 }
 
 const misfits = (branch: readonly Issue[]): number => branch.reduce((sum, { keys }) => sum + (keys?.length ?? 1), 0)

@@ -4,7 +4,7 @@ import type { Backend, BackendProbe } from '../seams/policy'
 export interface ChosenBackend {
   readonly backend: Backend
   readonly probe: BackendProbe
-  /** One line: what was taken, and why not the others. */
+  /** One line: what was taken, why not the others, and what else can be asked for. */
   readonly notice: string
 }
 
@@ -21,8 +21,8 @@ export async function chooseBackend(candidates: readonly Backend[]): Promise<Cho
     throw new PlumbError('PLUMB_BACKEND_UNUSABLE', `No backend can run here (${others.join('; ') || 'none is registered'}).`)
   }
   const { backend, probe } = chosen
-  const whyNot = others.length === 0 ? '' : `; not ${others.join('; not ')}`
-  return { backend, probe, notice: `Backend ${backend.name} on ${probe.device}${whyNot}` }
+  const why = [...others.map((other) => `not ${other}`), ...(probe.alternative === undefined ? [] : [probe.alternative])]
+  return { backend, probe, notice: [`Backend ${backend.name} on ${probe.device}`, ...why].join('; ') }
 }
 
 function reason({ usable, device, detail }: BackendProbe): string {

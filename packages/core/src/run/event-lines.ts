@@ -1,5 +1,5 @@
 import { CORE_VERSION } from '../version'
-import type { RunEvent } from './events'
+import type { RunEvent } from '../seams/run-events'
 
 /** Raised when a reader of events would have to change. New types of events and new fields do not count: readers pass them over. */
 export const EVENTS_VERSION = 1

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { ownIdentity } from '../util/process-identity'
 import { eventLine, headerLine } from './event-lines'
-import type { RunEvent } from './events'
+import type { RunEvent } from '../seams/run-events'
 import { aliveFile, EVENTS_FOLDER, removeEndedLogs } from './followed-logs'
 import { startHeartbeat } from './heartbeat'
 

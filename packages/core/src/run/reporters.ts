@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReportedEvent, ReportedRun, Reporter } from '../seams/reporter'
 import { without } from '../util/without'
-import type { RunEnd, RunEvent } from './events'
+import type { RunEnd, RunEvent } from '../seams/run-events'
 
 /** A reporter, and what it is called. */
 export interface NamedReporter {

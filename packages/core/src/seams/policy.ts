@@ -138,6 +138,8 @@ export interface BackendProbe {
   readonly detail: string
   /** Whether the device is a GPU, no software adapter: `backend: auto` prefers it. */
   readonly accelerated?: boolean
+  /** What else can be asked for here, as a clause, e.g. `a GPU may be here: backend: { name: onnx, device: webgpu } takes it`. */
+  readonly alternative?: string
 }
 
 /** Where a model comes from: a Hugging Face folder, random weights of a given architecture, or either with an adapter. */

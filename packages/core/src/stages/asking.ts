@@ -1,7 +1,7 @@
 import type { ResolvedConfig } from '../config/resolve'
 import { streamRecords } from '../data/read'
 import { isPlumbError, PlumbError } from '../errors'
-import type { RunEvent } from '../run/events'
+import type { RunEvent } from '../seams/run-events'
 import { RunStore } from '../run/store'
 import type { Generation, Policy } from '../seams/policy'
 import type { GroupRecord } from '../seams/records'

@@ -1,9 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { isPlumbError, PlumbError } from '../errors'
-import type { ReportRow, RunEvent } from '../run/events'
+import type { ReportRow, RunEvent } from '../seams/run-events'
 import { streamLines } from '../run/files'
+import { lockFolder } from '../run/lock'
 import { Spools } from '../run/spool'
 import { RunStore } from '../run/store'
 import { valueAt } from '../util/sequence'
@@ -26,8 +27,13 @@ export interface EvaluateOnOptions extends Omit<ModelsOptions, 'only'> {
   /** Each is a test set of its own. */
   readonly data: readonly WrittenData[]
   readonly onEvent?: (event: RunEvent) => void
-  /** Answered within a micro-batch. Nothing is kept. */
+  /** Answered within a micro-batch. */
   readonly signal?: AbortSignal
+  /**
+   * A folder for this alone, where answers are until there are all of them: an evaluation that was stopped or killed goes on where it was when it
+   * is given the same one. In the end all that it holds is removed. When absent, nothing is kept.
+   */
+  readonly workFolder?: string
 }
 
 /** What a model answered, and how it was judged. */
@@ -53,19 +59,24 @@ export interface EvaluationOn {
 
 /**
  * Greedy answers of a model, and of a baseline, to the questions of data files, judged as the evaluate stage of the run judges those of `data.test`: by the same
- * code, with the same prompts, lengths and stop strings. Works in a temporary folder.
+ * code, with the same prompts, lengths and stop strings.
  *
- * @throws PlumbError PLUMB_EVAL_SAME_MODEL, PLUMB_EVAL_NO_ANSWER; those of `withModels`, of reading data, and of the stage; PLUMB_INTERRUPTED.
+ * @throws PlumbError PLUMB_EVAL_SAME_MODEL, PLUMB_EVAL_NO_ANSWER; PLUMB_RUN_LOCKED where another process works in the same folder; those of
+ *   `withModels`, of reading data, and of the stage; PLUMB_INTERRUPTED.
  */
 export async function evaluateOn<T>(options: EvaluateOnOptions, use: (evaluation: EvaluationOn) => Promise<T>): Promise<T> {
   const { model, baseline, data, onEvent = () => undefined, signal } = options
   const only = [model, ...(baseline === undefined ? [] : [baseline])]
-  const folder = await mkdtemp(path.join(tmpdir(), 'plumb-eval-'))
-  const spools = new Spools(folder)
+  const temporary = await mkdtemp(path.join(tmpdir(), 'plumb-eval-'))
+  const { workFolder: folder = path.join(temporary, 'run') } = options
+  const spools = new Spools(temporary)
+  let unlock: (() => Promise<void>) | undefined
+  let isBegun = false
   const test = `data.test=${JSON.stringify(data.length === 1 ? data[0] : data)}`
   const overrides = [...(options.overrides ?? []), test, `run=${folder}`]
   try {
-    return await withModels({ ...options, only }, onEvent, async ({ models }) => {
+    unlock = await lockFolder(folder, { title: 'this evaluation' })
+    const result = await withModels({ ...options, only }, onEvent, async ({ models }) => {
       const [first, second] = models
       if (first === undefined) throw new Error('no model was chosen')
       if (second !== undefined && second.model.hash === first.model.hash) {
@@ -84,6 +95,7 @@ export async function evaluateOn<T>(options: EvaluateOnOptions, use: (evaluation
           const message = `No question of ${title} has an answer to compare with: nothing can be judged.`
           throw new PlumbError('PLUMB_EVAL_NO_ANSWER', message)
         }
+        isBegun = true
         const context = new StageContext(resolved, backend, await RunStore.open(folder), signal, onEvent)
         const evaluated: { readonly name: string; readonly whole: Evaluation; readonly parts: readonly Part[] }[] = []
         for (const { name, model: own } of models) {
@@ -103,12 +115,28 @@ export async function evaluateOn<T>(options: EvaluateOnOptions, use: (evaluation
         })
       })
     })
+    isBegun = false
+    return result
   } catch (error) {
     if (!signal?.aborted || isPlumbError(error)) throw error
-    throw new PlumbError('PLUMB_INTERRUPTED', 'Stopped; nothing of the evaluation is kept.', undefined, { cause: error })
+    const kept = options.workFolder !== undefined && isBegun ? 'what is answered is kept' : 'nothing of the evaluation is kept'
+    throw new PlumbError('PLUMB_INTERRUPTED', `Stopped; ${kept}.`, undefined, { cause: error })
   } finally {
     spools.close()
-    await rm(folder, { recursive: true, force: true })
+    if (unlock !== undefined) {
+      if (!isBegun) await empty(folder)
+      await unlock()
+      // What is not empty is kept, or is another process's by now.
+      await rmdir(folder).catch(() => undefined)
+    }
+    await rm(temporary, { recursive: true, force: true })
+  }
+}
+
+/** Removes all that a folder holds, except for the lock on it. */
+async function empty(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith('.lock')) await rm(path.join(folder, name), { recursive: true, force: true })
   }
 }
 

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { StageName } from '../run/events'
+import type { StageName } from '../seams/run-events'
 import { RunStore, type StageFolder } from '../run/store'
 import { chosenVariants } from './align'
 import { NotDone, StageContext } from './context'

@@ -1,5 +1,5 @@
 import type { ResolvedVariant } from '../config/resolve'
-import { STAGES, type StageName, type StagePlace } from '../run/events'
+import { STAGES, type StageName, type StagePlace } from '../seams/run-events'
 import { modelsOfRounds } from '../run/round-name'
 import { ofSet, type TestSet } from './data'
 import { VFT_ROW } from './report'

@@ -1,7 +1,7 @@
 import { printable } from '../util/printable'
 import { pairedDifference, wilsonInterval } from '../diagnostics/intervals'
 import { VFT } from '../config/consistency'
-import type { ReportRow, RunReport, SourceFigures, UnparsedAnswers } from '../run/events'
+import type { ReportRow, RunReport, SourceFigures, UnparsedAnswers } from '../seams/run-events'
 import { hashJson } from '../run/hash'
 import { roundName } from '../run/round-name'
 import type { AnswerMarks } from './assess'

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { ResolvedConfig } from '../config/resolve'
 import { isPlumbError, PlumbError } from '../errors'
-import type { RunEvent } from '../run/events'
+import type { RunEvent } from '../seams/run-events'
 import { modelsOfRounds } from '../run/round-name'
 import { RunStore } from '../run/store'
 import { isFolder } from '../util/atomic'

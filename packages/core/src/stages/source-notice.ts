@@ -1,4 +1,4 @@
-import type { SourceFigures } from '../run/events'
+import type { SourceFigures } from '../seams/run-events'
 import type { StageNotice } from '../run/store'
 
 /** What is to be said of a source: what was left out of it and why, and how many of its records a mixture took. */

@@ -184,7 +184,10 @@ describe('what is wrong in it', () => {
     ['sample: { k: 0 }\nalign: { loss: ca, steps: 1 }', 'PLUMB_CONFIG_INVALID  a.yaml:6  sample.k must be at least 1, but is 0.'],
     ['sample: { k: 2.5 }\nalign: { loss: ca, steps: 1 }', 'PLUMB_CONFIG_INVALID  a.yaml:6  sample.k must be a whole number, but is 2.5.'],
     ['sample: { k: four }\nalign: { loss: ca, steps: 1 }', 'PLUMB_CONFIG_INVALID  a.yaml:6  sample.k must be a number, but is "four".'],
-    ['sample: 4\nalign: { loss: ca, steps: 1 }', 'PLUMB_CONFIG_INVALID  a.yaml:6  sample must be a section of keys, but is 4.'],
+    [
+      'sample: 4\nalign: { loss: ca, steps: 1 }',
+      'PLUMB_CONFIG_INVALID  a.yaml:6  sample must be a section of keys, but is 4. Its keys: k, temperature, topK, topP, maxNewTokens, stop, cutOff, sampler.',
+    ],
     [
       'align:\n  loss: ca\n  steps: 1\n  schedule: cosin',
       'PLUMB_CONFIG_INVALID  a.yaml:9  align.schedule must be one of "constant", "linear", "cosine", but is "cosin". Did you mean "cosine"?',

@@ -24,6 +24,16 @@ it('keeps to the order where there is no GPU', async () => {
   expect((await chooseBackend([missing, cpu, otherCpu])).backend).toBe(cpu)
 })
 
+it('says what else can be asked for', async () => {
+  const alternative = 'a GPU may be here: backend: { name: onnx, device: webgpu } takes it'
+  const hinting = backend('onnx', { usable: true, device: 'CPU, 2 threads', detail: 'onnxruntime-node.', alternative })
+  expect((await chooseBackend([hinting, missing])).notice).toBe(
+    `Backend onnx on CPU, 2 threads; not tinker: No server answers; ${alternative}`,
+  )
+  // of what was not taken it is none
+  expect((await chooseBackend([hinting, cuda])).notice).not.toContain('webgpu')
+})
+
 it('says what each is missing where none can run', async () => {
   await expect(chooseBackend([missing])).rejects.toMatchObject({
     code: 'PLUMB_BACKEND_UNUSABLE',

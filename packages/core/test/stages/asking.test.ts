@@ -8,8 +8,10 @@ import {
   type AskOptions,
   type ChatMessage,
   type EvaluatedAnswer,
+  type EvaluationOn,
   type GenerationPrompt,
   type Labeler,
+  type RunEvent,
   type RunReport,
   type Sampling,
 } from '../../src'
@@ -179,6 +181,37 @@ describe('models of a run', () => {
     const stopped = failure(() => evaluateOn({ ...made, model: 'VFT', data, signal: stop.signal, onEvent }, () => Promise.resolve()))
     expect(await stopped).toMatchObject({ code: 'PLUMB_INTERRUPTED' })
     expect(await temporary()).toEqual(before)
+  })
+
+  it('go on after a stop in a folder that is kept, which is gone when they are done', async () => {
+    const folder = path.join(made.folder, 'kept')
+    const data = [{ path: path.join(made.folder, 'test.jsonl') }]
+    const texts = async ({ answers }: EvaluationOn) => {
+      const lines: string[] = []
+      for await (const { model, id, text } of answers()) lines.push(`${model} ${id} ${text}`)
+      return lines
+    }
+    const whole = await evaluateOn({ ...made, model: 'boundary', baseline: 'VFT', data }, texts)
+    const stop = new AbortController()
+    const seen: RunEvent[] = []
+    const onEvent = (event: RunEvent) => {
+      seen.push(event)
+      // of the second of the two models
+      if (event.type === 'progress' && event.variant?.startsWith('VFT') && event.done > 0) stop.abort()
+    }
+    const asked = listen(made)
+    const both = { ...made, model: 'boundary', baseline: 'VFT', data, workFolder: folder, onEvent }
+    expect(await failure(() => evaluateOn({ ...both, signal: stop.signal }, texts))).toMatchObject({
+      code: 'PLUMB_INTERRUPTED',
+      message: 'Stopped; what is answered is kept.',
+    })
+    seen.length = 0
+    expect(await evaluateOn(both, texts)).toEqual(whole)
+    expect(seen.map(({ type }) => type).filter((type) => type.startsWith('stage'))).toEqual(['stage-reused', 'stage-start', 'stage-end'])
+    const [resumedAt = 0] = seen.flatMap((event) => (event.type === 'stage-start' ? [event.resumedAt] : []))
+    expect(resumedAt).toBeGreaterThan(0)
+    expect(asked.map(({ prompts }) => prompts.length)).toEqual([8, 8, 8 - resumedAt])
+    expect(await failure(() => readdir(folder))).toMatchObject({ code: 'ENOENT' })
   })
 })
 

@@ -1,1 +1,0 @@
-export * from '../seams/run-events'
