@@ -231,16 +231,19 @@ describe('a frozen base', () => {
     }
   }, 120_000)
 
-  it.each(settings)('of frozenWeights: %s is counted with %d bytes a number, and what is widened beside the activations', async (frozenWeights, bytes) => {
-    const needsOf = (frozenWeights?: FrozenWeights) => new OnnxBackend({ ...shared, frozenWeights }).memory(base, { plan: { lora } })
-    const needs = await needsOf(frozenWeights)
-    const { config } = await openModelFolder(base.path)
-    const numbers = [...parameterShapes(config).values()].map((shape) => (shape.length > 1 ? bytes : 4) * elements(shape))
-    const factors = loraModules(lora, linearModules(config)).map((module) => 4 * lora.rank * (module.inFeatures + module.outFeatures))
-    expect(needs!.weights).toBe([...numbers, ...factors].reduce((sum, one) => sum + one, 0))
-    const largest = Math.max(...linearModules(config).map(({ inFeatures, outFeatures }) => inFeatures * outFeatures))
-    expect((await needsOf())!.activations - needs!.activations).toBe(bytes === 4 ? 6 * largest : 0)
-  })
+  it.each(settings)(
+    'of frozenWeights: %s is counted with %d bytes a number, and what is widened beside the activations',
+    async (frozenWeights, bytes) => {
+      const needsOf = (frozenWeights?: FrozenWeights) => new OnnxBackend({ ...shared, frozenWeights }).memory(base, { plan: { lora } })
+      const needs = await needsOf(frozenWeights)
+      const { config } = await openModelFolder(base.path)
+      const numbers = [...parameterShapes(config).values()].map((shape) => (shape.length > 1 ? bytes : 4) * elements(shape))
+      const factors = loraModules(lora, linearModules(config)).map((module) => 4 * lora.rank * (module.inFeatures + module.outFeatures))
+      expect(needs!.weights).toBe([...numbers, ...factors].reduce((sum, one) => sum + one, 0))
+      const largest = Math.max(...linearModules(config).map(({ inFeatures, outFeatures }) => inFeatures * outFeatures))
+      expect((await needsOf())!.activations - needs!.activations).toBe(bytes === 4 ? 6 * largest : 0)
+    },
+  )
 })
 
 it.each([

@@ -118,7 +118,8 @@ describe('what attention takes of a long sequence', () => {
     intermediateSize: 1408,
     maxPositions: 100_000,
   }
-  const activations = (longest: number, of = config) => memoryNeeds(of, { rows: 2048, longest, activationCheckpointing: 'none' }).activations
+  const activations = (longest: number, of = config) =>
+    memoryNeeds(of, { rows: 2048, longest, activationCheckpointing: 'none' }).activations
 
   it('is the scores of all blocks and twice those of the largest, as attention is cut', () => {
     const length = 2048
@@ -147,7 +148,8 @@ describe('what attention takes of a long sequence', () => {
   })
 
   it('comes with one candidate as long as the context, however small a micro-batch is meant to be', () => {
-    const asked = (maxPositions: number, longest?: number) => memoryNeeds({ ...config, maxPositions }, { microBatchTokens: 256, longest }).activations
+    const asked = (maxPositions: number, longest?: number) =>
+      memoryNeeds({ ...config, maxPositions }, { microBatchTokens: 256, longest }).activations
     expect(asked(2048)).toBe(memoryNeeds(config, { rows: 2048, longest: 2048 }).activations)
     expect(asked(2048, 100)).toBe(memoryNeeds(config, { rows: 256, longest: 100 }).activations)
     // Up to where it is computed layer by layer.

@@ -99,7 +99,7 @@ function requireBindable({ prompt, completion }: AttentionBlocks, heads: number)
     if (numbers < MOST_BOUND) continue
     const message =
       `Attention of ${queries} tokens to ${keys}, in ${sequences} ${sequences === 1 ? 'sequence' : 'sequences'} and ${heads} heads, is one tensor of ` +
-      `${(numbers / MOST_BOUND * 4).toFixed(1)} GiB; a GPU reads less than 4 GiB at once. Expected a lower lengths.maxCompletionTokens or ` +
+      `${((numbers / MOST_BOUND) * 4).toFixed(1)} GiB; a GPU reads less than 4 GiB at once. Expected a lower lengths.maxCompletionTokens or ` +
       'lengths.maxPromptTokens, a smaller backend.microBatchTokens where it is several sequences, or device: cpu, which computes long ones layer by layer.'
     throw new PlumbError('PLUMB_BATCH_TOO_LARGE', message)
   }

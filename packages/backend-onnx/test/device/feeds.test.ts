@@ -35,7 +35,9 @@ describe('attention on a device', () => {
       expect.objectContaining({
         code: 'PLUMB_BATCH_TOO_LARGE',
         message: expect.stringMatching(
-          new RegExp(`^Attention of ${length - 1} tokens to ${length}, in ${sequences} and 4 heads, is one tensor of 4\\.3 GiB; .+maxCompletionTokens.+device: cpu`),
+          new RegExp(
+            `^Attention of ${length - 1} tokens to ${length}, in ${sequences} and 4 heads, is one tensor of 4\\.3 GiB; .+maxCompletionTokens.+device: cpu`,
+          ),
         ) as string,
       }) as Error
     expect(() => blocks(17_000)).toThrow(refused(17_000, '1 sequence'))
