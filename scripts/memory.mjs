@@ -202,7 +202,15 @@ async function predicted(config, model) {
   const rows = group > limits.microBatch ? group : group * Math.min(Number(args.questions), Math.floor(limits.microBatch / group))
   const { baseBytes } = require('../packages/backend-onnx/dist/training/base-weights')
   const frozenBytes = lora && baseBytes((await transformer.openModelFolder(model)).weights)
-  const needs = memoryNeeds(config, { rows, plan, frozenBytes, microBatchTokens: asked, activationCheckpointing: args.checkpointing })
+  const longest = Number(args.prompt) + Number(args.completion)
+  const needs = memoryNeeds(config, {
+    rows,
+    longest,
+    plan,
+    frozenBytes,
+    microBatchTokens: asked,
+    activationCheckpointing: args.checkpointing,
+  })
   const { process: base, weights, gradients, moments, activations } = needs
   return { rows, needs, trainingMiB: Math.round((base + weights + gradients + moments + activations) / MIB) }
 }

@@ -1,7 +1,7 @@
-"""What PyTorch, transformers and PEFT take for the steps that `memory.mjs --lora` measures: the same shape, base in bfloat16, factors of one rank
-on every linear layer, padded rows. VmHWM of /proc, reset before each phase. Weights are constant: memory does not depend on them.
+"""What PyTorch, transformers and PEFT take for the steps that `memory.mjs --lora` measures: the same shape, base in bfloat16 or float32, factors of
+one rank on every linear layer, padded rows. VmHWM of /proc, reset before each phase. Weights are constant: memory does not depend on them.
 
-    python scripts/memory_peft.py 0.5b --questions 2
+    python scripts/memory_peft.py 0.5b --questions 2 --dtype float32
 """
 
 import argparse
@@ -21,6 +21,7 @@ parser.add_argument("--candidates", type=int, default=4)
 parser.add_argument("--prompt", type=int, default=64)
 parser.add_argument("--completion", type=int, default=80)
 parser.add_argument("--rank", type=int, default=16)
+parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16", help="of the base; bfloat16 products are slow on many CPUs")
 args = parser.parse_args()
 torch.set_num_threads(2)
 
@@ -56,7 +57,7 @@ config = LlamaConfig(
 
 def load():
     with torch.device("meta"):
-        base = LlamaForCausalLM(config).to(torch.bfloat16)
+        base = LlamaForCausalLM(config).to(getattr(torch, args.dtype))
     base.to_empty(device="cpu")
     base.tie_weights()
     with torch.no_grad():

@@ -3,7 +3,7 @@ import type { Generation, GenerationPrompt } from '@plumbline/core'
 import {
   adaptedWeights,
   causalMask,
-  Completion,
+  decode,
   decoder,
   embedded,
   embeddingName,
@@ -20,34 +20,15 @@ import { probabilities } from './attention'
 import type { Engine } from './engine'
 import { TfOps, type RopeTables } from './ops'
 import type { TensorMap } from './scoring'
+import { Waves, type Cache, type Job, type Running, type WaveModel } from './waves'
 
 type T = tf.Tensor
-
-/** Sequences decoded together. */
-const WAVE = 32
-
-/** Keys and values of one layer. [sequences, kvHeads, positions, headDim] */
-type Cache = { readonly keys: T; readonly values: T }
 
 /** By the window of a layer: 0 where a query sees a key, else −1e9. */
 type Masks = ReadonlyMap<number | undefined, T>
 
-/** A sequence that is being continued. */
-interface Running {
-  readonly completion: Completion
-  readonly promptLength: number
-}
-
-interface Job {
-  readonly prompt: GenerationPrompt
-  readonly candidate: number
-}
-
-/**
- * Samples completions with a key-value cache, in waves: each prompt of a wave is computed once, its cache repeated for its candidates;
- * one forward pass per token continues all of them, and those that end drop out.
- */
-export class Decoder {
+/** The computations of sampling with a key-value cache, which {@link Waves} puts together. */
+export class Decoder implements WaveModel {
   private readonly ops: TfOps
   private readonly weights: WeightLookup<T>
 
@@ -66,63 +47,16 @@ export class Decoder {
 
   async *run(prompts: readonly GenerationPrompt[], signal?: AbortSignal): AsyncGenerator<Generation> {
     const jobs = prompts.flatMap((prompt) => prompt.candidates.map((candidate): Job => ({ prompt, candidate })))
-    for (let start = 0; start < jobs.length; start += WAVE) yield* this.wave(jobs.slice(start, start + WAVE), signal)
-  }
-
-  private async *wave(jobs: readonly Job[], signal?: AbortSignal): AsyncGenerator<Generation> {
-    await this.engine.pause(signal)
-    const prompts = [...new Set(jobs.map(({ prompt }) => prompt))]
-    const length = Math.max(...prompts.map(({ prompt }) => prompt.length))
-    const first = this.prefill(prompts, length)
-    let caches = first.caches
+    const waves = new Waves(this, this.rules, this.engine, jobs, signal)
     try {
-      const promptLogits = await this.engine.read(first.logits)
-      const running = jobs.map(({ prompt, candidate }): Running => ({
-        completion: new Completion(this.rules, prompt.id, candidate, prompt.prompt.length),
-        promptLength: prompt.prompt.length,
-      }))
-      const sources = jobs.map(({ prompt }) => prompts.indexOf(prompt))
-      let alive = this.choose(running, promptLogits, sources)
-      yield* alive.finished
-      caches = this.select(
-        caches,
-        alive.kept.map((i) => sources[i]!),
-      )
-      let sequences = alive.kept.map((i) => running[i]!)
-      for (let made = 1; sequences.length > 0; made++) {
-        await this.engine.pause(signal)
-        const step = this.step(sequences, caches, length, made)
-        tf.dispose(caches.flatMap(({ keys, values }) => [keys, values]))
-        caches = step.caches
-        alive = this.choose(
-          sequences,
-          await this.engine.read(step.logits),
-          sequences.map((_, i) => i),
-        )
-        yield* alive.finished
-        if (alive.kept.length < sequences.length) caches = this.select(caches, alive.kept)
-        sequences = alive.kept.map((i) => sequences[i]!)
-      }
+      yield* decode(waves)
     } finally {
-      tf.dispose(caches.flatMap(({ keys, values }) => [keys, values]))
+      waves.release()
     }
-  }
-
-  /** The next token of every sequence, from its row of the logits. */
-  private choose(sequences: readonly Running[], logits: Float32Array, rows: readonly number[]): { finished: Generation[]; kept: number[] } {
-    const { vocabSize } = this.config
-    const finished: Generation[] = []
-    const kept: number[] = []
-    for (const [i, { completion }] of sequences.entries()) {
-      const generation = completion.next(logits.subarray(rows[i]! * vocabSize, (rows[i]! + 1) * vocabSize))
-      if (generation) finished.push(generation)
-      else kept.push(i)
-    }
-    return { finished, kept }
   }
 
   /** The prompts side by side, padded at the end. Logits [prompts, vocabulary] of each one's last position. */
-  private prefill(prompts: readonly GenerationPrompt[], length: number): { logits: T; caches: Cache[] } {
+  prefill(prompts: readonly GenerationPrompt[], length: number): { logits: T; caches: Cache[] } {
     return this.engine.run(() => {
       const rows = prompts.length * length
       const tokens = new Int32Array(rows)
@@ -141,7 +75,7 @@ export class Decoder {
   }
 
   /** One token for every sequence; `made` tokens each stand behind the prompt's `length` positions once it is added. */
-  private step(sequences: readonly Running[], caches: readonly Cache[], length: number, made: number): { logits: T; caches: Cache[] } {
+  step(sequences: readonly Running[], caches: readonly Cache[], length: number, made: number): { logits: T; caches: Cache[] } {
     return this.engine.run(() => {
       const tokens = Int32Array.from(sequences, ({ completion }) => completion.tokens.at(-1)!)
       const positions = tf.tensor1d(
@@ -197,7 +131,7 @@ export class Decoder {
   }
 
   /** Caches of the chosen sequences, which may repeat; the old ones are freed. */
-  private select(caches: readonly Cache[], rows: readonly number[]): Cache[] {
+  select(caches: readonly Cache[], rows: readonly number[]): Cache[] {
     const chosen = this.engine.run(() => {
       if (rows.length === 0) return []
       const index = tf.tensor1d([...rows], 'int32')

@@ -35,6 +35,12 @@ export const onnxOptions = z.strictObject({
     .describe(
       'Compute the model one layer after the other, with each layer’s input kept and the rest computed again. `auto` (when absent): what has more tokens than may keep its activations in one piece, as one long candidate (docs/memory.md). `layers`: everything. `none`: nothing.',
     ),
+  frozenWeights: z
+    .enum(['auto', 'float32'])
+    .optional()
+    .describe(
+      'How weights that nothing trains are held beside an adapter. `auto` (when absent): as the files hold them, on the CPU, and widened in front of each product. `float32`: widened once, which takes more memory and less time; the same bits come out (docs/memory.md).',
+    ),
 })
 
 export default definePlugin({

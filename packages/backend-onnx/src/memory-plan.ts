@@ -1,11 +1,11 @@
 import { totalmem } from 'node:os'
 import { frozenParameters, loraModules } from '@plumbline/core/base'
 import type { LoraPlan, MemoryNeeds, TrainingPlan } from '@plumbline/core/base'
-import { elements, linearModules, parameterCount, parameterShapes, type ModelConfig } from '@plumbline/transformer'
+import { elements, linearModules, parameterCount, parameterShapes, windowsOf, type ModelConfig } from '@plumbline/transformer'
 import { HEAD_WORDS } from './decode/logits'
 import { rowsFor } from './decode/rows'
 import { vocabularyChunks } from './graph/head'
-import { LONG_BLOCK } from './training/attention-blocks'
+import { LONG_BLOCK, mostScores } from './training/attention-blocks'
 import { keptRowBytes } from './training/training-graph'
 
 const MIB = 2 ** 20
@@ -65,6 +65,8 @@ export interface MemoryQuestion {
   readonly activationCheckpointing?: ActivationCheckpointing
   /** Rows of the largest micro-batch; as many as one may have when absent. */
   readonly rows?: number
+  /** Tokens of the longest sequence, prompt and completion; as many as the context holds when absent. */
+  readonly longest?: number
   readonly maxNewTokens?: number
   /** What the model's own weights take where they are not trained and are held as stored; as float32 when absent. */
   readonly frozenBytes?: number
@@ -88,10 +90,12 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
   const adapter = plan.lora ? adapterCount(config, plan.lora) : 0
   const trained = plan.lora ? adapter : trainedCount(config, plan.freeze)
   const rowBytes = keptRowBytes(config)
-  const rows = question.rows ?? rowLimits(all, rowBytes, question.microBatchTokens).lone
   const above = checkpointedAbove(question.activationCheckpointing ?? 'auto', all, rowBytes, question.microBatchTokens)
+  const longest = Math.min(config.maxPositions, question.longest ?? Infinity)
+  // One candidate cannot be cut, however small a micro-batch is meant to be.
+  const rows = question.rows ?? Math.max(rowLimits(all, rowBytes, question.microBatchTokens).lone, Math.min(longest, above))
   const words = vocabularyChunks(config.vocabSize)[0]!.to
-  const alive = 4 * rows * (ALIVE * widestPart(config) + 3 * words)
+  const alive = 4 * rows * (ALIVE * widestPart(config) + 3 * words) + scoreBytes(config, rows, longest)
   const samplingRows = rowsFor(config, maxNewTokens)
   const { layers, kvHeads, headDim, vocabSize } = config
   const isHalf = plan.lora !== undefined && question.frozenBytes !== undefined && question.frozenBytes < 4 * all
@@ -113,19 +117,31 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
     // Beside factors that are trained the weights stay as they are.
     snapshot: engines * 4 * (plan.lora ? adapter : all),
     available: machineBytes(),
-    ...(config.maxPositions > above ? { byLayers: longest(config, above, layered) } : {}),
+    ...(longest > above ? { byLayers: byLayers(longest, above, layered) } : {}),
   }
 }
 
 /** A text of this length is long, and models of today read it. */
 const LONG_TEXT = 4096
 
-function longest({ maxPositions }: ModelConfig, above: number, layered: (tokens: number) => number): MemoryNeeds['byLayers'] {
-  const tokens = Math.min(maxPositions, Math.max(LONG_TEXT, 2 * above))
+function byLayers(longest: number, above: number, layered: (tokens: number) => number): MemoryNeeds['byLayers'] {
+  const tokens = Math.min(longest, Math.max(LONG_TEXT, 2 * above))
   return { above, tokens, activations: layered(tokens) }
 }
 
 const widestPart = ({ intermediateSize, heads, headDim }: ModelConfig) => Math.max(intermediateSize, heads * headDim)
+
+/**
+ * What attention takes in a backward pass beside what a row keeps, where sequences are `longest`: the probabilities of all blocks, which the
+ * gradients of the values want first; then the gradient of one block's probabilities, and what becomes of it. The mask is one for all
+ * heads, and for all layers of a window; where scores are capped, the cap's slope waits with the probabilities and becomes a number each.
+ */
+function scoreBytes({ heads, attention }: ModelConfig, rows: number, longest: number): number {
+  const length = Math.min(rows, longest)
+  const { all, largest } = mostScores(rows / length, length)
+  const [masks, isCapped] = [windowsOf(attention).length, attention.some(({ softcap }) => softcap !== undefined)]
+  return 4 * (heads * ((isCapped ? 2 : 1) * all + (isCapped ? 3 : 2) * largest) + masks * all)
+}
 
 /** Tensors of the widest part that are alive at once where one layer is computed at a time, and blocks of attention scores; measured. */
 const [LAYER_ALIVE, BLOCKS_ALIVE] = [15, 5]

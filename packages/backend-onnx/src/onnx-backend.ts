@@ -30,6 +30,7 @@ import { baseBytes } from './training/base-weights'
 import { EngineClient } from './worker/client'
 import { explainedError } from './worker/errors'
 import type { EngineSettings } from './worker/engine'
+import type { FrozenWeights } from './worker/model'
 import { EngineTeam } from './worker/team'
 
 export interface OnnxOptions extends OpenOptions {
@@ -37,6 +38,8 @@ export interface OnnxOptions extends OpenOptions {
   readonly engines?: number
   /** Whether the model is computed one layer after the other: what would not fit in one piece when absent. */
   readonly activationCheckpointing?: ActivationCheckpointing
+  /** How weights that nothing trains are held; as their files hold them where the device can, when absent. */
+  readonly frozenWeights?: FrozenWeights
 }
 
 /** Of a small model, where nobody asks for another number: each is a thread with the model and its sessions, and a hundred of them stop a machine. */
@@ -99,14 +102,14 @@ export class OnnxBackend implements Backend {
     return sourceFiles(source)
   }
 
-  async memory(source: ModelSource, { plan, maxNewTokens }: MemoryUse): Promise<MemoryNeeds | undefined> {
+  async memory(source: ModelSource, { plan, maxNewTokens, longest }: MemoryUse): Promise<MemoryNeeds | undefined> {
     if (requestedAdapter(this.defaults.device) !== undefined) return undefined
     const { tokenizer } = await inspectModel(source)
     const config = await loadModelConfig(source, tokenizer)
-    const { microBatchTokens, activationCheckpointing } = this.defaults
-    const frozenBytes = plan.lora && (await bytesOfBase(source))
+    const { microBatchTokens, activationCheckpointing, frozenWeights } = this.defaults
+    const frozenBytes = plan.lora && frozenWeights !== 'float32' ? await bytesOfBase(source) : undefined
     const engines = engineCount(config, this.defaults)
-    return memoryNeeds(config, { plan, engines, microBatchTokens, activationCheckpointing, maxNewTokens, frozenBytes })
+    return memoryNeeds(config, { plan, engines, microBatchTokens, activationCheckpointing, longest, maxNewTokens, frozenBytes })
   }
 
   private probeCpu(): BackendProbe {
@@ -121,7 +124,8 @@ export class OnnxBackend implements Backend {
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
     const threads = threadCount(settings)
     const count = engineCount(config, settings)
-    const engineSettings = { device: 'cpu', threads: Math.floor(threads / count), frozenBase: settings.frozenBase } as const
+    const { frozenBase, frozenWeights } = settings
+    const engineSettings = { device: 'cpu', threads: Math.floor(threads / count), frozenBase, frozenWeights } as const
     requireMemory(count, config)
     return { engines: startEngines(count, engineSettings), engineSettings, name: cpuName(threads) }
   }

@@ -1,11 +1,25 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { loraModules } from '@plumbline/core/base'
 import type { AdamWOptions, Generation, LoraPlan, ModelSource, Objective, OpenOptions, Policy, Sampling } from '@plumbline/core'
-import { loadModel, openModelFolder, readWeights, wordLevelTokenizerJson, writeModelFolder, type HalfType } from '@plumbline/transformer'
+import {
+  elements,
+  linearModules,
+  loadModel,
+  loadTokenizer,
+  openModelFolder,
+  parameterShapes,
+  readWeights,
+  wordLevelTokenizerJson,
+  writeModelFolder,
+  type HalfType,
+} from '@plumbline/transformer'
 import { expectedCase, ModelFolders } from '../../transformer/test/families/fixtures'
 import { OnnxBackend } from '../src'
 import { BaseWeights, baseBytes } from '../src/training/base-weights'
+import { Engine } from '../src/worker/engine'
+import type { FrozenWeights } from '../src/worker/model'
 import { onlyTokens } from './support/family-checks'
 import { fileOf, storedTwice } from './support/half-folders'
 
@@ -172,6 +186,65 @@ describe.each<[string, HalfType, 'keep' | 'recompute' | 'checkpointed']>([
     }, 120_000)
   },
 )
+
+describe('a frozen base', () => {
+  const settings: [FrozenWeights, number][] = [
+    ['auto', 2],
+    ['float32', 4],
+  ]
+  let base: { readonly kind: 'folder'; readonly path: string }
+  let float32: string
+  beforeAll(async () => {
+    const stored = await storedTwice(folders.copy('qwen2'), 'bfloat16', join(scratch, 'frozen-weights'))
+    base = { kind: 'folder', path: stored.half }
+    float32 = stored.float32
+  })
+
+  it('is held as its files hold it or, where that is asked for, as float32, of a model alone and beneath an adapter; the same bits come out', async () => {
+    const run = async (path: string, frozenWeights?: FrozenWeights) => {
+      const backend = new OnnxBackend({ ...shared, frozenWeights })
+      const policy = await backend.open({ kind: 'folder', path }, { frozenBase: true })
+      await policy.prepareTraining!({ lora })
+      await policy.forwardBackward(groups, objective)
+      const norm = await policy.optimStep(adamW)
+      const out = join(mkdtempSync(join(scratch, 'held-')), 'adapter')
+      await policy.saveAdapter!(out)
+      const texts = await completions(policy, [groups[0]!.prompt], { ...greedily, temperature: 1 })
+      const made = [norm, await policy.logProbs(groups), texts, fileOf(out, 'adapter_model.safetensors').toString('hex')]
+      await policy.dispose()
+      return { out, made }
+    }
+    const expected = await run(float32)
+    for (const [frozenWeights, bytes] of settings) {
+      const { out, made } = await run(base.path, frozenWeights)
+      expect(made).toEqual(expected.made)
+      const load = jest.spyOn(BaseWeights, 'load')
+      for (const source of [base, { kind: 'adapter', base, path: out } as const]) {
+        const engine = new Engine()
+        await engine.open(source, await loadTokenizer(base.path), { device: 'cpu', threads: 1, frozenBase: true, frozenWeights })
+        await engine.close()
+      }
+      const loaded = await Promise.all(load.mock.results.map(({ value }) => value as Promise<BaseWeights>))
+      load.mockRestore()
+      const matrices = loaded.map(({ weights }) => [...weights.values()].filter(({ shape }) => shape.length > 1))
+      expect(matrices.map((tensors) => [...new Set(tensors.map(({ data }) => data.BYTES_PER_ELEMENT))])).toEqual([[bytes], [bytes]])
+    }
+  }, 120_000)
+
+  it.each(settings)(
+    'of frozenWeights: %s is counted with %d bytes a number, and what is widened beside the activations',
+    async (frozenWeights, bytes) => {
+      const needsOf = (frozenWeights?: FrozenWeights) => new OnnxBackend({ ...shared, frozenWeights }).memory(base, { plan: { lora } })
+      const needs = await needsOf(frozenWeights)
+      const { config } = await openModelFolder(base.path)
+      const numbers = [...parameterShapes(config).values()].map((shape) => (shape.length > 1 ? bytes : 4) * elements(shape))
+      const factors = loraModules(lora, linearModules(config)).map((module) => 4 * lora.rank * (module.inFeatures + module.outFeatures))
+      expect(needs!.weights).toBe([...numbers, ...factors].reduce((sum, one) => sum + one, 0))
+      const largest = Math.max(...linearModules(config).map(({ inFeatures, outFeatures }) => inFeatures * outFeatures))
+      expect((await needsOf())!.activations - needs!.activations).toBe(bytes === 4 ? 6 * largest : 0)
+    },
+  )
+})
 
 it.each([
   [5000, 'log-probs are kept'],

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { linearModules, parameterCount } from '@plumbline/transformer'
+import { linearModules, packGroups, parameterCount } from '@plumbline/transformer'
 import { checkpointedAbove, memoryNeeds, rowLimits } from '../src/memory-plan'
+import { attentionBlocks } from '../src/training/attention-blocks'
 import { keptRowBytes } from '../src/training/training-graph'
 import { smallLlama } from './support/random-llama'
 
@@ -100,6 +101,62 @@ describe('what is computed layer by layer', () => {
     )
     const all = memoryNeeds(deep, { rows: 4096, activationCheckpointing: 'layers' })
     expect(all.byLayers).toEqual({ above: 0, tokens: 4096, activations: all.activations })
+  })
+})
+
+describe('what attention takes of a long sequence', () => {
+  const [layers, hiddenSize, headDim] = [8, 512, 64]
+  const plain = smallLlama(true)
+  const config = {
+    ...plain,
+    layers,
+    attention: Array.from({ length: layers }, () => plain.attention[0]!),
+    hiddenSize,
+    heads: 8,
+    kvHeads: 8,
+    headDim,
+    intermediateSize: 1408,
+    maxPositions: 100_000,
+  }
+  const activations = (longest: number, of = config) =>
+    memoryNeeds(of, { rows: 2048, longest, activationCheckpointing: 'none' }).activations
+
+  it('is the scores of all blocks and twice those of the largest, as attention is cut', () => {
+    const length = 2048
+    const completions = [Array.from({ length }, () => 1)]
+    const { prompt, completion } = attentionBlocks(packGroups([{ prompt: [1], completions }]), config.heads)
+    const counts = [...prompt, ...completion.flat()].map(({ sequences, queries, keys }) => sequences * queries * keys)
+    const all = counts.reduce((sum, count) => sum + count, 0)
+    // One mask for all heads. Beside the layout's paddings, which are a few keys a query.
+    const bytes = 4 * (config.heads * (all + 2 * Math.max(...counts)) + all)
+    const scores = activations(length) - activations(1)
+    expect(Math.abs(scores / bytes - 1)).toBeLessThan(0.01)
+  })
+
+  it('falls with the length of the sequences that the same rows are', () => {
+    const [whole, halves, short] = [2048, 1024, 64].map((longest) => activations(longest) - activations(1))
+    expect(whole! / halves!).toBeCloseTo(2, 2)
+    expect(short!).toBeLessThan(0.04 * whole!)
+  })
+
+  it('has a mask for each window, and the slope of a cap', () => {
+    const windowed = { ...config, attention: config.attention.map((shape, i) => (i % 2 === 0 ? { ...shape, window: 64 } : shape)) }
+    const capped = { ...config, attention: config.attention.map((shape) => ({ ...shape, softcap: 50 })) }
+    const [all, largest] = [0.75 * 2048 ** 2, 0.5 * 2048 ** 2]
+    expect(activations(2048, windowed) - activations(2048)).toBe(4 * all)
+    expect(activations(2048, capped) - activations(2048)).toBe(4 * config.heads * (all + largest))
+  })
+
+  it('comes with one candidate as long as the context, however small a micro-batch is meant to be', () => {
+    const asked = (maxPositions: number, longest?: number) =>
+      memoryNeeds({ ...config, maxPositions }, { microBatchTokens: 256, longest }).activations
+    expect(asked(2048)).toBe(memoryNeeds(config, { rows: 2048, longest: 2048 }).activations)
+    expect(asked(2048, 100)).toBe(memoryNeeds(config, { rows: 256, longest: 100 }).activations)
+    // Up to where it is computed layer by layer.
+    const { lone } = rowLimits(parameterCount(config), keptRowBytes(config))
+    expect(asked(100_000)).toBe(memoryNeeds(config, { rows: lone }).activations)
+    const whole = memoryNeeds({ ...config, maxPositions: 16_384 }, { activationCheckpointing: 'none' })
+    expect(whole.activations).toBe(memoryNeeds(config, { rows: 16_384, activationCheckpointing: 'none' }).activations)
   })
 })
 

@@ -90,6 +90,7 @@ function deviceFailure({ adapter, error }: DeviceLog, deviceBytes: number): Plum
   return new PlumbError(
     'PLUMB_DEVICE_OUT_OF_MEMORY',
     `${name} is out of memory: ${held} MiB of weights, gradients, optimizer state and activations were held there when it refused more ` +
-      `(${message}); expected room for a micro-batch beside them (fewer microBatchTokens need less).`,
+      `(${message}); expected room for a micro-batch beside them (fewer microBatchTokens need less; where it is one long candidate, a lower ` +
+      'lengths.maxCompletionTokens, or device: cpu, which computes such a one layer by layer).',
   )
 }

@@ -69,6 +69,18 @@ function scores({ groups, maxPrompt }: PackedBatch, { promptChunks, chunks }: At
   return ofCompletions.reduce((sum, count) => sum + count, groups * ofPrompts)
 }
 
+/** Scores (per head) of all blocks, and of the largest one. */
+export interface ScoreCounts {
+  readonly all: number
+  readonly largest: number
+}
+
+/** Of sequences of one length whose tokens are a prompt's, or a completion's, alone: nowhere else do so few tokens have as many. */
+export function mostScores(sequences: number, length: number): ScoreCounts {
+  const counts = chunkEnds(length, BLOCKED.chunks).map(([from, to]) => sequences * (to - from) * to)
+  return { all: counts.reduce((sum, count) => sum + count, 0), largest: Math.max(...counts) }
+}
+
 /** Queries times keys of one sequence: `before` keys that all queries see, and its own up to the end of each chunk. */
 function chunkScores(length: number, chunks: number, before: number): number {
   return chunkEnds(length, chunks).reduce((sum, [from, to]) => sum + (to - from) * (before + to), 0)

@@ -6,6 +6,11 @@ import type { HeldTensor, HeldWeights } from '../runtime/held-tensor'
 const halfOf = (name: string, shape: readonly number[], halves: WeightSource['halves']) =>
   shape.length > 1 ? halves?.types.get(name) : undefined
 
+/** The same weights without their bits of 16: whoever reads them gets float32. */
+export function onlyFloats({ shapes, read }: WeightSource): WeightSource {
+  return { shapes, read }
+}
+
 /** What `BaseWeights` of a source take. */
 export function baseBytes({ shapes, halves }: WeightSource): number {
   return [...shapes].reduce((sum, [name, shape]) => sum + (halfOf(name, shape, halves) ? 2 : 4) * elements(shape), 0)

@@ -18,10 +18,10 @@ import {
 import { Generator, type RunOptions } from '../decode/generator'
 import type { HeldTensor, HeldWeights } from '../runtime/held-tensor'
 import type { Session, SessionSettings } from '../runtime/session'
-import type { EnginePlan, HeldModel, OpenModel } from '../worker/model'
+import type { EnginePlan, FrozenSettings, HeldModel, OpenModel } from '../worker/model'
 import { AdapterFactors } from './adapter-factors'
 import { adamWStep } from './adamw'
-import { BaseWeights } from './base-weights'
+import { BaseWeights, onlyFloats } from './base-weights'
 import { HostPlace } from './host-place'
 import { ParameterStore } from './parameters'
 import { readState, writeState } from './state'
@@ -50,15 +50,16 @@ export class HostModel implements HeldModel {
 
   /**
    * @param weights the model's, with an adapter's part in them.
-   * @param frozenBase whether the model's own weights are held as stored, because they are not going to be trained; those beneath an adapter are.
+   * @param frozen how the model's own weights are held; those beneath an adapter are never trained.
    */
-  static async open(model: OpenModel, weights: WeightSource, settings: SessionSettings, frozenBase = false): Promise<HostModel> {
+  static async open(model: OpenModel, weights: WeightSource, settings: SessionSettings, frozen: FrozenSettings = {}): Promise<HostModel> {
     const { source, config } = model
+    const base = (stored: WeightSource) => BaseWeights.load(frozen.frozenWeights === 'float32' ? onlyFloats(stored) : stored)
     if (source.kind === 'adapter') {
       const factors = asOpened(await readAdapter(source.path, config), config)
-      return new HostModel(model, await BaseWeights.load(await model.openBase()), factors, settings)
+      return new HostModel(model, await base(await model.openBase()), factors, settings)
     }
-    const own = frozenBase ? await BaseWeights.load(weights) : await ParameterStore.load(weights)
+    const own = frozen.frozenBase ? await base(weights) : await ParameterStore.load(weights)
     return new HostModel(model, own, undefined, settings)
   }
 

@@ -18,7 +18,7 @@ import type { Device } from '../graph/graph'
 import { HostModel } from '../training/host-model'
 import { keptRowBytes } from '../training/training-graph'
 import type { Demand } from './errors'
-import type { EnginePlan, HeldModel, OpenModel } from './model'
+import type { EnginePlan, FrozenSettings, HeldModel, OpenModel } from './model'
 import { hasStops } from './stops'
 
 /** A completion that goes on. */
@@ -37,11 +37,9 @@ export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 
   close(): Promise<void>
 }
 
-export interface EngineSettings {
+export interface EngineSettings extends FrozenSettings {
   readonly device: Device
   readonly threads: number
-  /** Whether the model's own weights are held as they are stored, because they are not going to be trained. */
-  readonly frozenBase?: boolean
 }
 
 export interface OpenedModel {
@@ -82,7 +80,7 @@ export class Engine implements EngineMethods {
     await this.memory.fence()
   }
 
-  async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads, frozenBase }: EngineSettings): Promise<OpenedModel> {
+  async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads, ...frozen }: EngineSettings): Promise<OpenedModel> {
     this.demand = { threads }
     const { weights, ...loaded } = await openUntokenizedModel(source, tokenizer)
     const base = source.kind === 'adapter' ? source.base : source
@@ -91,7 +89,7 @@ export class Engine implements EngineMethods {
     const model = { ...loaded, source, openBase, openMerged }
     this.demand = { threads, parameters: parameterCount(loaded.config) }
     const held =
-      device === 'cpu' ? await HostModel.open(model, weights, { threads }, frozenBase) : await DeviceModel.open(model, weights, this.memory)
+      device === 'cpu' ? await HostModel.open(model, weights, { threads }, frozen) : await DeviceModel.open(model, weights, this.memory)
     this.opened = { model, held }
     const { config } = model
     return {

@@ -10,6 +10,16 @@ export interface OpenModel extends Omit<UntokenizedModel, 'weights'> {
   openMerged(): Promise<WeightSource>
 }
 
+/** How weights are held that nothing trains: by `auto` as their files hold them. */
+export type FrozenWeights = 'auto' | 'float32'
+
+/** How a model's own weights are held, by a device that has a choice. */
+export interface FrozenSettings {
+  /** Whether they are not going to be trained: then as `frozenWeights` says. */
+  readonly frozenBase?: boolean
+  readonly frozenWeights?: FrozenWeights
+}
+
 /** What is trained, and how. */
 export interface EnginePlan {
   /** Names of parameters that are not trained. */

@@ -40,6 +40,8 @@ export interface MemoryUse {
   readonly plan: TrainingPlan
   /** Longest completion that is sampled; 512 when absent. */
   readonly maxNewTokens?: number
+  /** Most tokens that prompt and completion have together, where that is known before data are read; the context when absent. */
+  readonly longest?: number
 }
 
 /** Bytes, by what they are for. Process and weights are there always; gradients, moments and activations in training only. */

@@ -18,20 +18,27 @@ export interface MemoryReport {
  * @throws PlumbError as `Backend.inspect` does.
  */
 export async function memoryReport(
-  { sft, align, sample, evaluate, seed }: Pick<Config, 'sft' | 'align' | 'sample' | 'evaluate' | 'seed'>,
+  { sft, align, sample, evaluate, seed, lengths }: Pick<Config, 'sft' | 'align' | 'sample' | 'evaluate' | 'seed' | 'lengths'>,
   backend: Backend,
   model: ModelSource,
 ): Promise<MemoryReport | undefined> {
   const maxNewTokens = Math.max(sample.maxNewTokens, evaluate.maxNewTokens)
+  const longest = longestOf(lengths, maxNewTokens)
   const plans = [sft, ...align].map((section) => planOf(section, '', seed))
   const trained = plans.filter(({ isIdle }) => !isIdle)
   let worst: { readonly needs: MemoryNeeds; readonly usesLora: boolean } | undefined
   for (const { freeze, lora, moments } of trained.length > 0 ? trained : plans) {
-    const needs = await backend.memory?.(model, { plan: { freeze, lora, moments }, maxNewTokens })
+    const needs = await backend.memory?.(model, { plan: { freeze, lora, moments }, maxNewTokens, longest })
     if (needs === undefined || (worst !== undefined && training(needs) <= training(worst.needs))) continue
     worst = { needs, usesLora: lora !== undefined }
   }
   return worst && reportOf(worst.needs, worst.usesLora ? [] : backend.lora ? ['lora', 'freeze'] : ['freeze'])
+}
+
+/** Where both parts have a limit: answers of data are as long as `lengths` lets them be, sampled ones as they are sampled. */
+function longestOf({ maxPromptTokens, maxCompletionTokens }: Config['lengths'], maxNewTokens: number): number | undefined {
+  if (maxPromptTokens === undefined || maxCompletionTokens === undefined) return undefined
+  return maxPromptTokens + Math.max(maxCompletionTokens, maxNewTokens)
 }
 
 /** @throws PlumbError PLUMB_OUT_OF_MEMORY for a model that this machine cannot train, whatever the data are. */
@@ -75,11 +82,11 @@ function layered({ byLayers }: MemoryNeeds): string {
 
 /** What would make it fit, with what each saves. */
 function remedies(needs: MemoryNeeds, fewer: readonly Fewer[]): string {
-  const { gradients, moments, activations, available, weights } = needs
+  const { gradients, moments, available, weights } = needs
   const isFull = moments === 2 * gradients
   const ways = [
     { what: 'moments: bfloat16', saves: isFull ? moments / 2 : 0 },
-    { what: 'a smaller backend.microBatchTokens', saves: activations / 2 },
+    ...activationRemedies(needs),
     { what: 'lora: {}', saves: fewer.includes('lora') ? 0.95 * (gradients + moments) : 0 },
     { what: 'freeze: for most parameters', saves: fewer.includes('freeze') ? 0.9 * (gradients + moments) : 0 },
     { what: 'a smaller model', saves: weights + gradients + moments },
@@ -88,6 +95,15 @@ function remedies(needs: MemoryNeeds, fewer: readonly Fewer[]): string {
     ({ what, saves }) => `${what} (saves about ${gib(saves)}${training(needs) - saves <= available ? ', which is enough' : ''})`,
   )
   return `What helps: ${listed.join('; ')}.`
+}
+
+/** What would leave less for activations: shorter texts and layers, where one long text is what takes them; else fewer rows. */
+function activationRemedies({ activations, byLayers }: MemoryNeeds): { readonly what: string; readonly saves: number }[] {
+  if (byLayers === undefined || byLayers.above === 0) return [{ what: 'a smaller backend.microBatchTokens', saves: activations / 2 }]
+  return [
+    { what: 'backend.activationCheckpointing: layers', saves: activations - byLayers.activations },
+    { what: 'a smaller backend.microBatchTokens with lower lengths.maxPromptTokens and maxCompletionTokens', saves: activations / 2 },
+  ]
 }
 
 const gib = (bytes: number) => (bytes / GIB).toFixed(bytes < GIB / 10 ? 2 : 1)

@@ -1,4 +1,4 @@
-import { runConfig, type MemoryNeeds, type RunEvent, type TrainingPlan } from '../../src'
+import { runConfig, type MemoryNeeds, type MemoryUse, type RunEvent, type TrainingPlan } from '../../src'
 import { world, type World } from '../support/world'
 
 const GIB = 2 ** 30
@@ -15,13 +15,20 @@ const needs = { process: 0.5, weights: 4, gradients: 4, moments: 8, activations:
 const inBytes = (figures: typeof needs) =>
   Object.fromEntries(Object.entries(figures).map(([key, value]) => [key, value * GIB])) as unknown as MemoryNeeds
 
+interface Asked {
+  readonly plans: TrainingPlan[]
+  readonly longest: (number | undefined)[]
+  readonly sequences: (number | undefined)[]
+}
+
 /** A world whose backend says what it takes; plans it was asked about are noted. */
-async function telling(made: World, figures: Partial<typeof needs> = {}): Promise<{ plans: TrainingPlan[]; longest: number[] }> {
-  const asked: { plans: TrainingPlan[]; longest: number[] } = { plans: [], longest: [] }
+async function telling(made: World, figures: Partial<typeof needs> = {}): Promise<Asked> {
+  const asked: Asked = { plans: [], longest: [], sequences: [] }
   Object.assign(made.backend, {
-    memory: (_: unknown, { plan, maxNewTokens }: { plan: TrainingPlan; maxNewTokens: number }) => {
+    memory: (_: unknown, { plan, maxNewTokens, longest }: MemoryUse) => {
       asked.plans.push(plan)
       asked.longest.push(maxNewTokens)
+      asked.sequences.push(longest)
       const all = { ...needs, ...figures }
       const scaled = inBytes(all)
       return Promise.resolve(plan.moments === 'bfloat16' ? { ...scaled, moments: scaled.moments / 2 } : scaled)
@@ -49,6 +56,30 @@ describe('the memory that a run takes', () => {
     ])
     expect(asked.plans.map(({ moments }) => moments)).toEqual([undefined, 'bfloat16'])
     expect(asked.longest).toEqual([9, 9])
+  })
+
+  it.each([
+    [{}, undefined],
+    [{ maxPromptTokens: 30 }, undefined],
+    [{ maxPromptTokens: 30, maxCompletionTokens: 20 }, 50],
+    // Sampled answers are longer.
+    [{ maxPromptTokens: 30, maxCompletionTokens: 3 }, 34],
+  ])('is asked for with the longest text that %j let come', async (lengths, longest) => {
+    const made = await world({ config: { ...config(), lengths } })
+    const asked = await telling(made)
+    await noticesOf(made)
+    expect(new Set(asked.sequences)).toEqual(new Set([longest]))
+  })
+
+  it('names what helps against long texts, where they are what takes it', async () => {
+    const made = await world({ config: config() })
+    const byLayers = { above: 2730, tokens: 5460, activations: 0.5 * GIB }
+    Object.assign(made.backend, { memory: () => Promise.resolve({ ...inBytes({ ...needs, available: 18 }), byLayers }) })
+    const [notice] = await noticesOf(made)
+    expect(notice).toContain('backend.activationCheckpointing: layers (saves about 1.5, which is enough)')
+    expect(notice).toContain(
+      'a smaller backend.microBatchTokens with lower lengths.maxPromptTokens and maxCompletionTokens (saves about 1.0, which is enough)',
+    )
   })
 
   it.each([

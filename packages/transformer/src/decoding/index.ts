@@ -1,4 +1,5 @@
 export { TokenChooser, type TokenSampling } from './choose'
 export { Completion, CompletionRules, completionText, type ModelLimits } from './completion'
+export { decode, type DecodingRows, type Turn } from './decode'
 export { requirePrompts } from './prompts'
 export { cutAtStop, StopWatcher } from './stop'
