@@ -1,4 +1,4 @@
-"""What computes packed rows faster, where it can and where it was asked for: kernels of attention, compiled layers. Each is tried before it is used."""
+"""What may compute packed rows faster, where it was asked for: kernels of attention, compiled layers. Each is tried before it is used."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Sees = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.
 
 
 def sees(group: torch.Tensor, sequence: torch.Tensor, position: torch.Tensor, window: int | None) -> Sees:
-    """Whether a row sees another, by three numbers of every row: none of another group, of a sibling, after it, or outside of the window."""
+    """Whether a row sees another, by three numbers of each: not one of another group, of a sibling, after it, or outside of the window."""
 
     def mask(_batch: torch.Tensor, _head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
         own = (sequence[key] == 0) | (sequence[key] == sequence[query])

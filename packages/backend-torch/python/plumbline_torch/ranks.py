@@ -1,4 +1,4 @@
-"""Several processes that share the work, as torchrun starts them: each computes its part of the groups, with the whole model or (FSDP2) parts of it.
+"""Several processes that share the work, as torchrun starts them: each computes its groups, with the whole model or parts of it.
 
 Rank 0 speaks with the other side. It sends every request on; what a request is for all ranks is done by all in the same order.
 """
@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -139,7 +140,10 @@ class Ranks:
         return PlumbError(words["code"], f"{words['message']} (rank {peer.rank} of {self.world.size})", words.get("where"))
 
     def sum_gradients(self, trained: dict[str, Any]) -> None:
-        """Every rank has the sum of all afterwards. A tensor that this rank's groups did not touch counts as zero; parts are summed already."""
+        """Every rank has the sum of all afterwards; of parameters in parts it is there already.
+
+        A tensor that this rank's groups did not touch counts as zero.
+        """
         import torch
         from torch.distributed.tensor import DTensor
 
@@ -233,10 +237,8 @@ class RankedHandler:
 
     def _leave(self, error: Exception) -> NoReturn:
         """Ends this process, so that the others do not wait for it."""
-        try:
+        with suppress(RuntimeError):  # nobody may be there to be told
             self._group().leave_words(error)
-        except RuntimeError:
-            pass  # nobody is there to be told
         print(f"plumbline_torch: rank {self._world.rank} failed: {error}", file=sys.stderr, flush=True)
         os._exit(1)
 

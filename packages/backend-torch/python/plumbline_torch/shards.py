@@ -22,7 +22,7 @@ from plumbline_torch.model import HeldModel, layers_of
 Result = TypeVar("Result")
 
 GATHERED_SHARE = 0.5
-"""Of the memory that is free: while rows are sampled, rank 0 holds a whole model that takes no more. A larger one is gathered at every step."""
+"""Of the memory that is free: a model that takes no more lies at rank 0 while rows are sampled. A larger one is gathered at every step."""
 
 
 class _Root(nn.Module):

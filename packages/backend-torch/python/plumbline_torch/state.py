@@ -14,7 +14,6 @@ from plumbline_torch.optimizer import Optimizer
 from plumbline_torch.parts import put as put_whole
 from plumbline_torch.parts import whole
 
-
 TensorOf = Callable[[], torch.Tensor]
 Tensors = dict[str, tuple[list[int], TensorOf]]
 
@@ -50,9 +49,7 @@ def save_state(held: HeldModel, optimizer: Optimizer, path: str | None) -> int:
     return _write(held, path, tensors, {"step": str(optimizer.steps)}, "such a state is not saved", moments)
 
 
-def _write(
-    held: HeldModel, path: str | None, tensors: Tensors, metadata: dict[str, str], why: str, halved: Collection[str] = ()
-) -> int:
+def _write(held: HeldModel, path: str | None, tensors: Tensors, metadata: dict[str, str], why: str, halved: Collection[str] = ()) -> int:
     """Of parameters in parts all ranks make all tensors in the order of the file, whatever becomes of it at the one that writes."""
     if not held.is_in_parts:
         return 0 if path is None else write_tensors(path, tensors, metadata, why, halved)

@@ -1,4 +1,4 @@
-"""Attention by the flash kernel for ragged rows (`torch.nn.attention.varlen`): nothing is padded, and no mask is made. CUDA and 16 bits alone."""
+"""Attention by the flash kernel for ragged rows (`torch.nn.attention.varlen`): no padding and no mask. CUDA and 16 bits alone."""
 
 from __future__ import annotations
 

@@ -144,9 +144,7 @@ def everything(handle: Any, folder: Path, work: Path, start: Path | None) -> dic
     modules = run.opened["linearModules"]
     draw = np.random.default_rng(2)
     factors = [
-        draw.normal(0, 0.2, shape).astype(np.float32)
-        for each in modules
-        for shape in ((2, each["inFeatures"]), (each["outFeatures"], 2))
+        draw.normal(0, 0.2, shape).astype(np.float32) for each in modules for shape in ((2, each["inFeatures"]), (each["outFeatures"], 2))
     ]
     shape = {"modules": [each["name"] for each in modules], "rank": 2, "scaling": 1.5}
     words = np.arange(2 * len(modules), dtype=np.uint32) * 977
