@@ -44,7 +44,8 @@ export const torchOptions = z.strictObject({
         'Of several processes (`launch: torchrun …`): `none`, each holds the whole model. `full`: each holds a part of weights, gradients and moments (FSDP2), and a layer is gathered while it is computed.',
     }),
   compile: z.boolean().optional().meta({
-    description: 'Whether layers are compiled by `torch.compile`. It needs a C++ compiler, on CUDA Triton; not together with `sharding: full`.',
+    description:
+      'Whether layers are compiled by `torch.compile`. It needs a C++ compiler, on CUDA Triton; not together with `sharding: full`.',
     whenAbsent: 'they are not',
   }),
   activationMemory: z

@@ -56,26 +56,30 @@ describeTorch('two processes under torchrun', (python) => {
   it.each([
     ['the whole model each', 'none'],
     ['a part of the weights each', 'full'],
-  ] as const)('with %s have the losses, gradients and weights of one, to 1e-5', async (_, sharding) => {
-    const launch = [python, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
-    const said: string[] = []
-    const logger = { info: (message: string) => said.push(message), warn: (message: string) => said.push(message) }
-    const policy = await new TorchBackend({ ...options, launch, sharding }, logger).open(source)
-    const inParts = sharding === 'full' ? ', weights in parts at 2 ranks' : ''
-    expect(said).toEqual([expect.stringMatching(new RegExp(`prompts computed once${inParts}\\.$`))])
-    const two = await train(policy)
-    const flat = (scores: typeof one.before) => scores.flatMap((row) => row.flatMap((values) => [...values!]))
-    const expected = flat(one.before)
-    expect(flat(two.before).every((value, i) => Math.abs(value - expected[i]!) < 1e-5)).toBe(true)
-    for (const key of ['loss', 'gradNorm', 'second'] as const) expect(Math.abs(two[key] / one[key] - 1)).toBeLessThan(1e-5)
-    expect(two.tensors.size).toBe(one.tensors.size)
-    for (const [name, { data }] of one.tensors) {
-      const largest = Math.max(...data.map(Math.abs))
-      const error = Math.max(...data.map((value, i) => Math.abs(value - two.tensors.get(name)!.data[i]!)))
-      expect({ name, near: error <= 1e-5 * largest }).toEqual({ name, near: true })
-    }
-    expect(two.drawn).toEqual(one.drawn)
-  }, 300_000)
+  ] as const)(
+    'with %s have the losses, gradients and weights of one, to 1e-5',
+    async (_, sharding) => {
+      const launch = [python, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
+      const said: string[] = []
+      const logger = { info: (message: string) => said.push(message), warn: (message: string) => said.push(message) }
+      const policy = await new TorchBackend({ ...options, launch, sharding }, logger).open(source)
+      const inParts = sharding === 'full' ? ', weights in parts at 2 ranks' : ''
+      expect(said).toEqual([expect.stringMatching(new RegExp(`prompts computed once${inParts}\\.$`))])
+      const two = await train(policy)
+      const flat = (scores: typeof one.before) => scores.flatMap((row) => row.flatMap((values) => [...values!]))
+      const expected = flat(one.before)
+      expect(flat(two.before).every((value, i) => Math.abs(value - expected[i]!) < 1e-5)).toBe(true)
+      for (const key of ['loss', 'gradNorm', 'second'] as const) expect(Math.abs(two[key] / one[key] - 1)).toBeLessThan(1e-5)
+      expect(two.tensors.size).toBe(one.tensors.size)
+      for (const [name, { data }] of one.tensors) {
+        const largest = Math.max(...data.map(Math.abs))
+        const error = Math.max(...data.map((value, i) => Math.abs(value - two.tensors.get(name)!.data[i]!)))
+        expect({ name, near: error <= 1e-5 * largest }).toEqual({ name, near: true })
+      }
+      expect(two.drawn).toEqual(one.drawn)
+    },
+    300_000,
+  )
 
   it('are told where one process has nothing to share', async () => {
     const said: string[] = []
