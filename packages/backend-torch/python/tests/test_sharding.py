@@ -72,7 +72,7 @@ def at_two(models, alone, tmp_path_factory):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(TESTS / "sharded_run.py")]
     words = [models, folder / "work", alone["folder"] / "one", folder / "found"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]), "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run([*command, *map(str, words)], env=environment, capture_output=True, text=True, timeout=600)
+    ended = subprocess.run([*command, *map(str, words)], env=environment, capture_output=True, text=True, timeout=1800)
     assert (folder / "found").exists(), ended.stderr
     return {**pickle.loads((folder / "found").read_bytes()), "folder": folder / "work"}
 
