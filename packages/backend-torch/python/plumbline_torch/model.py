@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.modeling_utils import PreTrainedModel
@@ -20,7 +19,7 @@ from transformers.utils import logging
 from plumbline_torch import attention
 from plumbline_torch.devices import Device
 from plumbline_torch.errors import PlumbError, first_line
-from plumbline_torch.parts import own
+from plumbline_torch.parts import DTensor, own
 
 IN_A_LAYER = re.compile(r"\.\d+\..*\.weight$")
 """Layers are numbered; what stands outside of them carries no adapter."""

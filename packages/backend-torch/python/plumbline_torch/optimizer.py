@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 from torch.optim.adamw import adamw
 
 from plumbline_torch.errors import PlumbError
-from plumbline_torch.parts import own, share
+from plumbline_torch.parts import DTensor, own, share
 
 
 @dataclass(frozen=True)

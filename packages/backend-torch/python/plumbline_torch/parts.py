@@ -5,8 +5,23 @@ A parameter in parts is a DTensor that `fully_shard` cut along its first dimensi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import torch
-from torch.distributed.tensor import DTensor
+
+from plumbline_torch.errors import OutOfStep
+
+if TYPE_CHECKING:
+    from plumbline_torch.shards import Shards
+
+if TYPE_CHECKING or torch.distributed.is_available():
+    from torch.distributed.tensor import DTensor
+else:
+
+    class DTensor:
+        """Nothing is one, where PyTorch was built for one process."""
 
 
 def own(tensor: torch.Tensor) -> torch.Tensor:
@@ -45,3 +60,16 @@ def share(parameter: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 def put(parameter: torch.Tensor, values: torch.Tensor) -> None:
     """Whole numbers in the place of a parameter's."""
     own(parameter).copy_(share(parameter, values))
+
+
+@contextmanager
+def in_step(shards: Shards | None) -> Iterator[None]:
+    """Work that all ranks do together: where it fails at one of them, the others wait for what does not come."""
+    try:
+        yield
+    except OutOfStep:
+        raise
+    except Exception as error:
+        if shards is None or shards.alone:
+            raise
+        raise OutOfStep(error) from error

@@ -103,8 +103,8 @@ class Ranks:
         self._distributed.gather_object(value, found, dst=0)
         return found
 
-    def lost(self, error: Exception) -> PlumbError:
-        """What it means that the others cannot be talked with any more: which of them is gone."""
+    def lost(self, error: Exception, in_a_pass: bool = False) -> PlumbError:
+        """What it means that the others cannot be talked with any more: which of them is gone. In a pass it may have gone wrong here."""
         own = self.peers[self.world.rank]
         others = [peer for peer in self.peers if peer.rank != own.rank]
         here = [peer for peer in others if peer.host == own.host]
@@ -116,8 +116,9 @@ class Ranks:
                 break
             time.sleep(LOOK_SECONDS)
         suspects = gone or [peer for peer in others if peer.host != own.host]
-        if not suspects:  # all are there: it went wrong here
+        if in_a_pass and not suspects:
             return _foreseen(error)
+        suspects = suspects or others
         names = " or ".join(f"rank {peer.rank} of {self.world.size} (process {peer.pid} on {peer.host})" for peer in suspects)
         told = next((words for words in map(self._last_words, suspects) if words), None)
         if told:
@@ -184,7 +185,7 @@ class RankedHandler:
             outcomes = ranks.gather(self._outcome(method, params, arrays)) or []
         except OutOfStep as error:
             cause = error.cause
-            self.broken = _foreseen(cause) if not isinstance(cause, RuntimeError) or is_out_of_memory(cause) else ranks.lost(cause)
+            self.broken = _foreseen(cause) if not isinstance(cause, RuntimeError) or is_out_of_memory(cause) else ranks.lost(cause, True)
             raise self.broken from error
         except RuntimeError as error:
             self.broken = ranks.lost(error)

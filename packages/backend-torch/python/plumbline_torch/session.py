@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.distributed as distributed
-from torch.distributed.tensor import DTensor
 
 from plumbline_torch.adapter import Adapter
 from plumbline_torch.check import row_bytes, settle_attention
@@ -20,14 +19,16 @@ from plumbline_torch.errors import PlumbError, is_out_of_memory
 from plumbline_torch.fast import KERNELS, compile_layers, settle_kernel
 from plumbline_torch.groups import Group, read_groups
 from plumbline_torch.memory import micro_batch_rows, out_of_memory, peak_bytes
-from plumbline_torch.model import exchanged, facts, open_model
+from plumbline_torch.model import HeldModel, exchanged, facts, open_model
 from plumbline_torch.optimizer import Optimizer, Step
-from plumbline_torch.parts import own
+from plumbline_torch.parts import DTensor, in_step, own
 from plumbline_torch.sampling import Sampler
 from plumbline_torch.scoring import log_probs
-from plumbline_torch.shards import Shards, in_step, total
 from plumbline_torch.state import load_state, save_state, save_weights
 from plumbline_torch.whole_rows import WholeRows
+
+if TYPE_CHECKING:
+    from plumbline_torch.shards import Shards
 
 Answer = tuple[Any, list[np.ndarray]]
 Params = dict[str, Any]
@@ -52,6 +53,8 @@ class Session:
 
     def __init__(self, params: Params, device: Device) -> None:
         sharded = params.get("sharding") == "full" and distributed.is_available() and distributed.is_initialized()
+        if sharded:
+            _require_plain(params)
         # What is cut in parts is read into the host's memory: a whole model need not fit the device.
         first = Device("cpu", device.name) if sharded else device
         self.held, tied = open_model(params["folder"], first, params["dtype"] == "bf16")
@@ -61,13 +64,10 @@ class Session:
             self.held.recompute()
         because = settle_kernel(self.held, wanted)
         if params.get("compile"):
-            if sharded:
-                message = "Layers that are compiled cannot be sharded as well; expected sharding: none, or compile: false."
-                raise PlumbError("PLUMB_TORCH_UNSUPPORTED", message, "backend.compile")
             compile_layers(self.held)
         self.row_bytes = row_bytes(self.held)
         known = facts(self.held.model)
-        self.shards = Shards(self.held, device) if sharded else None
+        self.shards = _in_parts(self.held, device) if sharded else None
         if self.shards:
             with torch.no_grad(), in_step(self.shards):
                 self._computed([], None)
@@ -109,7 +109,8 @@ class Session:
     def backward(self, params: Params, arrays: list[np.ndarray]) -> Answer:
         pending = self._pending.pop(0)
         cotangents = torch.from_numpy(arrays[0]).to(self.held.torch_device)
-        if not params.get("any", bool(cotangents.any())):
+        # A pass in parts takes all ranks: each is told whether any has cotangents.
+        if not (params["any"] if self.shards else bool(cotangents.any())):
             self._settle()
             return None, []
         with in_step(self.shards):
@@ -262,9 +263,11 @@ class Session:
 
     def _new_optimizer(self, halved: bool) -> Optimizer:
         in_parts = any(isinstance(each, DTensor) for each in self.held.trained.values())
-        return Optimizer(self.held.trained, halved, total if in_parts else None)
+        return Optimizer(self.held.trained, halved, self.shards.total if self.shards and in_parts else None)
 
     def _guarded(self, groups: list[Group], words: dict[str, tuple[int, int]] | None) -> torch.Tensor:
+        if self.shards and self.shards.alone:  # sampling that was not ended
+            self.shards.end_alone()
         dropout = self.adapter.dropout if self.adapter else None
         if dropout:
             # It stays on until the backward pass: layers that compute their activations again drop the same then.
@@ -318,6 +321,20 @@ class Session:
 
     def _copies(self, parameters: dict[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
         return {name: each.detach().clone() for name, each in parameters.items()}
+
+
+def _require_plain(params: Params) -> None:
+    """Refuses what cannot be had of weights in parts."""
+    for key, wanted in (("compile", params.get("compile")), ("attention", params.get("attention") in ("flex", "varlen"))):
+        if wanted:
+            message = f"{key}: {str(params[key]).lower()} cannot be had together with sharding: full; expected one of the two."
+            raise PlumbError("PLUMB_TORCH_UNSUPPORTED", message, f"backend.{key}")
+
+
+def _in_parts(held: HeldModel, device: Device) -> Shards:
+    from plumbline_torch.shards import Shards  # where one process computes, FSDP is not loaded
+
+    return Shards(held, device)
 
 
 def _ids(tokens: torch.Tensor) -> np.ndarray:

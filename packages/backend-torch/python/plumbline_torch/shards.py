@@ -5,8 +5,7 @@ Whoever computes goes through `Shards.run`, and all ranks go through it equally 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -16,7 +15,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from plumbline_torch.devices import Device, free_bytes
-from plumbline_torch.errors import OutOfStep, PlumbError, first_line
+from plumbline_torch.errors import PlumbError, first_line
 from plumbline_torch.model import HeldModel, layers_of
 
 Result = TypeVar("Result")
@@ -87,24 +86,10 @@ class Shards:
         distributed.all_reduce(numbers, distributed.ReduceOp.MIN)
         return int(numbers)
 
-
-def total(values: torch.Tensor) -> torch.Tensor:
-    """The sums over all ranks."""
-    distributed.all_reduce(values)
-    return values
-
-
-@contextmanager
-def in_step(shards: Shards | None) -> Iterator[None]:
-    """Work that all ranks do together: where it fails at one of them, the others wait for what does not come."""
-    try:
-        yield
-    except OutOfStep:
-        raise
-    except Exception as error:
-        if shards is None or shards.alone:
-            raise
-        raise OutOfStep(error) from error
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """The sums over all ranks."""
+        distributed.all_reduce(values)
+        return values
 
 
 def _sharded(module: nn.Module, mesh: Any, reshard: bool) -> Any:
@@ -113,6 +98,10 @@ def _sharded(module: nn.Module, mesh: Any, reshard: bool) -> Any:
     except ValueError as error:  # parameters without a dimension
         raise PlumbError("PLUMB_TORCH_UNSUPPORTED", f"PyTorch cannot shard this model: {first_line(error)}.", "backend.sharding") from error
     # Gradients are summed, as one process would; PyTorch's own choice is the mean.
+    if not hasattr(sharded, "set_gradient_divide_factor"):
+        message = f"FSDP of PyTorch {torch.__version__} cannot sum gradients; expected a newer PyTorch, or sharding: none."
+        raise PlumbError("PLUMB_TORCH_UNSUPPORTED", message, "backend.sharding")
     sharded.set_gradient_divide_factor(1.0)
-    sharded.set_force_sum_reduction_for_comms(True)
+    if hasattr(sharded, "set_force_sum_reduction_for_comms"):
+        sharded.set_force_sum_reduction_for_comms(True)
     return sharded

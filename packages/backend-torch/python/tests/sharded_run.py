@@ -206,6 +206,11 @@ def main(folder: str, work: str, start: str, out: str) -> None:
     run = Run(handler.handle, str(Path(folder) / "qwen2"), sharding="full")
     found["sampled with weights that are gathered at every step"] = run.sampled()
     found["scores after that"] = run.scores()
+    for key, value in {"attention": "flex", "compile": True}.items():
+        try:
+            Run(handler.handle, str(Path(folder) / "qwen2"), sharding="full", **{key: value})
+        except PlumbError as error:
+            found[f"with {key}"] = (error.code, error.where)
     found |= failed(run)
     with open(out, "wb") as file:
         pickle.dump(found, file)

@@ -98,6 +98,11 @@ def test_rows_are_the_same_where_weights_are_gathered_at_every_step(alone, at_tw
     near(at_two["scores after that"], alone["before"])
 
 
+def test_what_cannot_be_had_of_parts_is_refused(at_two):
+    for key in ("attention", "compile"):
+        assert at_two[f"with {key}"] == ("PLUMB_TORCH_UNSUPPORTED", f"backend.{key}")
+
+
 def test_a_rank_that_fails_while_the_others_wait_for_it_ends_the_run_with_its_reason(at_two):
     assert at_two["failed"].startswith("PLUMB_OUT_OF_MEMORY: ")
     assert at_two["failed"].endswith("(rank 1 of 2)")
