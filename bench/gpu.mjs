@@ -125,7 +125,7 @@ async function runEntry(entry, folder) {
   const isMeasured = ({ dtype, kind }) => entry.side !== 'padded' || kind !== 'sample' || dtype === 'bf16'
   const wanted = entry.dtypes.flatMap(([dtype, cases]) => cases.map((each) => ({ dtype, ...each, key: keyOf(each) }))).filter(isMeasured)
   const isThere = ({ key, dtype }) => rows.some((row) => row.side === entry.side && row.key === key && row.dtype === dtype)
-  const file = join(folder, `${entry.side}.json`)
+  const file = join(folder, `${entry.side.replace(': ', '-')}.json`)
   writeFileSync(file, JSON.stringify(entry))
   const card = entry.side === 'onnx' && entry.device !== 'cpu' ? watchCard() : undefined
   const put = (each, row) => {

@@ -1,7 +1,10 @@
 // The tests of the torch engine in one go: a Python with torch, transformers, peft and pytest (PLUMBLINE_PYTHON, or one that pip makes under node_modules/.cache/torch), then pytest over
 // the Python module, the engine's jest suites, and a rehearsal of bench/gpu.mjs. Where there is no such Python and pip cannot make one, it says so and ends with 0.
 //
-//   node scripts/torch-tests.mjs [--require]     # needs a build; --require: exit code 1 where there is no such Python
+//   node scripts/torch-tests.mjs [--require] [--quick]     # needs a build; --require: exit code 1 where there is no such Python
+//
+// --quick, for a CI that counts minutes: the backend suite of conformance, log-probs and gradients of every family, two ranks with and without parts of the weights, and pytest
+// without other architectures and compiled layers. Left out, by their names: adapters of every family, parity with the other engine, killed processes, ten steps of every family, the benchmark.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { root } from './packing.mjs'
@@ -24,6 +27,7 @@ function pythonPath() {
   return stdout.trim().split('\n').at(-1) || skip('there is no Python for them')
 }
 
+const isQuick = process.argv.includes('--quick')
 const python = pythonPath()
 const missing = ['torch', 'transformers', 'peft', 'pytest'].filter(
   (name) => spawnSync(python, ['-c', `import importlib.metadata as m; m.version("${name}")`]).status !== 0,
@@ -35,20 +39,26 @@ function run(what, command, args, cwd) {
   const { status, error } = spawnSync(command, args, {
     cwd,
     stdio: 'inherit',
-    env: { ...process.env, PLUMBLINE_PYTHON: python, PYTHONDONTWRITEBYTECODE: '1' },
+    env: { ...process.env, PLUMBLINE_PYTHON: python, PYTHONDONTWRITEBYTECODE: '1', PLUMBLINE_TORCH_QUICK: isQuick ? '1' : '' },
   })
   console.error(`${status === 0 ? 'passed' : 'FAILED'}: ${what}, after ${seconds()} s${error ? ` (${error.message})` : ''}`)
   return status === 0
 }
 
 const passed = [
-  run('pytest', python, ['-m', 'pytest', '-q', '-p', 'no:cacheprovider'], join(root, 'packages', 'backend-torch', 'python')),
-  run('jest', process.execPath, [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), 'packages/backend-torch', '-w', '1'], root),
   run(
-    'bench/gpu.mjs on a tiny model',
-    process.execPath,
-    [join(root, 'bench', 'gpu.mjs'), '--tiny', '--device', 'cpu', '--limit', '200', '--budget', '600'],
-    root,
+    'pytest',
+    python,
+    ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', ...(isQuick ? ['-m', 'not slow'] : [])],
+    join(root, 'packages', 'backend-torch', 'python'),
   ),
+  run('jest', process.execPath, [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), 'packages/backend-torch', '-w', '1'], root),
+  isQuick ||
+    run(
+      'bench/gpu.mjs on a tiny model',
+      process.execPath,
+      [join(root, 'bench', 'gpu.mjs'), '--tiny', '--device', 'cpu', '--limit', '200', '--budget', '600'],
+      root,
+    ),
 ]
 process.exitCode = passed.every(Boolean) ? 0 : 1

@@ -110,9 +110,22 @@ const inFloat32 =
     kind === 'step' && (questions === 4 || shape === 'tiny' || shape === '27.8M')
 const onWebGpu = ({ kind, questions, mode, prompts }) => mode !== 'lora' && (questions !== 16 || kind === 'sample') && prompts !== 'long'
 
+/** What may be faster than packed rows with `sdpa`, by the side's name: options of the backend. None has run on a GPU before. */
+const VARIANTS = { 'torch: flex': { attention: 'flex' }, 'torch: varlen': { attention: 'varlen' }, 'torch: compiled': { compile: true } }
+/** Rehearsed is that a variant is run and put into the table. */
+const REHEARSED = { 'torch: padded': { attention: 'padded' } }
+const VARIED = 'Qwen2.5-0.5B'
+
+/** Steps of all weights, in bfloat16, in the same order as the usual ones: losses are compared. */
+function variantsOf(shape, cases, device) {
+  const variants = shape === 'tiny' ? REHEARSED : shape === VARIED && device === 'cuda' ? VARIANTS : {}
+  const steps = cases.filter(({ kind, mode }) => kind === 'step' && mode === 'full')
+  return Object.entries(variants).map(([side, options]) => ({ side, shape, device, options, dtypes: [['bf16', steps]] }))
+}
+
 /**
  * What is run, most telling first: a process for each, which computes its cases one after the other.
- * @returns `{ side, shape, device, dtypes: [[dtype, cases], …] }`; `side` is `padded`, `torch`, or `onnx`
+ * @returns `{ side, shape, device, dtypes: [[dtype, cases], …] }`; `side` is `padded`, `torch`, a variant of it, or `onnx`
  */
 export function planOf({ tiny, device }) {
   const shapes = tiny ? ['tiny'] : ['SmolLM2-135M', 'Qwen2.5-0.5B', '27.8M', 'Qwen2.5-1.5B']
@@ -126,6 +139,7 @@ export function planOf({ tiny, device }) {
     return [
       { side: 'padded', shape, device, dtypes: both },
       { side: 'torch', shape, device, dtypes: both },
+      ...variantsOf(shape, cases, device),
       ...(hasOnnx
         ? [
             {

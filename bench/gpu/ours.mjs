@@ -19,9 +19,9 @@ const adamW = { learningRate: OPTIMIZER.lr, betas: OPTIMIZER.betas, epsilon: OPT
 
 /** An engine is loaded only where it is measured: the other may not be installed. */
 function backendOf(dtype) {
-  if (entry.side === 'torch') {
+  if (entry.side.startsWith('torch')) {
     const { TorchBackend } = require('../../packages/backend-torch')
-    return new TorchBackend({ python: entry.python, device: entry.device, dtype, threads: entry.threads })
+    return new TorchBackend({ python: entry.python, device: entry.device, dtype, threads: entry.threads, ...entry.options })
   }
   const { OnnxBackend } = require('../../packages/backend-onnx')
   return new OnnxBackend({ device: entry.device, threads: entry.threads })

@@ -40,6 +40,38 @@ export function disagreements(rows) {
 
 const NUMBERS = { bf16: 'bfloat16', f32: 'float32' }
 
+/** Steps of this engine with other kernels and with compiled layers, beside its usual ones. */
+function variantLines(rows, find) {
+  const variants = rows.filter(({ side }) => side.startsWith('torch:'))
+  if (variants.length === 0) return []
+  const lines = [
+    '',
+    '## Other forms of a step',
+    '',
+    '| form | shape | questions | prompts | numbers | s | `torch`, s | × | losses differ by | engine |',
+    '|---|---|---|---|---|---|---|---|---|---|',
+  ]
+  for (const row of variants) {
+    const usual = find(row.key, 'torch', row.dtype)
+    const isPair = row.runs && usual?.runs
+    lines.push(
+      `| ${[
+        row.side.slice('torch: '.length),
+        row.shape,
+        row.questions,
+        row.prompts,
+        NUMBERS[row.dtype],
+        cell(row, (each) => secondsOf(each).toFixed(3)),
+        cell(usual, (each) => secondsOf(each).toFixed(3)),
+        isPair ? ratio(secondsOf(usual) / secondsOf(row)) : '–',
+        lossDifference(row, usual, row.mode)?.toExponential(0) ?? '–',
+        row.engine ?? '–',
+      ].join(' | ')} |`,
+    )
+  }
+  return lines
+}
+
 /** @param rows `{ side, dtype, key, shape, mode, questions, prompts, kind, runs, peakBytes }`, or with `error` in the place of runs */
 export function page(rows, { date, device, versions, note, leftOut }) {
   const find = (key, side, dtype) => rows.find((row) => row.key === key && row.side === side && row.dtype === dtype)
@@ -92,6 +124,7 @@ export function page(rows, { date, device, versions, note, leftOut }) {
       `| ${[shape, questions * k, show(ours), show(theirs), isPair ? ratio(rateOf(ours) / rateOf(theirs)) : '–', `${memory(ours)} / ${memory(theirs)}`, show(onnx)].join(' | ')} |`,
     )
   }
+  lines.push(...variantLines(rows, find))
   const wrong = disagreements(rows)
   if (wrong.length > 0) lines.push('', `**Not to be trusted:** ${wrong.join('; ')}.`)
   if (leftOut.length > 0) lines.push('', `Not measured: ${leftOut.join('; ')}.`)

@@ -20,6 +20,8 @@ import type { DeviceFacts, Opened } from './process/methods'
 import { leaseProcess, type Lease } from './process/start'
 import { RemoteModel } from './remote'
 
+type Settings = Pick<TorchOptions, 'attention' | 'sharding' | 'compile'>
+
 /** Models on PyTorch, in a Python process: every architecture of transformers, on CUDA, Apple's GPUs, or the CPU. */
 export class TorchBackend implements Backend {
   readonly name = 'torch'
@@ -65,23 +67,25 @@ export class TorchBackend implements Backend {
     const lease = await this.lease()
     try {
       const adapter = source.kind === 'adapter' ? await givenAdapter(source.path, model) : undefined
-      const { dtype = await this.defaultDtype(lease, device), threads, activationMemory, attention, microBatchTokens } = settings
+      const { dtype = await this.defaultDtype(lease, device), threads, activationMemory, attention, sharding, microBatchTokens } = settings
       const { result: opened } = await lease.channel.call('open', {
         folder: model.path,
         device,
         dtype,
         recompute: activationMemory === 'recompute',
-        padded: attention === 'padded',
+        attention,
+        sharding,
+        compile: settings.compile ?? false,
         threads,
       })
       const remote = new RemoteModel(lease.channel, opened.model)
       if (adapter) await remote.call('adapt', factorShape(adapter), factorArrays(adapter))
       const { config, contextLength } = model
-      this.say(opened, dtype)
+      this.say(opened, dtype, settings)
       return new TorchPolicy({
         remote,
         info: {
-          engine: `torch (${[opened.device, numbersOf(dtype), rowsOf(opened)].join(', ')})`,
+          engine: `torch (${[opened.device, numbersOf(dtype), ...formOf(opened, settings)].join(', ')})`,
           architecture: opened.architecture,
           parameters: opened.count,
           contextLength,
@@ -123,13 +127,18 @@ export class TorchBackend implements Backend {
   }
 
   /** Which numbers and which form of the rows were chosen; what is slower than it might be is a warning. */
-  private say({ device, paddedBecause, architecture }: Opened, dtype: 'bf16' | 'f32'): void {
+  private say(opened: Opened, dtype: 'bf16' | 'f32', settings: Settings): void {
+    const { device, paddedBecause, architecture, attentionBecause } = opened
     const rows =
       paddedBecause === null ? 'packed rows, prompts computed once' : `a padded row for each candidate (${architecture}: ${paddedBecause})`
-    const message = `PyTorch on ${device}: ${numbersOf(dtype)}, ${rows}.`
+    const why = [
+      ...(attentionBecause === null ? [] : [`attention is sdpa and not ${settings.attention}: ${attentionBecause}`]),
+      ...(settings.sharding === 'full' && opened.ranks === 1 ? ['sharding: full has no effect on one process'] : []),
+    ]
+    const message = `PyTorch on ${device}: ${[numbersOf(dtype), rows, ...formOf(opened, settings).slice(1), ...why].join(', ')}.`
     if (this.said.has(message)) return
     this.said.add(message)
-    if (paddedBecause === null || paddedBecause === 'as asked for') this.logger?.info(message)
+    if ((paddedBecause === null || paddedBecause === 'as asked for') && why.length === 0) this.logger?.info(message)
     else this.logger?.warn(message)
   }
 
@@ -170,7 +179,15 @@ function definedOnly(options: OpenOptions): OpenOptions {
 
 const numbersOf = (dtype: 'bf16' | 'f32') => (dtype === 'bf16' ? 'bfloat16 over float32 weights' : 'float32')
 
-const rowsOf = ({ paddedBecause }: Opened) => (paddedBecause === null ? 'packed rows' : `padded rows: ${paddedBecause}`)
+/** How rows are computed, and what of it is not the usual. */
+function formOf({ paddedBecause, attention, ranks }: Opened, settings: Pick<Settings, 'compile'>): string[] {
+  return [
+    paddedBecause === null ? 'packed rows' : `padded rows: ${paddedBecause}`,
+    ...(paddedBecause === null && attention !== 'sdpa' ? [`attention by ${attention}`] : []),
+    ...(settings.compile ? ['compiled layers'] : []),
+    ...(ranks > 1 ? [`weights in parts at ${ranks} ranks`] : []),
+  ]
+}
 
 /** As training states have them. */
 function statedShapes({ parameters, transposed }: Opened): Map<string, readonly number[]> {

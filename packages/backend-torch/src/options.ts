@@ -30,11 +30,24 @@ export const torchOptions = z.strictObject({
         'The command that starts Python, in the place of `python`: `torchrun --nproc-per-node 8`, `ssh gpu1 env PYTHONPATH={module} python3`. `-m plumbline_torch` is added to it; `{module}` is the folder that holds it.',
     }),
   attention: z
-    .enum(['sdpa', 'padded'])
+    .enum(['sdpa', 'flex', 'varlen', 'padded'])
     .default('sdpa')
     .describe(
-      '`sdpa`: PyTorch’s fused attention over packed rows, prompts computed once; where an architecture does not allow that, padded rows, which the first line of the run says. `padded`: always a row for each candidate.',
+      '`sdpa`: PyTorch’s fused attention over packed rows, prompts computed once; where an architecture does not allow that, padded rows, which the first line of the run says. `flex` (CUDA): FlexAttention over the same rows. `varlen` (CUDA, `bf16`): the flash kernel for ragged rows. `padded`: always a row for each candidate.',
     ),
+  sharding: z
+    .enum(['none', 'full'])
+    .default('none')
+    .meta({
+      ...affectsNoResult,
+      description:
+        'Of several processes (`launch: torchrun …`): `none`, each holds the whole model. `full`: each holds a part of weights, gradients and moments (FSDP2), and a layer is gathered while it is computed.',
+    }),
+  compile: z.boolean().optional().meta({
+    description:
+      'Whether layers are compiled by `torch.compile`. It needs a C++ compiler, on CUDA Triton; not together with `sharding: full`.',
+    whenAbsent: 'they are not',
+  }),
   activationMemory: z
     .enum(['keep', 'recompute'])
     .default('keep')
@@ -56,3 +69,4 @@ export const torchOptions = z.strictObject({
 
 export type TorchOptions = z.output<typeof torchOptions>
 export type TorchDevice = TorchOptions['device']
+export type TorchAttention = TorchOptions['attention']

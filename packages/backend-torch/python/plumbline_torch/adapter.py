@@ -9,6 +9,7 @@ from torch import nn
 from plumbline_torch.devices import require_packages
 from plumbline_torch.dropout import KeyedDropout, ModuleDropout
 from plumbline_torch.model import HeldModel
+from plumbline_torch.parts import put, whole
 
 NAME = "plumbline"
 
@@ -49,8 +50,9 @@ class Adapter:
         return [each.detach().float().cpu().numpy() for each in self._held.factors.values()]
 
     def merged(self, name: str, weight: torch.Tensor) -> torch.Tensor:
-        """W + s·B·A of a weight that has factors, in float64 and rounded once; any other as it is. As the model holds it."""
+        """W + s·B·A of a weight that has factors, in float64 and rounded once; any other as it is. Whole, as the model holds it."""
         module = name.removesuffix(".weight")
+        weight = whole(weight)
         if module not in self.layers or name == module:
             return weight
         a, b = (self._held.factors[f"{module}.lora_{factor}.weight"].detach().cpu().double() for factor in "AB")
@@ -61,8 +63,10 @@ class Adapter:
     def merge(self) -> None:
         """Makes the model what it and its adapter compute together; the factors are gone."""
         with torch.no_grad():
-            for name, parameter in self._held.parameters.items():
-                parameter.copy_(self.merged(name, parameter))
+            for module in self.layers:
+                name = f"{module}.weight"
+                parameter = self._held.parameters[name]
+                put(parameter, self.merged(name, parameter))
         for name, layer in self.layers.items():
             parent, _, own = name.rpartition(".")
             setattr(self._held.model.get_submodule(parent), own, layer.get_base_layer())

@@ -39,6 +39,7 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, lambda *_args, **_kwargs: None)
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _attention(
     module: torch.nn.Module,
     query: torch.Tensor,

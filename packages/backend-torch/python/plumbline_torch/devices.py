@@ -58,11 +58,22 @@ def choose_device(wanted: str) -> Device:
     if wanted == "mps" and not has_mps:
         raise PlumbError("PLUMB_DEVICE_UNSUPPORTED", "PyTorch sees no MPS device here; expected a Mac with Apple silicon, or device cpu.")
     if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()):
-        return Device("cuda", torch.cuda.get_device_name(0))
+        own = _own_gpu(torch.cuda.device_count())
+        torch.cuda.set_device(own)
+        return Device("cuda", torch.cuda.get_device_name(own))
     if wanted == "mps" or (wanted == "auto" and has_mps):
         return Device("mps", "Apple GPU (MPS)")
     threads = torch.get_num_threads()
     return Device("cpu", f"CPU, {threads} {'thread' if threads == 1 else 'threads'}")
+
+
+def _own_gpu(count: int) -> int:
+    """Which of a machine's GPUs is this rank's: torchrun numbers the ranks of a machine."""
+    own = int(os.environ.get("LOCAL_RANK", "0"))
+    if own >= count:
+        message = f"Rank {own} of this machine has no GPU of its own: PyTorch sees {count}; expected --nproc-per-node of at most {count}."
+        raise PlumbError("PLUMB_DEVICE_UNSUPPORTED", message)
+    return own
 
 
 def free_bytes(kind: str) -> int:

@@ -82,5 +82,6 @@ class ModuleDropout(nn.Module):
         self._dropout = dropout
         self._module = module
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._dropout.of(self._module, x) if self._dropout.active else x

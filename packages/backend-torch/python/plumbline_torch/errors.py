@@ -18,6 +18,14 @@ class PlumbError(Exception):
         self.where = where
 
 
+class OutOfStep(Exception):
+    """What went wrong at one rank in the middle of what all ranks do together: they cannot go on with each other."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a device, or the machine, had no more memory to give."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

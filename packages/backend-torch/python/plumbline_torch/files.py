@@ -6,7 +6,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import torch
 from safetensors import safe_open
@@ -23,7 +23,7 @@ def write_tensors(
 
     Refuses numbers that are not finite.
     """
-    names = sorted(tensors, key=lambda name: name.encode())
+    names = in_order(tensors)
     header: dict[str, object] = {"__metadata__": {"format": "pt", **metadata}}
     offset = 0
     for name in names:
@@ -57,6 +57,11 @@ def write_tensors(
         file.flush()
         os.fsync(file.fileno())
     return checksum
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """As they stand in a file."""
+    return sorted(names, key=lambda name: name.encode())
 
 
 def read_tensors(path: str, put: Callable[[str, torch.Tensor], None]) -> None:

@@ -10,6 +10,7 @@ from plumbline_torch.devices import free_bytes
 from plumbline_torch.errors import PlumbError
 from plumbline_torch.model import HeldModel
 from plumbline_torch.optimizer import Optimizer
+from plumbline_torch.parts import own
 
 MIB = 2**20
 BUDGET_SHARE = {"cpu": 0.25, "cuda": 0.7, "mps": 0.4}
@@ -58,4 +59,5 @@ def peak_bytes(kind: str) -> int:
 
 
 def _bytes(parameters: dict[str, torch.nn.Parameter]) -> int:
-    return sum(each.numel() * each.element_size() for each in parameters.values())
+    """Of what lies on this device."""
+    return sum(own(each).numel() * each.element_size() for each in parameters.values())

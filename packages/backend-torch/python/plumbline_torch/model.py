@@ -19,6 +19,7 @@ from transformers.utils import logging
 from plumbline_torch import attention
 from plumbline_torch.devices import Device
 from plumbline_torch.errors import PlumbError, first_line
+from plumbline_torch.parts import DTensor, own
 
 IN_A_LAYER = re.compile(r"\.\d+\..*\.weight$")
 """Layers are numbered; what stands outside of them carries no adapter."""
@@ -55,10 +56,17 @@ class HeldModel:
         self.factors: dict[str, nn.Parameter] = {}
         self.padded_because: str | None = None
         """Why rows are padded, where the packed form is not computed."""
+        self.packed_pass: type[attention.PackedPass] = attention.PackedPass
+        """What computes attention where it is."""
         prefix = model.base_model_prefix
         self.trunk: nn.Module = getattr(model, prefix)
         self._head = copy.copy(model)
         self._head._modules = {**model._modules, prefix: _HiddenStates()}
+
+    @property
+    def is_in_parts(self) -> bool:
+        """Whether each rank holds some rows of every parameter."""
+        return any(isinstance(each, DTensor) for each in self.parameters.values())
 
     @property
     def vocabulary(self) -> int:
@@ -68,6 +76,12 @@ class HeldModel:
     def trained(self) -> dict[str, nn.Parameter]:
         """What has gradients."""
         return {name: each for name, each in {**self.parameters, **self.factors}.items() if each.requires_grad}
+
+    def taken_by(self, device: Device) -> None:
+        """Says where the model lies now, and takes up its parameters anew: they are other objects there."""
+        self.device = device
+        self.torch_device = torch.device(device.kind)
+        self.parameters = dict(self.model.named_parameters())
 
     def numbers(self) -> AbstractContextManager[Any]:
         """bfloat16 products over float32 weights, where that was asked for."""
@@ -151,14 +165,36 @@ def facts(model: PreTrainedModel) -> dict[str, Any]:
     }
 
 
+def layers_of(held: HeldModel) -> list[nn.Module]:
+    """The numbered blocks of a trunk: the children of its outermost lists with as many of them as the model has layers."""
+    count = held.model.config.num_hidden_layers
+    found: list[nn.Module] = []
+
+    def look(module: nn.Module) -> None:
+        for child in module.children():
+            if isinstance(child, nn.ModuleList) and len(child) == count:
+                found.extend(child)
+            else:
+                look(child)
+
+    look(held.trunk)
+    return found
+
+
 @contextmanager
 def exchanged(parameters: dict[str, nn.Parameter], copies: dict[str, torch.Tensor]) -> Iterator[None]:
-    """Other numbers in the place of a model's own while the context lasts. Nothing is copied."""
+    """Other numbers in the place of a model's own while the context lasts. Nothing is copied, but of parameters in parts."""
 
     def swap() -> None:
         for name, values in copies.items():
             parameter = parameters[name]
-            copies[name], parameter.data = parameter.data, values
+            if isinstance(parameter, DTensor):  # what gathers them knows the place where they lie
+                mine, others = own(parameter), own(values)
+                kept = mine.clone()
+                mine.copy_(others)
+                others.copy_(kept)
+            else:
+                copies[name], parameter.data = parameter.data, values
 
     swap()
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim.adamw import adamw
 
 from plumbline_torch.errors import PlumbError
+from plumbline_torch.parts import DTensor, own, share
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,18 @@ class Optimizer:
 
     Moments in bfloat16 are widened for a step, which is computed in float32 with moments that are not rounded; what is stored is rounded to
     the nearest, ties to even.
+
+    Of parameters in parts each rank steps its own; the norm is that of all.
     """
 
-    def __init__(self, trained: dict[str, nn.Parameter], halved: bool = False) -> None:
+    def __init__(
+        self, trained: dict[str, nn.Parameter], halved: bool = False, total: Callable[[torch.Tensor], torch.Tensor] | None = None
+    ) -> None:
+        """total: the sums over all ranks, where each has a part of the numbers."""
         self.trained = trained
+        self._total = total
+        # What AdamW sees: the parameters, or plain ones on the same numbers.
+        self._own = {name: nn.Parameter(own(each)) if isinstance(each, DTensor) else each for name, each in trained.items()}
         self.halved = halved
         self.steps = 0
         self._halves: dict[str, Moments] = {}
@@ -50,12 +59,13 @@ class Optimizer:
 
     def step(self, options: Step) -> float:
         """Applies the gradients and clears them. Gives their L2 norm before clipping."""
+        self._take_up()
         norm = self._norm()
         if options.max_grad_norm is not None:
             scale = options.max_grad_norm / (norm + 1e-6)
             if scale < 1:
-                torch._foreach_mul_([each.grad for each in self.trained.values() if each.grad is not None], scale)
-        for parameter in self.trained.values():
+                torch._foreach_mul_([each.grad for each in self._own.values() if each.grad is not None], scale)
+        for parameter in self._own.values():
             parameter.grad = _gradient(parameter)
         if self.halved:
             self._step_widened(options)
@@ -73,12 +83,19 @@ class Optimizer:
 
     def drop(self) -> None:
         """Forgets the gradients."""
-        for parameter in self.trained.values():
+        for parameter in (*self.trained.values(), *self._own.values()):
             parameter.grad = None
 
+    def _take_up(self) -> None:
+        """Where numbers and gradients of parts lie today."""
+        for name, parameter in self.trained.items():
+            if isinstance(parameter, DTensor):
+                self._own[name].data = own(parameter)
+                self._own[name].grad = None if parameter.grad is None else own(parameter.grad)
+
     def moments(self, name: str) -> Moments:
-        """First and second moments of a parameter; zero before the first step."""
-        parameter = self.trained[name]
+        """First and second moments of what lies here of a parameter; zero before the first step."""
+        parameter = self._own[name]
         if self.halved:
             return self._half(name)
         state = self._ready().state.get(parameter)
@@ -87,7 +104,9 @@ class Optimizer:
         return state["exp_avg"], state["exp_avg_sq"]
 
     def restore(self, name: str, mean: torch.Tensor, variance: torch.Tensor, steps: int) -> None:
-        parameter = self.trained[name]
+        """Puts whole moments in place of today's."""
+        mean, variance = share(self.trained[name], mean), share(self.trained[name], variance)
+        parameter = self._own[name]
         self.steps = steps
         if self.halved:
             self._halves[name] = (mean.to(parameter.device, torch.bfloat16), variance.to(parameter.device, torch.bfloat16))
@@ -100,7 +119,7 @@ class Optimizer:
 
     def _half(self, name: str) -> Moments:
         if name not in self._halves:
-            zeros = torch.zeros_like(self.trained[name], dtype=torch.bfloat16)
+            zeros = torch.zeros_like(self._own[name], dtype=torch.bfloat16)
             self._halves[name] = (zeros, zeros.clone())
         return self._halves[name]
 
@@ -108,8 +127,8 @@ class Optimizer:
         """PyTorch's own step over some tensors at a time, so that few moments are wide at once."""
         first, second = options.betas
         with torch.no_grad():
-            for names in _portions(self.trained, WIDENED_NUMBERS):
-                parameters = [self.trained[name] for name in names]
+            for names in _portions(self._own, WIDENED_NUMBERS):
+                parameters = [self._own[name] for name in names]
                 wide = [[each.float() for each in self._half(name)] for name in names]
                 taken = [torch.tensor(float(self.steps), device=each.device if self._fused else "cpu") for each in parameters]
                 adamw(
@@ -134,22 +153,24 @@ class Optimizer:
 
     @property
     def _fused(self) -> bool:
-        return next(iter(self.trained.values())).device.type in ("cuda", "cpu", "mps")
+        return next(iter(self._own.values())).device.type in ("cuda", "cpu", "mps")
 
     def _ready(self) -> torch.optim.AdamW:
         if self._adamw is None:
-            matrices = [each for each in self.trained.values() if each.dim() > 1]
-            vectors = [each for each in self.trained.values() if each.dim() <= 1]
+            matrices = [each for each in self._own.values() if each.dim() > 1]
+            vectors = [each for each in self._own.values() if each.dim() <= 1]
             groups = [{"params": each} for each in (matrices, vectors) if each]
             self._adamw = torch.optim.AdamW(groups, lr=0.0, fused=self._fused)
         return self._adamw
 
     def _norm(self) -> float:
-        found = {name: each.grad for name, each in self.trained.items() if each.grad is not None}
-        if not found:
+        found = {name: each.grad for name, each in self._own.items() if each.grad is not None}
+        if not found:  # nor has any other rank
             return 0.0
         norms = torch.stack([each.to(next(iter(found.values())).device) for each in torch._foreach_norm(list(found.values()))])
         squares = norms.cpu().double().square()
+        if self._total:
+            squares = self._total(squares)
         norm = math.sqrt(float(squares.sum()))
         if math.isfinite(norm):
             return norm
@@ -158,7 +179,7 @@ class Optimizer:
         raise PlumbError("PLUMB_NON_FINITE_GRADIENT", f"The gradient of {culprit} is not finite; expected finite numbers.")
 
     def _require_finite(self, options: Step) -> None:
-        broken = [name for name, each in self.trained.items() if not _is_finite(each) or not _is_finite(self.moments(name)[1])]
+        broken = [name for name, each in self._own.items() if not _is_finite(each) or not _is_finite(self.moments(name)[1])]
         if not broken:
             return
         others = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""

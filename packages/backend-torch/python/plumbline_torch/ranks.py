@@ -1,20 +1,23 @@
-"""Several processes that share the work, as torchrun starts them: each holds the whole model and computes its part of the groups.
+"""Several processes that share the work, as torchrun starts them: each computes its groups, with the whole model or parts of it.
 
 Rank 0 speaks with the other side. It sends every request on; what a request is for all ranks is done by all in the same order.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from plumbline_torch.errors import PlumbError, described, first_line
+from plumbline_torch.errors import OutOfStep, PlumbError, described, first_line, is_out_of_memory
 from plumbline_torch.framing import Header
 from plumbline_torch.host import Host
 
@@ -77,7 +80,10 @@ class Ranks:
         self.world = world
         self._distributed = distributed
         # Requests and answers are small and on the CPU; gradients go over the devices' own library where there is one.
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if _has_cuda() else "gloo", timeout=PATIENCE)
+        # What is told of a failure is left at the store, for a rank in the middle of a pass cannot talk with the others.
+        self._store, rank, size = next(distributed.rendezvous("env://", timeout=PATIENCE))
+        backend = "cpu:gloo,cuda:nccl" if _has_cuda() else "gloo"
+        distributed.init_process_group(backend, timeout=PATIENCE, store=self._store, rank=rank, world_size=size)
         found: list[Any] = [None] * world.size
         distributed.all_gather_object(found, Peer(world.rank, socket.gethostname(), os.getpid()))
         self.peers: list[Peer] = found
@@ -97,8 +103,8 @@ class Ranks:
         self._distributed.gather_object(value, found, dst=0)
         return found
 
-    def lost(self, error: RuntimeError) -> PlumbError:
-        """What it means that the others cannot be talked with any more: which of them is gone."""
+    def lost(self, error: Exception, in_a_pass: bool = False) -> PlumbError:
+        """What it means that the others cannot be talked with any more: which of them is gone. In a pass it may have gone wrong here."""
         own = self.peers[self.world.rank]
         others = [peer for peer in self.peers if peer.rank != own.rank]
         here = [peer for peer in others if peer.host == own.host]
@@ -109,16 +115,42 @@ class Ranks:
             if gone:
                 break
             time.sleep(LOOK_SECONDS)
-        suspects = gone or [peer for peer in others if peer.host != own.host] or others
+        suspects = gone or [peer for peer in others if peer.host != own.host]
+        if in_a_pass and not suspects:
+            return _foreseen(error)
+        suspects = suspects or others
         names = " or ".join(f"rank {peer.rank} of {self.world.size} (process {peer.pid} on {peer.host})" for peer in suspects)
+        told = next((words for words in map(self._last_words, suspects) if words), None)
+        if told:
+            return told
         what = "is gone" if gone else "does not answer any more"
         return PlumbError("PLUMB_TORCH_RANKS", f"{names[0].upper()}{names[1:]} {what}, and the run with it: {first_line(error)}.")
 
+    def leave_words(self, error: BaseException) -> None:
+        """What another rank is to tell when this one is gone."""
+        self._store.set(f"plumbline/failed/{self.world.rank}", json.dumps(described(error)))
+
+    def _last_words(self, peer: Peer) -> PlumbError | None:
+        key = f"plumbline/failed/{peer.rank}"
+        try:
+            if not self._store.check([key]):
+                return None
+            words = json.loads(self._store.get(key))
+        except RuntimeError:  # the store is gone, too
+            return None
+        return PlumbError(words["code"], f"{words['message']} (rank {peer.rank} of {self.world.size})", words.get("where"))
+
     def sum_gradients(self, trained: dict[str, Any]) -> None:
-        """Every rank has the sum of all afterwards. A tensor that this rank's groups did not touch counts as zero."""
+        """Every rank has the sum of all afterwards; of parameters in parts it is there already.
+
+        A tensor that this rank's groups did not touch counts as zero.
+        """
         import torch
+        from torch.distributed.tensor import DTensor
 
         for parameter in trained.values():
+            if isinstance(parameter, DTensor):
+                continue
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             self._distributed.all_reduce(parameter.grad)
@@ -138,17 +170,26 @@ class RankedHandler:
         self._world = world
         self._ranks: Ranks | None = None
         self._forwarded: dict[int, list[list[Header]]] = {}
+        self.broken: PlumbError | None = None
+        """Why the ranks cannot go on with each other."""
 
     def handle(self, method: str, params: Header, arrays: list[np.ndarray]) -> Answer:
         """What one rank refuses is told with that rank, and so is one that is gone."""
-        if method in ALONE:
+        if method in ALONE and not self._is_saved_by_all(method, params):
             return self._host.handle(method, params, arrays)
+        if self.broken:
+            raise self.broken
         ranks = self._group()
         try:
             ranks.send((method, params, arrays))
             outcomes = ranks.gather(self._outcome(method, params, arrays)) or []
+        except OutOfStep as error:
+            cause = error.cause
+            self.broken = _foreseen(cause) if not isinstance(cause, RuntimeError) or is_out_of_memory(cause) else ranks.lost(cause, True)
+            raise self.broken from error
         except RuntimeError as error:
-            raise ranks.lost(error) from error
+            self.broken = ranks.lost(error)
+            raise self.broken from error
         for rank, (_, error) in enumerate(outcomes):
             if error is not None:
                 raise PlumbError(error["code"], f"{error['message']} (rank {rank} of {self._world.size})", error.get("where"))
@@ -168,6 +209,10 @@ class RankedHandler:
     def _outcome(self, method: str, params: Header, arrays: list[np.ndarray]) -> tuple[Answer | None, Header | None]:
         try:
             return self._own_part(method, params, arrays), None
+        except OutOfStep as error:
+            if self._world.rank == 0:
+                raise
+            self._leave(error.cause)
         except Exception as error:  # whatever it is, rank 0 tells it
             return None, described(error)
 
@@ -178,14 +223,25 @@ class RankedHandler:
                 forwarded.append(params["groups"])
             params, arrays = own_groups(self._world, params, arrays)
         elif method == "backward":
+            params = {**params, "any": bool(arrays[0].any())}  # of all ranks: what one skips all skip
             arrays = [own_cotangents(self._world, forwarded.pop(0), arrays[0])]
         elif method in ("drop", "load_state"):
             forwarded.clear()
         elif method == "optim_step":
             self._group().sum_gradients(self._host.session(params["model"]).held.trained)
-        elif method in ROWS and self._world.rank > 0:
+        elif method in ROWS and self._world.rank > 0 and not self._host.session(params["model"]).takes_part(method):
             return None, []  # completions are sampled at rank 0
         return self._host.handle(method, params, arrays)
+
+    def _is_saved_by_all(self, method: str, params: Header) -> bool:
+        return method.startswith("save_") and self._host.session(params["model"]).shards is not None
+
+    def _leave(self, error: Exception) -> NoReturn:
+        """Ends this process, so that the others do not wait for it."""
+        with suppress(RuntimeError):  # nobody may be there to be told
+            self._group().leave_words(error)
+        print(f"plumbline_torch: rank {self._world.rank} failed: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
 
     def _group(self) -> Ranks:
         if self._ranks is None:
@@ -195,6 +251,14 @@ class RankedHandler:
                 message = f"The {self._world.size} processes did not find each other: {first_line(error)}."
                 raise PlumbError("PLUMB_TORCH_RANKS", message) from error
         return self._ranks
+
+
+def _foreseen(error: Exception) -> PlumbError:
+    """What went wrong here, and not because another rank is gone."""
+    if isinstance(error, PlumbError):
+        return error
+    words = described(error)
+    return PlumbError(words["code"], words["message"], words.get("where"))
 
 
 def own_groups(world: World, params: Header, arrays: list[np.ndarray]) -> tuple[Header, list[np.ndarray]]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from plumbline_torch.attention import PackedPass, begin
+from plumbline_torch.attention import begin
 from plumbline_torch.dropout import KeyedDropout, row_keys
 from plumbline_torch.groups import Group
 from plumbline_torch.layout import pack
@@ -27,7 +27,7 @@ def packed(held: HeldModel, groups: list[Group], dropout: KeyedDropout | None = 
     layout = pack(groups, held.torch_device)
     if dropout:
         dropout.draw_for(row_keys([group.key for group in groups], layout.places))
-    begin(PackedPass(layout))
+    begin(held.packed_pass(layout))
     with held.numbers():
         hidden = held.hidden(layout.tokens, layout.positions)
     return hidden.index_select(0, layout.scored_rows), layout.scored_ids

@@ -40,7 +40,15 @@ def main() -> None:
     writer = Writer(stdout)
     hello = {"hello": "plumbline-torch", "protocol": PROTOCOL, "python": sys.version.split()[0], "pid": os.getpid()}
     writer.write(Frame(hello))
-    serve(sys.stdin.buffer, writer, _handler(size))
+    handler = _handler(size)
+
+    def leave(code: int) -> None:
+        # torchrun ends ranks that wait for what does not come where one of them fails.
+        os._exit(code or int(_is_broken(handler)))
+
+    serve(sys.stdin.buffer, writer, handler, leave)
+    if _is_broken(handler):
+        leave(1)
 
 
 def _leave_soon(*_signal: object) -> None:
@@ -58,6 +66,10 @@ def _handler(size: int) -> Handler:
     from plumbline_torch.ranks import RankedHandler, World
 
     return RankedHandler(Host(), World.of_environment()).handle
+
+
+def _is_broken(handler: Handler) -> bool:
+    return getattr(getattr(handler, "__self__", None), "broken", None) is not None
 
 
 def _follow() -> None:

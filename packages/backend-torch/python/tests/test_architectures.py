@@ -15,6 +15,8 @@ from plumbline_torch.scoring import log_probs
 from plumbline_torch.session import Session
 from plumbline_torch.whole_rows import WholeRows
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "vocab_size": 61,
     "hidden_size": 32,

@@ -1,4 +1,5 @@
 import type { AdamWOptions, LinearModule, TrainingPlan } from '@plumbline/core/base'
+import type { TorchAttention } from '../options'
 
 /** How moments are held between steps. */
 export type MomentType = NonNullable<TrainingPlan['moments']>
@@ -61,8 +62,10 @@ export interface OpenParams {
   readonly dtype: 'bf16' | 'f32'
   /** Activations are computed again for the backward pass. */
   readonly recompute: boolean
-  /** A row for each candidate, whatever the architecture allows. */
-  readonly padded: boolean
+  readonly attention: TorchAttention
+  /** `full`: each of several ranks holds a part of the weights. */
+  readonly sharding: 'none' | 'full'
+  readonly compile: boolean
   readonly threads?: number
 }
 
@@ -75,6 +78,12 @@ export interface Opened extends ModelShapes {
   readonly device: string
   /** Why rows are padded, where they are. */
   readonly paddedBecause: string | null
+  /** What computes attention in packed rows. */
+  readonly attention: Exclude<TorchAttention, 'padded'>
+  /** Why that is not what was asked for, where it is not. */
+  readonly attentionBecause: string | null
+  /** How many ranks hold the weights in parts; 1 where each holds them all. */
+  readonly ranks: number
   /** Parameters that are [in, out] there and [out, in] in training states. */
   readonly transposed: readonly string[]
   /** Tokens of a micro-batch that fit the device. */

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { plumb, type Outcome } from '../../../cli/test/cli'
 import { onBackend, projectWithModel, trainedOnly } from '../../../cli/test/real-model'
-import { describeTorch } from '../support/python'
+import { describeWhole } from '../support/python'
 import { pythonBelow, rankBelow } from '../support/processes'
 
 const STEPS = 60
@@ -48,7 +48,7 @@ async function disturbed(cwd: string, stage: string, disturb: (child: ChildProce
 
 const weightsOf = (cwd: string, stage: string): Buffer => readFileSync(join(stageFolder(cwd, stage)!, 'model', 'model.safetensors'))
 
-describeTorch('a run whose processes are killed', (python) => {
+describeWhole('a run whose processes are killed', (python) => {
   if (process.platform !== 'linux') {
     it.skip('(skipped: processes are told apart by /proc)', () => undefined)
     return

@@ -2,9 +2,9 @@ import { testFamilyFactors } from '../../../backend-onnx/test/support/lora-famil
 import { testAgainstPeft } from '../../../backend-onnx/test/support/lora-peft'
 import { testAdapterPolicy } from '../../../backend-onnx/test/support/lora-policy'
 import { TorchBackend } from '../../src'
-import { describeTorch } from '../support/python'
+import { describeWhole } from '../support/python'
 
-describeTorch('adapters on PyTorch', (python) => {
+describeWhole('adapters on PyTorch', (python) => {
   const backend = new TorchBackend({ python, device: 'cpu', threads: 1 })
   testAgainstPeft(backend)
   testAdapterPolicy(backend, [

@@ -5,10 +5,10 @@ import { readSafetensors } from '@plumbline/transformer'
 import { OnnxBackend } from '../../../backend-onnx/src'
 import { expectedCase, ModelFolders } from '../../../transformer/test/families/fixtures'
 import { TorchBackend } from '../../src'
-import { describeTorch } from '../support/python'
+import { describeWhole } from '../support/python'
 
 /** Sampling, draws and files that both engines have must be the same; `families` holds both to the numbers of transformers. */
-describeTorch('PyTorch beside the ONNX engine', (python) => {
+describeWhole('PyTorch beside the ONNX engine', (python) => {
   const folders = new ModelFolders()
   afterAll(() => folders.dispose())
   const torch = new TorchBackend({ python, device: 'cpu', threads: 1 })

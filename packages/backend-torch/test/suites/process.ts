@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { isPlumbError, type Policy } from '@plumbline/core'
 import { TinyModel } from '../../../backend-onnx/test/support/tiny'
 import { TorchBackend } from '../../src'
-import { describeTorch } from '../support/python'
+import { describeWhole } from '../support/python'
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -49,7 +49,7 @@ async function reject(work: Promise<unknown>): Promise<Error> {
   return error
 }
 
-describeTorch('the Python process', (python) => {
+describeWhole('the Python process', (python) => {
   if (process.platform !== 'linux') {
     it.skip('(skipped: processes are told apart by /proc)', () => undefined)
     return

@@ -45,22 +45,46 @@ describeTorch('two processes under torchrun', (python) => {
     return { before, loss, gradNorm, second, drawn, tensors }
   }
 
-  it('have the losses, gradients and weights of one, to 1e-5', async () => {
-    const source = { kind: 'folder', path: folders.copy('qwen2') } as const
-    const launch = [python, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
-    const options = { device: 'cpu', threads: 1 } as const
-    const one = await train(await new TorchBackend({ ...options, python }).open(source))
-    const two = await train(await new TorchBackend({ ...options, launch }).open(source))
-    const flat = (scores: typeof one.before) => scores.flatMap((row) => row.flatMap((values) => [...values!]))
-    const expected = flat(one.before)
-    expect(flat(two.before).every((value, i) => Math.abs(value - expected[i]!) < 1e-5)).toBe(true)
-    for (const key of ['loss', 'gradNorm', 'second'] as const) expect(Math.abs(two[key] / one[key] - 1)).toBeLessThan(1e-5)
-    expect(two.tensors.size).toBe(one.tensors.size)
-    for (const [name, { data }] of one.tensors) {
-      const largest = Math.max(...data.map(Math.abs))
-      const error = Math.max(...data.map((value, i) => Math.abs(value - two.tensors.get(name)!.data[i]!)))
-      expect({ name, near: error <= 1e-5 * largest }).toEqual({ name, near: true })
-    }
-    expect(two.drawn).toEqual(one.drawn)
+  const source = { kind: 'folder', path: folders.copy('qwen2') } as const
+  const options = { device: 'cpu', threads: 1 } as const
+  let one: Awaited<ReturnType<typeof train>>
+  beforeAll(async () => {
+    one = await train(await new TorchBackend({ ...options, python }).open(source))
   }, 300_000)
+
+  // Both are computed by the same two processes.
+  it.each([
+    ['the whole model each', 'none'],
+    ['a part of the weights each', 'full'],
+  ] as const)(
+    'with %s have the losses, gradients and weights of one, to 1e-5',
+    async (_, sharding) => {
+      const launch = [python, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
+      const said: string[] = []
+      const logger = { info: (message: string) => said.push(message), warn: (message: string) => said.push(message) }
+      const policy = await new TorchBackend({ ...options, launch, sharding }, logger).open(source)
+      const inParts = sharding === 'full' ? ', weights in parts at 2 ranks' : ''
+      expect(said).toEqual([expect.stringMatching(new RegExp(`prompts computed once${inParts}\\.$`))])
+      const two = await train(policy)
+      const flat = (scores: typeof one.before) => scores.flatMap((row) => row.flatMap((values) => [...values!]))
+      const expected = flat(one.before)
+      expect(flat(two.before).every((value, i) => Math.abs(value - expected[i]!) < 1e-5)).toBe(true)
+      for (const key of ['loss', 'gradNorm', 'second'] as const) expect(Math.abs(two[key] / one[key] - 1)).toBeLessThan(1e-5)
+      expect(two.tensors.size).toBe(one.tensors.size)
+      for (const [name, { data }] of one.tensors) {
+        const largest = Math.max(...data.map(Math.abs))
+        const error = Math.max(...data.map((value, i) => Math.abs(value - two.tensors.get(name)!.data[i]!)))
+        expect({ name, near: error <= 1e-5 * largest }).toEqual({ name, near: true })
+      }
+      expect(two.drawn).toEqual(one.drawn)
+    },
+    300_000,
+  )
+
+  it('are told where one process has nothing to share', async () => {
+    const said: string[] = []
+    const logger = { info: () => undefined, warn: (message: string) => said.push(message) }
+    await (await new TorchBackend({ ...options, python, sharding: 'full' }, logger).open(source)).dispose()
+    expect(said).toEqual([expect.stringMatching(/sharding: full has no effect on one process\.$/)])
+  })
 })

@@ -28,6 +28,22 @@ async function warmUp(python: string): Promise<void> {
   release()
 }
 
+/** What is told of a test that `node scripts/torch-tests.mjs --quick` leaves out. */
+const LEFT_OUT = '(left out by --quick)'
+const isQuick = process.env.PLUMBLINE_TORCH_QUICK === '1'
+
+/** A test that the quick choice leaves out, by its name. */
+export function itWhole(name: string, test: () => Promise<void>): void {
+  if (isQuick) it.skip(`${name} ${LEFT_OUT}`, () => undefined)
+  else it(name, test)
+}
+
+/** A suite that the quick choice leaves out, by its name. */
+export function describeWhole(name: string, suite: (python: string) => void): void {
+  if (isQuick) it.skip(`${name} ${LEFT_OUT}`, () => undefined)
+  else describeTorch(name, suite)
+}
+
 /** A suite that needs it; skipped by its name where there is none. */
 export function describeTorch(name: string, suite: (python: string) => void): void {
   if (PYTHON !== undefined) {
