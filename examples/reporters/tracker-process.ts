@@ -62,7 +62,12 @@ export class TrackerProcess {
     const { client, python, log } = options
     const printed = openSync(log, 'a')
     // A process group of its own: Ctrl-C in the terminal stops the run in order, which then tells this process of its end.
-    const child = spawn(python, [path.join(__dirname, 'tracker.py'), client], { stdio: ['pipe', 'pipe', printed], detached: true, windowsHide: true, env: process.env })
+    const child = spawn(python, [path.join(__dirname, 'tracker.py'), client], {
+      stdio: ['pipe', 'pipe', printed],
+      detached: true,
+      windowsHide: true,
+      env: process.env,
+    })
     closeSync(printed)
     try {
       await once(child, 'spawn')
