@@ -44,7 +44,7 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-unsafe-argument': 'off', '@typescript-eslint/no-unsafe-assignment': 'off' },
   },
   {
-    files: ['**/*.mjs', '**/*.cjs', '**/*.js', '**/*.d.mts'],
+    files: ['**/*.mjs', '**/*.cjs', '**/*.js', '**/*.d.mts', '**/*.d.cts'],
     ...tseslint.configs.disableTypeChecked,
   },
   {

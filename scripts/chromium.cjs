@@ -8,11 +8,13 @@ const PLACES = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ]
 
-exports.CHROMIUM = [process.env.PLUMBLINE_CHROMIUM, ...PLACES].find((file) => file !== undefined && existsSync(file))
+const CHROMIUM = [process.env.PLUMBLINE_CHROMIUM, ...PLACES].find((file) => file !== undefined && existsSync(file))
 
-exports.openChromium = async () => {
-  if (exports.CHROMIUM === undefined) throw new Error('No Chromium is installed (apt install chromium), and PLUMBLINE_CHROMIUM names none.')
+async function openChromium() {
+  if (CHROMIUM === undefined) throw new Error('No Chromium is installed (apt install chromium), and PLUMBLINE_CHROMIUM names none.')
   const { chromium } = require('playwright-core')
   // As root, as in containers, its sandbox cannot be had; the pages are our own.
-  return chromium.launch({ executablePath: exports.CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
+  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
 }
+
+module.exports = { CHROMIUM, openChromium }

@@ -39,6 +39,7 @@ export interface TrackerProcessOptions {
   readonly log: string
 }
 
+type Child = ChildProcess & { readonly stdin: Socket; readonly stdout: Socket }
 type Answer = { readonly ok: unknown } | { readonly error: string }
 
 /** A tracker's Python client in a process of its own, which is asked one thing after the other. */
@@ -47,7 +48,7 @@ export class TrackerProcess {
 
   private constructor(
     private readonly options: TrackerProcessOptions,
-    private readonly child: ChildProcess & { readonly stdin: Socket; readonly stdout: Socket },
+    private readonly child: Child,
   ) {
     this.answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
     // What was written to a process that has ended: the missing answer tells of it.
@@ -61,7 +62,12 @@ export class TrackerProcess {
     const { client, python, log } = options
     const printed = openSync(log, 'a')
     // A process group of its own: Ctrl-C in the terminal stops the run in order, which then tells this process of its end.
-    const child = spawn(python, [path.join(__dirname, 'tracker.py'), client], { stdio: ['pipe', 'pipe', printed], detached: true, env: process.env })
+    const child = spawn(python, [path.join(__dirname, 'tracker.py'), client], {
+      stdio: ['pipe', 'pipe', printed],
+      detached: true,
+      windowsHide: true,
+      env: process.env,
+    })
     closeSync(printed)
     try {
       await once(child, 'spawn')
@@ -70,7 +76,7 @@ export class TrackerProcess {
         `Python cannot be started for ${client} (${(error as Error).message}): install it and then "${python} -m pip install ${client}", or name another one with the option "python"`,
       )
     }
-    const started = new TrackerProcess(options, child as ConstructorParameters<typeof TrackerProcess>[1])
+    const started = new TrackerProcess(options, child as Child)
     await started.answer()
     return started
   }
@@ -99,9 +105,9 @@ export class TrackerProcess {
 
   private async answer(): Promise<unknown> {
     const { client, log } = this.options
-    const { value, done } = await this.answers.next()
-    if (done === true) throw new Error(`The Python client of ${client} ended before the run; ${log} has what it printed`)
-    const answer = JSON.parse(value) as Answer
+    const next = await this.answers.next()
+    if (next.done === true) throw new Error(`The Python client of ${client} ended before the run; ${log} has what it printed`)
+    const answer = JSON.parse(next.value) as Answer
     if ('ok' in answer) return answer.ok
     this.giveUp()
     throw new Error(`The Python client of ${client} says: ${answer.error}`)

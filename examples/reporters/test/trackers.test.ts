@@ -121,7 +121,11 @@ withPython(`with a module that stands in for trackio${hasPython ? '' : ' (there 
       },
     ])
     expect(rest.map(([name]) => name)).toEqual(['log', 'log', 'finish', 'init', 'log', 'log', 'finish'])
-    expect(rest[3]?.[1]).toMatchObject({ name: expect.stringMatching(/^report-k-/) as unknown, group: 'seven', config: { stage: 'report' } })
+    expect(rest[3]?.[1]).toMatchObject({
+      name: expect.stringMatching(/^report-k-/) as unknown,
+      group: 'seven',
+      config: { stage: 'report' },
+    })
     const [one, two, figures, table] = logged()
     expect([one, two]).toEqual([
       [1, { loss: 1 }],
@@ -140,7 +144,10 @@ withPython(`with a module that stands in for trackio${hasPython ? '' : ' (there 
         'boundary/versusControlError': 0.1,
       },
     ])
-    expect(table).toMatchObject([null, { report: { table: [{ model: 'VFT', accuracy: 0.5, versusControl: null }, { model: 'boundary' }] } }])
+    expect(table).toMatchObject([
+      null,
+      { report: { table: [{ model: 'VFT', accuracy: 0.5, versusControl: null }, { model: 'boundary' }] } },
+    ])
     expect(readFileSync(path.join(run.run, 'trackio.log'), 'utf8')).toMatch(/^\* Trackio project initialized: mine/)
   })
 

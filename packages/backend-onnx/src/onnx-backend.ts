@@ -118,7 +118,13 @@ export class OnnxBackend implements Backend {
     const { listSupportedBackends } = loadRuntime()
     const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
     const alternative = mayHaveGpu() ? { alternative: 'a GPU may be here: backend: { name: onnx, device: webgpu } takes it' } : {}
-    return { usable, device, kind: 'cpu', ...alternative, detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.' }
+    return {
+      usable,
+      device,
+      kind: 'cpu',
+      ...alternative,
+      detail: usable ? `onnxruntime-node on ${device}.` : 'onnxruntime-node has no CPU provider here.',
+    }
   }
 
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {

@@ -18,7 +18,13 @@ export function columnWidth(models: number, terminal: number | undefined): numbe
 export function renderSideBySide(answers: readonly ModelAnswer[], width: number): string {
   const columns = answers.map((answer) => {
     const name = wrapped(printable(answer.model), width)
-    return [...name, '-'.repeat(Math.max(...name.map(widthOf))), ...renderAnswer(answer).split('\n').flatMap((line) => wrapped(line, width))]
+    return [
+      ...name,
+      '-'.repeat(Math.max(...name.map(widthOf))),
+      ...renderAnswer(answer)
+        .split('\n')
+        .flatMap((line) => wrapped(line, width)),
+    ]
   })
   const height = Math.max(...columns.map((lines) => lines.length))
   const row = (r: number) => columns.map((lines) => padded(lines[r] ?? '', width)).join(GAP)

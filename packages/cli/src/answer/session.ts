@@ -27,12 +27,7 @@ export interface Told {
  * Asks every model the same question, one after the other.
  * @throws PlumbError those of `withAskable`.
  */
-export async function answerAll(
-  question: string,
-  asked: AskOptions,
-  options: AskingOptions,
-  told: Told,
-): Promise<readonly ModelAnswer[]> {
+export async function answerAll(question: string, asked: AskOptions, options: AskingOptions, told: Told): Promise<readonly ModelAnswer[]> {
   return asking(options, async ({ names, missing, open }) => {
     if (missing.length > 0) options.say(`Not made yet, and not asked: ${missing.join(', ')}.`)
     const answers: ModelAnswer[] = []

@@ -64,4 +64,7 @@ export default class Eval extends PipelineCommand {
 }
 
 const stopped = ({ message }: Error) =>
-  new InterruptedError(/^Stopped; .*/.exec(message)?.[0] ?? 'Stopped; what is answered is kept.', resumeCommand({ argv: process.argv, env: process.env, cwd: process.cwd() }))
+  new InterruptedError(
+    /^Stopped; .*/.exec(message)?.[0] ?? 'Stopped; what is answered is kept.',
+    resumeCommand({ argv: process.argv, env: process.env, cwd: process.cwd() }),
+  )

@@ -55,7 +55,10 @@ export async function examine({ configFile, overrides, oclif, measures = true }:
 
 function pluginChecks(registry: PluginRegistry): Check[] {
   const plugins: Check = { status: 'ok', name: 'Plugins', detail: registry.plugins.join(', ') }
-  return [plugins, ...KINDS.map((kind): Check => ({ status: 'ok', name: KIND_PLURALS[kind], detail: registry.names(kind).join(', ') || 'none' }))]
+  return [
+    plugins,
+    ...KINDS.map((kind): Check => ({ status: 'ok', name: KIND_PLURALS[kind], detail: registry.names(kind).join(', ') || 'none' })),
+  ]
 }
 
 async function backendChecks(registry: PluginRegistry): Promise<Check[]> {

@@ -102,14 +102,16 @@ const DAY_MS = 86_400_000
 const KEPT_DAYS = 30
 
 /** Where the same command finds its answers again; what others have left there long ago is removed. */
-async function keptFolder({ oclif, out: _, signal: _s, onEvent: _e, ...asked }: EvalOptions): Promise<string> {
-  const all = path.join(oclif.cacheDir, 'eval')
+async function keptFolder(options: EvalOptions): Promise<string> {
+  const { configFile, overrides, model, data, baseline, labeler, format, limit } = options
+  const all = path.join(options.oclif.cacheDir, 'eval')
   for (const name of await readdir(all).catch((): string[] => [])) {
     const other = path.join(all, name)
     const { mtimeMs } = await stat(other)
     if (mtimeMs < Date.now() - KEPT_DAYS * DAY_MS) await rm(other, { recursive: true, force: true })
   }
-  return path.join(all, hashJson({ ...asked, cwd: process.cwd() }).slice(0, 16))
+  const asked = { configFile, overrides, model, data, baseline, labeler, format, limit, cwd: process.cwd() }
+  return path.join(all, hashJson(asked).slice(0, 16))
 }
 
 function reportOf({ rows, judge, notices }: EvaluationOn): EvalReport {

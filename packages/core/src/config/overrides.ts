@@ -1,5 +1,5 @@
 import { PlumbError } from '../errors'
-import { definition, schemaAt } from './schema-shape'
+import { definition, keysOf, schemaAt } from './schema-shape'
 import { configSchema } from './schema'
 import { yamlValue } from './yaml'
 
@@ -82,10 +82,17 @@ function set(target: unknown, path: readonly string[], override: Override, depth
     return copy
   }
   if (target === undefined || target === null) return { [key]: set(undefined, path, override, depth + 1) }
-  if (typeof target !== 'object') throw refused(override, depth, `is a plain value and has no "${key}"`)
+  if (typeof target !== 'object') throw refused(override, depth, `is a plain value and has no "${key}"${asSection(override, depth)}`)
   const object = target as Readonly<Record<string, unknown>>
   if (key === '0' && depth === 1 && path[0] === 'align' && !('0' in object)) return set(object, path, override, depth + 1)
   return { ...object, [key]: set(object[key], path, override, depth + 1) }
+}
+
+/** How a thing that stands there by its name alone is given options. */
+function asSection({ path, value }: Override, depth: number): string {
+  const at = path.slice(0, depth)
+  if (depth !== path.length - 1 || !keysOf(schemaAt(configSchema, at)).includes('name')) return ''
+  return `; to give it options, set all of it: --set '${at.join('.')}={ name: …, ${path[depth]}: ${JSON.stringify(value)} }'`
 }
 
 function refused(override: Override, depth: number, what: string): PlumbError {

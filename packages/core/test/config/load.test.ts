@@ -315,8 +315,12 @@ describe('overrides', () => {
     ['=4', 'PLUMB_CONFIG_OVERRIDE  --set =4  Expected path.to.key=value, as in sample.k=4, but got "=4".'],
     ['__proto__.x=4', 'PLUMB_CONFIG_OVERRIDE  --set __proto__.x=4  Expected path.to.key=value, as in sample.k=4, but got "__proto__.x=4".'],
     ['model.seed=4', 'PLUMB_CONFIG_OVERRIDE  --set model.seed=4  model is a plain value and has no "seed".'],
-  ])('%s', async (override, expected) => {
-    expect((await failure(() => parseConfig(MINIMAL, { overrides: [override] }))).line).toBe(expected)
+    [
+      ['backend=onnx', 'backend.threads=3'],
+      `PLUMB_CONFIG_OVERRIDE  --set backend.threads=3  backend is a plain value and has no "threads"; to give it options, set all of it: --set 'backend={ name: …, threads: 3 }'.`,
+    ],
+  ])('%s', async (overrides, expected) => {
+    expect((await failure(() => parseConfig(MINIMAL, { overrides: [overrides].flat() }))).line).toBe(expected)
   })
 
   test('an index past the end of a list', async () => {
