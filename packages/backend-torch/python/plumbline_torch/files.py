@@ -53,7 +53,7 @@ def write_tensors(
                     "PLUMB_NON_FINITE_WEIGHTS", f"Tensor {name} holds numbers that are not finite; {why}.", os.path.dirname(path)
                 )
             bits = values.view(torch.int16) if name in halved else values
-            write(memoryview(bits.numpy().reshape(-1)).cast("B") if values.numel() else b"")
+            write(bits.numpy().reshape(-1).data.cast("B") if values.numel() else b"")
         file.flush()
         os.fsync(file.fileno())
     return checksum

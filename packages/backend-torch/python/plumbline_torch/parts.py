@@ -26,8 +26,8 @@ else:
 
 def own(tensor: torch.Tensor) -> torch.Tensor:
     """What lies here, not copied and without a graph; empty where others hold all rows."""
-    part: torch.Tensor = tensor.detach().to_local() if isinstance(tensor, DTensor) else tensor.detach()
-    return part
+    detached = tensor.detach()
+    return detached.to_local() if isinstance(detached, DTensor) else detached
 
 
 def whole(parameter: torch.Tensor, part: torch.Tensor | None = None) -> torch.Tensor:

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from plumbline_torch import session as sessions
-from plumbline_torch.devices import choose_device, require_packages
+from plumbline_torch.devices import _own_gpu, choose_device, require_packages
 from plumbline_torch.errors import PlumbError, described
 from plumbline_torch.session import Session
 
@@ -47,6 +47,15 @@ def test_out_of_memory_of_any_kind_has_one_code():
     ):
         assert described(error)["code"] == "PLUMB_OUT_OF_MEMORY"
     assert described(RuntimeError("shapes differ"))["code"] == "PLUMB_TORCH_FAILED"
+
+
+def test_a_rank_takes_the_gpu_of_its_number_or_is_told_that_there_is_none(monkeypatch):
+    assert _own_gpu(1) == 0
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert _own_gpu(4) == 3
+    with pytest.raises(PlumbError, match="expected --nproc-per-node of at most 2") as caught:
+        _own_gpu(2)
+    assert caught.value.code == "PLUMB_DEVICE_UNSUPPORTED"
 
 
 @pytest.mark.parametrize(("change", "code"), [("drop", "PLUMB_MODEL_TENSOR_MISSING"), ("add", "PLUMB_MODEL_TENSOR_UNEXPECTED")])
