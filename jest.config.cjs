@@ -24,7 +24,23 @@ module.exports = {
   // A test file is a context of its own, where every global name is asked for through the context's sandbox: arithmetic in loops is several times slower.
   // These are handed to each module as arguments instead. None of them is ever replaced by a test, as timers and Date may be.
   sandboxInjectedGlobals: [
-    ...['Math', 'Number', 'BigInt', 'String', 'Symbol', 'Object', 'Array', 'Map', 'Set', 'WeakMap', 'Promise', 'Error', 'JSON', 'process', 'Buffer'],
+    ...[
+      'Math',
+      'Number',
+      'BigInt',
+      'String',
+      'Symbol',
+      'Object',
+      'Array',
+      'Map',
+      'Set',
+      'WeakMap',
+      'Promise',
+      'Error',
+      'JSON',
+      'process',
+      'Buffer',
+    ],
     ...['ArrayBuffer', 'DataView', 'Int8Array', 'Uint8Array', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array'],
     ...['Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array'],
   ],
