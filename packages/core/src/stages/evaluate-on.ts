@@ -71,7 +71,7 @@ export async function evaluateOn<T>(options: EvaluateOnOptions, use: (evaluation
   const { workFolder: folder = path.join(temporary, 'run') } = options
   const spools = new Spools(temporary)
   let unlock: (() => Promise<void>) | undefined
-  let isBegun = false
+  let isBegun = false as boolean
   const test = `data.test=${JSON.stringify(data.length === 1 ? data[0] : data)}`
   const overrides = [...(options.overrides ?? []), test, `run=${folder}`]
   try {
