@@ -120,4 +120,5 @@ def near(query: torch.Tensor, key: torch.Tensor, window: int | None) -> torch.Te
 
 def side_by_side(rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """rows [rows, heads, d], places [sequences, length] → [sequences, heads, length, d]"""
-    return rows.index_select(0, places.flatten()).unflatten(0, places.shape).transpose(1, 2)
+    placed: torch.Tensor = rows.index_select(0, places.flatten()).unflatten(0, places.shape)
+    return placed.transpose(1, 2)
