@@ -34,7 +34,7 @@ class Adapter:
         self.layers: dict[str, Any] = {name: found[name] for name in modules}
         for name, layer in self.layers.items():
             layer.scaling[NAME] = scaling
-            layer.lora_dropout[NAME] = ModuleDropout(self.dropout, name)
+            layer.lora_dropout[NAME] = ModuleDropout(self.dropout, name, held.is_compiled)
             held.factors[f"{name}.lora_A.weight"] = layer.lora_A[NAME].weight
             held.factors[f"{name}.lora_B.weight"] = layer.lora_B[NAME].weight
         for factor in held.factors.values():

@@ -58,6 +58,8 @@ class HeldModel:
         """Why rows are padded, where the packed form is not computed."""
         self.packed_pass: type[attention.PackedPass] = attention.PackedPass
         """What computes attention where it is."""
+        self.is_compiled = False
+        """Whether layers are."""
         prefix = model.base_model_prefix
         self.trunk: nn.Module = getattr(model, prefix)
         self._head = copy.copy(model)
