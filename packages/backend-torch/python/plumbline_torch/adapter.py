@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
-from torch import nn
 
 from plumbline_torch.devices import require_packages
 from plumbline_torch.dropout import KeyedDropout, ModuleDropout
@@ -26,13 +27,14 @@ class Adapter:
         self.dropout = KeyedDropout(0)
         self._held = held
         requires_grad = {name: each.requires_grad for name, each in held.parameters.items()}
-        config = LoraConfig(r=rank, lora_alpha=rank * scaling, target_modules=list(modules), lora_dropout=0.0, bias="none")
+        alpha: Any = rank * scaling  # which need not be whole, whatever its type says
+        config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(modules), lora_dropout=0.0, bias="none")
         inject_adapter_in_model(config, held.model, NAME)
         found = dict(held.model.named_modules())
-        self.layers: dict[str, nn.Module] = {name: found[name] for name in modules}
+        self.layers: dict[str, Any] = {name: found[name] for name in modules}
         for name, layer in self.layers.items():
             layer.scaling[NAME] = scaling
-            layer.lora_dropout[NAME] = ModuleDropout(self.dropout, name)
+            layer.lora_dropout[NAME] = ModuleDropout(self.dropout, name, held.is_compiled)
             held.factors[f"{name}.lora_A.weight"] = layer.lora_A[NAME].weight
             held.factors[f"{name}.lora_B.weight"] = layer.lora_B[NAME].weight
         for factor in held.factors.values():

@@ -5,6 +5,7 @@ The model computes one packed row; who sees whom is known to the pass that is un
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -26,6 +27,8 @@ class Pass(Protocol):
 
 
 _under_way: list[Pass] = []
+_functions: list[Callable[..., Any]] = []
+"""What layers call where some of them are compiled."""
 
 
 def begin(current: Pass) -> None:
@@ -33,13 +36,14 @@ def begin(current: Pass) -> None:
     _under_way[:] = [current]
 
 
-def register() -> None:
-    """Tells transformers of the function and of its mask, which is none."""
-    ALL_ATTENTION_FUNCTIONS.register(NAME, _attention)
+def register(compiled: bool = False) -> None:
+    """Tells transformers of the function and of its mask, which is none. Compiled layers call it without looking into it."""
+    if compiled:  # from then on, for all models; what is loaded for it takes seconds
+        _functions[:] = [torch.compiler.disable(_attention)]
+    ALL_ATTENTION_FUNCTIONS.register(NAME, _functions[0] if _functions else _attention)
     AttentionMaskInterface.register(NAME, lambda *_args, **_kwargs: None)
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _attention(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -120,4 +124,5 @@ def near(query: torch.Tensor, key: torch.Tensor, window: int | None) -> torch.Te
 
 def side_by_side(rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """rows [rows, heads, d], places [sequences, length] → [sequences, heads, length, d]"""
-    return rows.index_select(0, places.flatten()).unflatten(0, places.shape).transpose(1, 2)
+    placed: torch.Tensor = rows.index_select(0, places.flatten()).unflatten(0, places.shape)
+    return placed.transpose(1, 2)

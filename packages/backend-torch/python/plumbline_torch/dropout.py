@@ -77,11 +77,11 @@ class KeyedDropout:
 class ModuleDropout(nn.Module):
     """One module's, where PEFT has its own."""
 
-    def __init__(self, dropout: KeyedDropout, module: str) -> None:
+    def __init__(self, dropout: KeyedDropout, module: str, compiled: bool = False) -> None:
         super().__init__()
+        self._of = torch.compiler.disable(dropout.of) if compiled else dropout.of
         self._dropout = dropout
         self._module = module
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self._dropout.of(self._module, x) if self._dropout.active else x
+        return self._of(self._module, x) if self._dropout.active else x

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from plumbline_torch import attention
 from plumbline_torch.attention import PackedPass
 from plumbline_torch.errors import PlumbError, first_line, is_out_of_memory
 from plumbline_torch.flex import FlexPass
@@ -53,6 +54,8 @@ def _refusal(wanted: str, held: HeldModel) -> str | None:
 def compile_layers(held: HeldModel) -> None:
     """Compiles every layer for rows of any number, and tries them."""
     expected = _tried(held)
+    attention.register(compiled=True)
+    held.is_compiled = True
     for layer in layers_of(held):
         layer.compile(dynamic=True)
     try:

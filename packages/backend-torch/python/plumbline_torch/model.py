@@ -36,7 +36,7 @@ class _Output(BaseModelOutputWithPast):
 class _HiddenStates(nn.Module):
     """In the place of a model's trunk: gives what it is given."""
 
-    def forward(self, *_args: Any, inputs_embeds: torch.Tensor | None = None, **_kwargs: Any) -> _Output:
+    def forward(self, *_args: Any, inputs_embeds: Any = None, **_kwargs: Any) -> _Output:
         return _Output(last_hidden_state=inputs_embeds)
 
 
@@ -58,6 +58,8 @@ class HeldModel:
         """Why rows are padded, where the packed form is not computed."""
         self.packed_pass: type[attention.PackedPass] = attention.PackedPass
         """What computes attention where it is."""
+        self.is_compiled = False
+        """Whether layers are."""
         prefix = model.base_model_prefix
         self.trunk: nn.Module = getattr(model, prefix)
         self._head = copy.copy(model)
@@ -94,7 +96,8 @@ class HeldModel:
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """hidden [n, d] → float32 [n, vocabulary]"""
-        return self._head(inputs_embeds=hidden[None], use_cache=False).logits[0].float()
+        logits: torch.Tensor = self._head(inputs_embeds=hidden[None], use_cache=False).logits
+        return logits[0].float()
 
     def recompute(self) -> None:
         """Activations within a layer are computed again for the backward pass. Dropout stays off: it is asked for by `training`."""
@@ -114,7 +117,7 @@ def open_model(folder: str, device: Device, bf16: bool) -> tuple[HeldModel, bool
     attention.register()
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     takes_attention = _takes_attention(config)
-    model, report = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         config=config,
         dtype=torch.float32,
@@ -122,6 +125,7 @@ def open_model(folder: str, device: Device, bf16: bool) -> tuple[HeldModel, bool
         local_files_only=True,
         output_loading_info=True,
     )
+    model, report = loaded
     for key, code, what in [
         ("missing_keys", "PLUMB_MODEL_TENSOR_MISSING", "is missing"),
         ("unexpected_keys", "PLUMB_MODEL_TENSOR_UNEXPECTED", f"is not part of a {type(model).__name__}"),
@@ -144,7 +148,7 @@ def open_model(folder: str, device: Device, bf16: bool) -> tuple[HeldModel, bool
 
 def _takes_attention(config: PretrainedConfig) -> bool:
     """Whether the class of a model calls the attention that it is told to. One that does not keeps its own, whatever is set later."""
-    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     return kind is None or bool(kind._can_set_attn_implementation())
 
 

@@ -13,6 +13,8 @@ import torch
 
 from plumbline_torch.errors import OutOfStep
 
+__all__ = ["DTensor", "in_step", "own", "put", "share", "whole"]
+
 if TYPE_CHECKING:
     from plumbline_torch.shards import Shards
 

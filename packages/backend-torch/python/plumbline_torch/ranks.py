@@ -76,12 +76,13 @@ class Ranks:
 
     def __init__(self, world: World) -> None:
         import torch.distributed as distributed
+        from torch.distributed.rendezvous import rendezvous
 
         self.world = world
         self._distributed = distributed
         # Requests and answers are small and on the CPU; gradients go over the devices' own library where there is one.
         # What is told of a failure is left at the store, for a rank in the middle of a pass cannot talk with the others.
-        self._store, rank, size = next(distributed.rendezvous("env://", timeout=PATIENCE))
+        self._store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
         backend = "cpu:gloo,cuda:nccl" if _has_cuda() else "gloo"
         distributed.init_process_group(backend, timeout=PATIENCE, store=self._store, rank=rank, world_size=size)
         found: list[Any] = [None] * world.size

@@ -33,7 +33,7 @@ class Sampler:
         self.slots = max(1, min(wanted, MOST_ROWS[held.device.kind], _rows_that_fit(held, capacity)))
         self._caches: dict[int, Cache] = {}
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def start(self, prompts: list[Group], slots: list[list[int]], uniforms: torch.Tensor) -> torch.Tensor:
         """Computes prompts, puts their keys and values into slots, and chooses the first token of every slot, in their order."""
         layout = pack(prompts, self.held.torch_device)
@@ -46,7 +46,7 @@ class Sampler:
         logits = self._logits(hidden.index_select(0, ends))
         return self._choose(logits.index_select(0, torch.tensor(sources, device=logits.device)), uniforms)
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def step(self, tokens: torch.Tensor, positions: torch.Tensor, moves: list[list[int]], uniforms: torch.Tensor) -> torch.Tensor:
         """Adds a token to each of the first rows and chooses the next. positions: where those tokens stand."""
         for source, target in moves:

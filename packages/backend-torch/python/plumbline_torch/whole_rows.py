@@ -35,7 +35,7 @@ class WholeRows:
             self._rows[slot] = np.append(self._rows[slot], token)
         return self._next(slots, uniforms)
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def _next(self, slots: list[int], uniforms: torch.Tensor) -> torch.Tensor:
         # A completion of one token is predicted by the row's last position.
         rows = [Group(self._rows[slot], [np.zeros(1, np.int64)], [0]) for slot in slots]
