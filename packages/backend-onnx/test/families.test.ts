@@ -1,15 +1,19 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OpenOptions, Policy } from '@plumbline/core'
-import { expectedCase, FAMILY_CASES, ModelFolders } from '../../transformer/test/families/fixtures'
+import { packGroups, parseModelConfig, type ConfigJson } from '@plumbline/transformer'
+import { expectedCase, FAMILY_CASES, fixtureFolder, ModelFolders } from '../../transformer/test/families/fixtures'
 import { BEYOND_CONTEXT } from '../../transformer/test/families/pending'
 import { OnnxBackend } from '../src'
+import { BLOCKED } from '../src/graph/attention-layout'
+import { attentionBlocks } from '../src/training/attention-blocks'
 import { expectGradients, expectGreedyText, expectLogProbs, expectSameFolder, expectTrajectory, onlyTokens } from './support/family-checks'
 
 const folders = new ModelFolders()
 afterAll(() => folders.dispose())
 
-/** Times the groups of a case (111 rows), so that the engine takes its attention in blocks. */
-const LARGE = 64
+/** So often the groups of a case (111 rows) by the heads of its model, and the engine takes its attention in blocks. */
+const LARGE_BY_HEADS = 128
 
 /** Kept where PLUMBLINE_EXPORTS names a folder: `export_check.py` loads them into transformers. */
 const exported = (name: string, state: 'untrained' | 'trained') => {
@@ -66,9 +70,12 @@ describe.each(FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name)))('%s
 
   it('log-probs and gradients in a batch that is large enough for attention in blocks', async () => {
     await policy.loadState(untrained)
-    const often = <T>(list: readonly T[]) => Array.from({ length: LARGE }, () => list).flat()
+    const { heads } = parseModelConfig(JSON.parse(readFileSync(join(fixtureFolder(name), 'config.json'), 'utf8')) as ConfigJson, name)
+    const times = LARGE_BY_HEADS / heads
+    const often = <T>(list: readonly T[]) => Array.from({ length: times }, () => list).flat()
+    expect(attentionBlocks(packGroups(often(groups)), heads).layout).toBe(BLOCKED)
     await expectLogProbs(policy, often(groups), often(logProbs))
-    await expectGradients(policy, name, folders.fresh('state'), LARGE)
+    await expectGradients(policy, name, folders.fresh('state'), times)
   })
 
   it('losses, gradient norms and weights of ten steps', async () => {

@@ -8,6 +8,7 @@ import { Session, type HostTensor } from '../src/runtime/session'
 import { planBlocks } from '../src/training/attention-blocks'
 import { ropeFeeds } from '../src/runtime/rope-tables'
 import { batchFeeds } from '../src/training/batch-feeds'
+import { headFeeds } from '../src/training/head-feeds'
 import { COTANGENT, EMBEDDING_ROWS, gradientOf, HEAD_ROWS, LOG_PROBS, sumOf } from '../src/training/tracing'
 import { traceTraining } from '../src/training/training-graph'
 import { Lcg, randomWeights, smallLlama } from './support/random-llama'
@@ -62,6 +63,7 @@ describe.each(variants)('a random grouped-query Llama on $size groups, tied embe
   )
   const feeds: Record<string, HostTensor> = {
     ...batchFeeds(batch, planBlocks(batch, layout), config),
+    ...headFeeds(batch, config.vocabSize),
     ...ropeFeeds(config.ropes, config.maxPositions),
     [COTANGENT]: { data: Float32Array.from(cotangents), dims: [cotangents.length] },
   }
