@@ -2,7 +2,7 @@ import { drawProblem, type Problem } from './problem'
 import { Random } from './random'
 
 /** Sizes of the splits. `questions` have answers and no chains: alignment's fresh questions. */
-export const SIZES = { train: 3000, questions: 3000, validation: 500, test: 1000 } as const
+export const SIZES = { train: 12_000, questions: 3000, validation: 500, test: 1000 } as const
 export type Split = keyof typeof SIZES
 export type Sizes = Readonly<Record<Split, number>>
 
