@@ -44,7 +44,6 @@ module.exports = {
     ...['ArrayBuffer', 'DataView', 'Int8Array', 'Uint8Array', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array'],
     ...['Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array'],
   ],
-  // One more than the two cores of the smallest machine: many tests wait, for a process or a lock.
-  maxWorkers: 3,
+  maxWorkers: 2,
   testTimeout: 60_000,
 }

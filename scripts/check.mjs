@@ -1,6 +1,4 @@
 // Everything that reads the sources and runs nothing of them: two of the programs at a time, and what each says once it has ended. Status 1 where one fails.
-//
-//   node scripts/check.mjs [--tests]     # --tests: jest as well, at the same time, whose lines come as it writes them
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { root } from './packing.mjs'
@@ -29,24 +27,10 @@ function check([program, ...args]) {
   })
 }
 
-/** @returns whether all tests passed. */
-function tests() {
-  const child = spawn(process.execPath, [join(root, 'node_modules', 'jest', 'bin', 'jest.js')], { cwd: root, stdio: 'inherit' })
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => resolve(code === 0))
-  })
-}
-
-const isTesting = process.argv.includes('--tests')
 const waiting = [...CHECKS]
 const results = []
 const lane = async () => {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) results.push(await check(next))
 }
-// Beside the tests one at a time fills the cores.
-const lanes = Array.from({ length: isTesting ? 1 : AT_ONCE }, lane)
-if (isTesting) results.push(await tests())
-await Promise.all(lanes)
-if (!results.every(Boolean)) console.error('FAILED: see above.')
+await Promise.all(Array.from({ length: AT_ONCE }, lane))
 process.exitCode = results.every(Boolean) ? 0 : 1
