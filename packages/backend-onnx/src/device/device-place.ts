@@ -1,4 +1,3 @@
-import { PlumbError } from '@plumbline/core/base'
 import { planBlocks, type AttentionBlocks } from '../training/attention-blocks'
 import type { ModelConfig, PackedBatch } from '@plumbline/transformer'
 import { PLAIN } from '../graph/attention-layout'
@@ -15,6 +14,7 @@ import type { LiveBatch } from '../training/live-rows'
 import type { Differentiation, Place, Scored } from '../training/place'
 import { gradientOf, LOG_PROBS, sumOf } from '../training/tracing'
 import { cotangentFeeds, scoredFeeds } from './feeds'
+import { requireBindable } from './limits'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import { nativeTensors, type DeviceParameters, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
@@ -83,22 +83,6 @@ export class DevicePlace implements Place<DeviceTensor, DeviceParameters, Device
   async release(): Promise<void> {
     for (const session of this.selecting.values()) await (await session).release()
     this.selecting.clear()
-  }
-}
-
-/** Numbers of 4 bytes in a binding that no GPU exceeds: Vulkan's maxStorageBufferRange is a uint32. */
-const MOST_BOUND = 2 ** 30
-
-/** @throws PlumbError PLUMB_BATCH_TOO_LARGE where attention's scores are one tensor that is too large for any GPU. */
-function requireBindable({ prompt, completion }: AttentionBlocks, heads: number): void {
-  for (const { sequences, queries, keys } of [...prompt, ...completion.flat()]) {
-    const numbers = sequences * heads * queries * keys
-    if (numbers < MOST_BOUND) continue
-    const message =
-      `Attention of ${queries} tokens to ${keys}, in ${sequences} ${sequences === 1 ? 'sequence' : 'sequences'} and ${heads} heads, is one tensor of ` +
-      `${((numbers / MOST_BOUND) * 4).toFixed(1)} GiB; a GPU reads less than 4 GiB at once. Expected a lower lengths.maxCompletionTokens or ` +
-      'lengths.maxPromptTokens, a smaller backend.microBatchTokens where it is several sequences, or device: cpu, which computes long ones layer by layer.'
-    throw new PlumbError('PLUMB_BATCH_TOO_LARGE', message)
   }
 }
 

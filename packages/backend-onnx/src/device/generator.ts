@@ -9,9 +9,10 @@ import { relayoutGraph } from '../decode/wave-cache'
 import { fedWeights } from '../decode/weights'
 import { Graph } from '../graph/graph'
 import { RopeTables } from '../runtime/rope-tables'
+import type { Tensor } from '../runtime/onnxruntime'
 import type { Feeds } from '../runtime/session'
-import { DeviceChooser, type Choice, type ChosenTokens } from './chooser'
-import type { DeviceMemory, DeviceTensor } from './memory'
+import { DeviceChooser, type ChosenTokens } from './chooser'
+import type { DeviceMemory } from './memory'
 import { nativeTensors, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
 import { Wave, type WavePrompt } from './wave'
@@ -95,7 +96,7 @@ export class DeviceGenerator {
       candidates.map((candidate) => new Completion(rules, id, candidate, prompt.length)),
     )
     const choices = begun.flatMap((completions, row) => completions.map((completion) => ({ completion, row })))
-    const tokens = await this.choose(logits, choices, rules.sampling).catch((error: unknown) => {
+    const tokens = await this.holding(logits, () => this.chooser.choose(logits, choices, rules.sampling)).catch((error: unknown) => {
       for (const cache of Object.values(caches)) cache.release()
       throw error
     })
@@ -142,21 +143,17 @@ export class DeviceGenerator {
       checkAborted?.()
       const { resident: out } = await this.sessions.step.run({ ...resident, ...wave.feeds(ids) })
       wave.took(out)
-      const logits = this.memory.hold(tensorNamed(out, 'logits'))
-      try {
-        ids = await chosen.next(logits.native)
-      } finally {
-        logits.release()
-      }
+      ids = await this.holding(tensorNamed(out, 'logits'), (logits) => chosen.next(logits))
       // The native call blocks this thread: messages are read between steps.
       await new Promise(setImmediate)
     }
   }
 
-  private async choose(logits: DeviceTensor['native'], choices: readonly Choice[], sampling: Sampling): Promise<readonly number[]> {
+  /** Counts logits as held while they are read, and frees them. */
+  private async holding<T>(logits: Tensor, read: (logits: Tensor) => Promise<T>): Promise<T> {
     const held = this.memory.hold(logits)
     try {
-      return await this.chooser.choose(logits, choices, sampling)
+      return await read(logits)
     } finally {
       held.release()
     }

@@ -2,11 +2,8 @@ import type { GenerationPrompt } from '@plumbline/core/base'
 import type { ModelConfig } from '@plumbline/transformer'
 import { FEWEST_ROWS } from '../decode/batch'
 import { padded } from '../decode/prompt-cache'
-import { largestTensorBytes } from './limits'
+import { FLOAT, largestTensorBytes, MIB } from './limits'
 import { BLOCK } from './wave'
-
-const MIB = 2 ** 20
-const FLOAT = Float32Array.BYTES_PER_ELEMENT
 
 /** Most completions of a wave. A step costs the host as much for one as for hundreds, and a GPU that waits for the host more. */
 const MOST_ROWS = 384
