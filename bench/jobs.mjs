@@ -54,6 +54,7 @@ const SMOL = [
   lora('135m', 'aft-bc', [peft('aft-bc', 2.5)], 0.5),
   align('135m', 'dpo', [trl(2, '--micro', '1')], 0.5),
   sample('135m', 4, 4, 0.5),
+  { ...sample('135m', 4, 4, 0.5), name: 'sample-135m-prepacked', prepacked: true },
 ]
 
 /** The same on models of 0.16M parameters: seconds, and good for checking that losses agree, not for timing. */

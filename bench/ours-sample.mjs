@@ -15,6 +15,7 @@ const { values: args } = parseArgs({
     repeats: { type: 'string', default: '2' },
     out: { type: 'string' },
     device: { type: 'string' },
+    prepacked: { type: 'boolean' },
     threads: { type: 'string' },
   },
 })
@@ -22,7 +23,10 @@ const { values: args } = parseArgs({
 const { work, groups, model } = loadWorkload(args.workload)
 const k = Number(args.k)
 const maxNewTokens = Number(args['max-new-tokens'])
-const policy = await open({ kind: 'folder', path: model }, { device: args.device, threads: args.threads && Number(args.threads) })
+const policy = await open(
+  { kind: 'folder', path: model },
+  { device: args.device, threads: args.threads && Number(args.threads), prepackedWeights: args.prepacked },
+)
 const prompts = groups
   .slice(0, Number(args['n-questions']))
   .map(({ id, prompt }) => ({ id, prompt, candidates: Array.from({ length: k }, (_, c) => c) }))

@@ -71,7 +71,7 @@ function runOurs(job, folder, round) {
   const [script, own] =
     job.kind === 'align'
       ? ['ours-align.mjs', ['--loss', job.loss, ...(job.lora ? ['--lora'] : []), '--steps', `${steps}`]]
-      : ['ours-sample.mjs', [...job.args, '--repeats', `${repeats}`]]
+      : ['ours-sample.mjs', [...job.args, ...(job.prepacked ? ['--prepacked'] : []), '--repeats', `${repeats}`]]
   const out = raw(`${job.name}-ours-${round}`)
   return measured(process.execPath, [join(root, 'bench', script), '--workload', folder, ...own], out)
 }

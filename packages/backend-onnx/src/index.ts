@@ -41,6 +41,12 @@ export const onnxOptions = z.strictObject({
     .describe(
       'How weights that nothing trains are held beside an adapter. `auto` (when absent): as the files hold them, on the CPU, and widened in front of each product. `float32`: widened once, which takes more memory and less time; the same bits come out (docs/memory.md).',
     ),
+  prepackedWeights: z
+    .boolean()
+    .optional()
+    .describe(
+      'Sample from a second copy of the weights that is packed for matrix products, on the CPU: faster by about a third where the model has tens of millions of parameters or more, for 1.4 times the memory of its float32 weights. When absent, only for weights of up to 32 MiB. Other last bits than without.',
+    ),
 })
 
 export default definePlugin({

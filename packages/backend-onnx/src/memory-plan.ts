@@ -4,6 +4,7 @@ import type { LoraPlan, MemoryNeeds, TrainingPlan } from '@plumbline/core/base'
 import { elements, linearModules, parameterCount, parameterShapes, windowsOf, type ModelConfig } from '@plumbline/transformer'
 import { HEAD_WORDS } from './decode/logits'
 import { rowsFor } from './decode/rows'
+import { LARGEST_STORED } from './decode/weights'
 import { vocabularyChunks } from './graph/head'
 import { LONG_BLOCK, mostScores } from './training/attention-blocks'
 import { keptRowBytes } from './training/training-graph'
@@ -70,6 +71,8 @@ export interface MemoryQuestion {
   readonly maxNewTokens?: number
   /** What the model's own weights take where they are not trained and are held as stored; as float32 when absent. */
   readonly frozenBytes?: number
+  /** Whether sampling has a packed copy of the weights; where they are small, when absent. */
+  readonly prepackedWeights?: boolean
 }
 
 /** Node with an engine's thread and the runtime's library, measured. */
@@ -82,6 +85,9 @@ const ALIVE = 24
 
 /** Of a number of 16 bits while a product reads it: as float32, and the bits that are widened. */
 const WIDENED_BYTES = 4 + 2
+
+/** Of a number in the copy that the runtime packs, at the most: while the session is made it holds some tensors as they come as well. Measured. */
+const PACKED_BYTES = 5.6
 
 /** What the CPU path takes, by part, in bytes: from the dimensions alone. `test/memory-plan.test.ts` holds it against the system's count. */
 export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}): MemoryNeeds {
@@ -102,6 +108,8 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
   const base = plan.lora ? (question.frozenBytes ?? 4 * all) : 4 * all
   const widened = isHalf ? WIDENED_BYTES * largestMatrix(config) : 0
   const widenedHead = isHalf ? WIDENED_BYTES * vocabularyChunks(vocabSize, HEAD_WORDS)[0]!.to * config.hiddenSize : 0
+  const isPacked = question.prepackedWeights ?? 4 * all <= LARGEST_STORED
+  const packed = isPacked ? PACKED_BYTES * (all + adapter) : 0
   const dropped = plan.lora ? factorRowBytes(config, plan.lora) : 0
   // Beside the activations of layers, what factors and 16-bit numbers take.
   const layered = (tokens: number) => engines * (layeredBytes(config, tokens) + (tokens * dropped) / config.layers + widened)
@@ -113,7 +121,7 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
     moments: engines * (plan.moments === 'bfloat16' ? 4 : 8) * trained,
     // Computed again, they are alive all the same, within one run.
     activations: rows > above ? layered(rows) : engines * (rows * (rowBytes + dropped) + alive + widened),
-    sampling: engines * (cache + 4 * samplingRows * vocabSize + Math.max(widened, widenedHead)),
+    sampling: engines * (cache + 4 * samplingRows * vocabSize + Math.max(widened, widenedHead) + packed),
     // Beside factors that are trained the weights stay as they are.
     snapshot: engines * 4 * (plan.lora ? adapter : all),
     available: machineBytes(),

@@ -40,6 +40,8 @@ export interface OnnxOptions extends OpenOptions {
   readonly activationCheckpointing?: ActivationCheckpointing
   /** How weights that nothing trains are held; as their files hold them where the device can, when absent. */
   readonly frozenWeights?: FrozenWeights
+  /** Whether sampling holds a second copy of the weights, packed for its products; where they are small, when absent. */
+  readonly prepackedWeights?: boolean
 }
 
 /** Of a small model, where nobody asks for another number: each is a thread with the model and its sessions, and a hundred of them stop a machine. */
@@ -73,7 +75,10 @@ export class OnnxBackend implements Backend {
     const { activationCheckpointing = 'auto' } = settings
     const part = requestedAdapter(settings.device)
     if (part === undefined) requireCpu(settings.device)
-    else requireWholeModel(activationCheckpointing)
+    else {
+      requireWholeModel(activationCheckpointing)
+      requireUnpacked(settings.prepackedWeights)
+    }
     const facts = this.inspected?.source === source ? this.inspected.facts : inspectModel(source)
     this.inspected = undefined
     const { tokenizer } = await facts
@@ -106,10 +111,12 @@ export class OnnxBackend implements Backend {
     if (requestedAdapter(this.defaults.device) !== undefined) return undefined
     const { tokenizer } = await inspectModel(source)
     const config = await loadModelConfig(source, tokenizer)
-    const { microBatchTokens, activationCheckpointing, frozenWeights } = this.defaults
+    const { microBatchTokens, activationCheckpointing, frozenWeights, prepackedWeights } = this.defaults
+    requirePackable(prepackedWeights, config)
     const frozenBytes = plan.lora && frozenWeights !== 'float32' ? await bytesOfBase(source) : undefined
     const engines = engineCount(config, this.defaults)
-    return memoryNeeds(config, { plan, engines, microBatchTokens, activationCheckpointing, longest, maxNewTokens, frozenBytes })
+    const held = { frozenBytes, prepackedWeights }
+    return memoryNeeds(config, { plan, engines, microBatchTokens, activationCheckpointing, longest, maxNewTokens, ...held })
   }
 
   private probeCpu(): BackendProbe {
@@ -130,9 +137,10 @@ export class OnnxBackend implements Backend {
   private cpuEngines(config: ModelConfig, settings: OnnxOptions): Engines {
     const threads = threadCount(settings)
     const count = engineCount(config, settings)
-    const { frozenBase, frozenWeights } = settings
-    const engineSettings = { device: 'cpu', threads: Math.floor(threads / count), frozenBase, frozenWeights } as const
+    const { frozenBase, frozenWeights, prepackedWeights } = settings
+    const engineSettings = { device: 'cpu', threads: Math.floor(threads / count), frozenBase, frozenWeights, prepackedWeights } as const
     requireMemory(count, config)
+    requirePackable(prepackedWeights, config)
     return { engines: startEngines(count, engineSettings), engineSettings, name: cpuName(threads) }
   }
 }
@@ -187,6 +195,24 @@ function requireWholeModel(asked: ActivationCheckpointing): void {
   const message =
     'The onnx backend computes the model in one piece on a GPU; expected activationCheckpointing: auto or none, or device: cpu.'
   throw new PlumbError('PLUMB_CHECKPOINTING_UNSUPPORTED', message, 'backend.activationCheckpointing')
+}
+
+/** @throws PlumbError PLUMB_PREPACKING_UNSUPPORTED for what only a CPU packs. */
+function requireUnpacked(asked: boolean | undefined): void {
+  if (asked !== true) return
+  const message = 'The onnx backend packs no weights on a GPU; expected no prepackedWeights, or device: cpu.'
+  throw new PlumbError('PLUMB_PREPACKING_UNSUPPORTED', message, 'backend.prepackedWeights')
+}
+
+/** A model's file in the runtime's format, a protocol buffer: 2 GiB at most, with the graph's nodes. */
+const MOST_PACKABLE = 2 ** 31 - 2 ** 26
+
+/** @throws PlumbError PLUMB_PREPACKING_UNSUPPORTED for a model that the runtime does not take in one piece. */
+function requirePackable(asked: boolean | undefined, config: ModelConfig): void {
+  const bytes = Float32Array.BYTES_PER_ELEMENT * parameterCount(config)
+  if (asked !== true || bytes <= MOST_PACKABLE) return
+  const message = `${parameterCount(config)} parameters are ${gib(bytes)} GiB in float32; expected at most ${gib(MOST_PACKABLE)} GiB to pack, or no prepackedWeights.`
+  throw new PlumbError('PLUMB_PREPACKING_UNSUPPORTED', message, 'backend.prepackedWeights')
 }
 
 /** The version of onnxruntime that is loaded, for who only wants to know whether it loads. */

@@ -31,7 +31,7 @@ export interface GeneratorOptions {
   readonly threads: number
   /** Most completions decoded at once; by the model's size when absent. */
   readonly rows?: number
-  /** Whether the decoding graph holds the weights (see `storedWeights`); when absent, if they are small enough for it. */
+  /** Whether the decoding graph holds the weights (see `storedWeights`), which packs them; when absent, if they are small enough for it. */
   readonly storeWeights?: boolean
 }
 

@@ -6,10 +6,10 @@ import { headParts } from '../training/head-feeds'
 import { HEAD_WORDS } from './logits'
 
 /**
- * Up to here the decoding graph holds the weights: the runtime packs them for its matrix products once instead of in every step. That is
- * worth a third of the speed with 6 rows and 15 % with 48, but takes 1.7 times the weights' memory again (27.8M parameters).
+ * Up to here, where nobody says otherwise (`prepackedWeights`), the decoding graph holds the weights: the runtime packs them for its matrix
+ * products once instead of in every step. That is worth a third of the speed with few rows and 15 % with 48, but takes their memory again.
  */
-const LARGEST_STORED = 32 * 2 ** 20
+export const LARGEST_STORED = 32 * 2 ** 20
 
 /**
  * Decided by the model alone: packed or not, products differ in their last bits, and a completion must not depend on what else is asked for,

@@ -18,7 +18,7 @@ import {
 import { Generator, type RunOptions } from '../decode/generator'
 import type { HeldTensor, HeldWeights } from '../runtime/held-tensor'
 import type { Session, SessionSettings } from '../runtime/session'
-import type { EnginePlan, FrozenSettings, HeldModel, OpenModel } from '../worker/model'
+import type { EnginePlan, HeldModel, OpenModel, WeightSettings } from '../worker/model'
 import { AdapterFactors } from './adapter-factors'
 import { adamWStep } from './adamw'
 import { BaseWeights, onlyFloats } from './base-weights'
@@ -44,23 +44,25 @@ export class HostModel implements HeldModel {
     private own: BaseWeights | ParameterStore,
     private factors: AdapterFactors<ParameterStore> | undefined,
     private readonly settings: SessionSettings,
+    private readonly prepacked: boolean | undefined,
   ) {
     this.trainer = this.trainerOf(own, factors)
   }
 
   /**
    * @param weights the model's, with an adapter's part in them.
-   * @param frozen how the model's own weights are held; those beneath an adapter are never trained.
+   * @param held how its weights are held; those beneath an adapter are never trained.
    */
-  static async open(model: OpenModel, weights: WeightSource, settings: SessionSettings, frozen: FrozenSettings = {}): Promise<HostModel> {
+  static async open(model: OpenModel, weights: WeightSource, settings: SessionSettings, held: WeightSettings = {}): Promise<HostModel> {
     const { source, config } = model
-    const base = (stored: WeightSource) => BaseWeights.load(frozen.frozenWeights === 'float32' ? onlyFloats(stored) : stored)
+    const { frozenBase, frozenWeights, prepackedWeights } = held
+    const base = (stored: WeightSource) => BaseWeights.load(frozenWeights === 'float32' ? onlyFloats(stored) : stored)
     if (source.kind === 'adapter') {
       const factors = asOpened(await readAdapter(source.path, config), config)
-      return new HostModel(model, await base(await model.openBase()), factors, settings)
+      return new HostModel(model, await base(await model.openBase()), factors, settings, prepackedWeights)
     }
-    const own = frozen.frozenBase ? await base(weights) : await ParameterStore.load(weights)
-    return new HostModel(model, own, undefined, settings)
+    const own = frozenBase ? await base(weights) : await ParameterStore.load(weights)
+    return new HostModel(model, own, undefined, settings, prepackedWeights)
   }
 
   async logProbs(groups: readonly PackedGroup[], snapshot?: number, byLayers?: boolean): Promise<Float32Array> {
@@ -118,7 +120,7 @@ export class HostModel implements HeldModel {
   ): Promise<void> {
     const { config, eosIds } = this.model
     const model = { config, weights: this.today, adapter: this.factors?.shape, tokenizer, endTokens: eosIds }
-    this.generator ??= await Generator.create(model, this.settings)
+    this.generator ??= await Generator.create(model, { ...this.settings, storeWeights: this.prepacked })
     await this.generator.run(prompts, sampling, options)
   }
 

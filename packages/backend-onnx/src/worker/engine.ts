@@ -18,7 +18,7 @@ import type { Device } from '../graph/graph'
 import { HostModel } from '../training/host-model'
 import { keptRowBytes } from '../training/training-graph'
 import type { Demand } from './errors'
-import type { EnginePlan, FrozenSettings, HeldModel, OpenModel } from './model'
+import type { EnginePlan, WeightSettings, HeldModel, OpenModel } from './model'
 import { hasStops } from './stops'
 
 /** A completion that goes on. */
@@ -37,7 +37,7 @@ export interface EngineMethods extends Omit<HeldModel, 'generate' | 'weights' | 
   close(): Promise<void>
 }
 
-export interface EngineSettings extends FrozenSettings {
+export interface EngineSettings extends WeightSettings {
   readonly device: Device
   readonly threads: number
 }
@@ -80,7 +80,7 @@ export class Engine implements EngineMethods {
     await this.memory.fence()
   }
 
-  async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads, ...frozen }: EngineSettings): Promise<OpenedModel> {
+  async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads, ...held }: EngineSettings): Promise<OpenedModel> {
     this.demand = { threads }
     const { weights, ...loaded } = await openUntokenizedModel(source, tokenizer)
     const base = source.kind === 'adapter' ? source.base : source
@@ -88,9 +88,11 @@ export class Engine implements EngineMethods {
     const openMerged = async () => (await openUntokenizedModel(source, tokenizer)).weights
     const model = { ...loaded, source, openBase, openMerged }
     this.demand = { threads, parameters: parameterCount(loaded.config) }
-    const held =
-      device === 'cpu' ? await HostModel.open(model, weights, { threads }, frozen) : await DeviceModel.open(model, weights, this.memory)
-    this.opened = { model, held }
+    this.opened = {
+      model,
+      held:
+        device === 'cpu' ? await HostModel.open(model, weights, { threads }, held) : await DeviceModel.open(model, weights, this.memory),
+    }
     const { config } = model
     return {
       architecture: config.modelType,

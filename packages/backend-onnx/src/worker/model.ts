@@ -13,11 +13,13 @@ export interface OpenModel extends Omit<UntokenizedModel, 'weights'> {
 /** How weights are held that nothing trains: by `auto` as their files hold them. */
 export type FrozenWeights = 'auto' | 'float32'
 
-/** How a model's own weights are held, by a device that has a choice. */
-export interface FrozenSettings {
+/** How a model's weights are held, by a device that has a choice. */
+export interface WeightSettings {
   /** Whether they are not going to be trained: then as `frozenWeights` says. */
   readonly frozenBase?: boolean
   readonly frozenWeights?: FrozenWeights
+  /** Whether sampling holds a copy that is packed for its products; where the weights are small, when absent. */
+  readonly prepackedWeights?: boolean
 }
 
 /** What is trained, and how. */
