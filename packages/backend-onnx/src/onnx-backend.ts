@@ -3,6 +3,8 @@ import {
   PlumbError,
   type Backend,
   type BackendProbe,
+  type DeviceUse,
+  type DeviceVerdict,
   type MemoryNeeds,
   type MemoryUse,
   type ModelFacts,
@@ -15,32 +17,22 @@ import {
   loadModelConfig,
   openModelFolder,
   parameterCount,
-  parameterShapes,
   sourceFiles,
   type ModelConfig,
 } from '@plumbline/transformer'
 import { isSoftware } from './device/adapter'
-import { deviceRowLimits } from './device/limits'
+import { tryDevices, type TrialDevices, type TrialLimits } from './device/faster'
+import { FLOAT, MOST_BOUND } from './device/limits'
 import { openDevice, requestedAdapter } from './device/open'
 import { mayHaveGpu } from './device/presence'
-import { checkpointedAbove, machineBytes, memoryNeeds, rowLimits, type ActivationCheckpointing } from './memory-plan'
-import { OnnxPolicy } from './onnx-policy'
+import { trialDevices, type TrialModel } from './device/trial'
+import { machineBytes, memoryNeeds, type ActivationCheckpointing } from './memory-plan'
+import { MOST_THREADS, type OnnxOptions } from './options'
+import { policyOn, type Engines } from './policy-on'
 import { loadRuntime } from './runtime/load-runtime'
 import { baseBytes } from './training/base-weights'
 import { EngineClient } from './worker/client'
 import { explainedError } from './worker/errors'
-import type { EngineSettings } from './worker/engine'
-import type { FrozenWeights } from './worker/model'
-import { EngineTeam } from './worker/team'
-
-export interface OnnxOptions extends OpenOptions {
-  /** Engines that share the work, each with the whole model and its part of the threads; as many as pay when absent. */
-  readonly engines?: number
-  /** Whether the model is computed one layer after the other: what would not fit in one piece when absent. */
-  readonly activationCheckpointing?: ActivationCheckpointing
-  /** How weights that nothing trains are held; as their files hold them where the device can, when absent. */
-  readonly frozenWeights?: FrozenWeights
-}
 
 /** Of a small model, where nobody asks for another number: each is a thread with the model and its sessions, and a hundred of them stop a machine. */
 const MOST_ENGINES = 16
@@ -56,7 +48,10 @@ export class OnnxBackend implements Backend {
   /** For `open`, which often follows: a tokenizer may take longer to load than its model. */
   private inspected: { readonly source: ModelSource; readonly facts: Promise<ModelFacts> } | undefined
 
-  constructor(private readonly defaults: OnnxOptions = {}) {}
+  constructor(
+    private readonly defaults: OnnxOptions = {},
+    private readonly gpu: Gpu = thisGpu,
+  ) {}
 
   async probe(): Promise<BackendProbe> {
     const { device } = this.defaults
@@ -78,19 +73,8 @@ export class OnnxBackend implements Backend {
     this.inspected = undefined
     const { tokenizer } = await facts
     const config = await loadModelConfig(source, tokenizer)
-    const { engines, engineSettings, name } = part === undefined ? this.cpuEngines(config, settings) : await deviceEngine(part)
-    const { team, opened } = await EngineTeam.open(source, tokenizer, engineSettings, engines)
-    const { rowBytes, ...model } = opened
-    const asked = settings.microBatchTokens
-    const { microBatch, lone } =
-      part === undefined ? rowLimits(model.parameters, rowBytes, asked) : deviceRowLimits(config, model.parameters, rowBytes, asked)
-    return new OnnxPolicy(team, { ...model, engine: `onnx (${name})` }, tokenizer, [...parameterShapes(config).keys()], {
-      microBatchTokens: microBatch,
-      loneGroupTokens: lone,
-      activationMemory: settings.activationMemory ?? 'keep',
-      checkpointedAbove:
-        part === undefined ? checkpointedAbove(activationCheckpointing, model.parameters, rowBytes, settings.microBatchTokens) : Infinity,
-    })
+    const engines = part === undefined ? this.cpuEngines(config, settings) : await deviceEngine(part)
+    return policyOn({ source, config, tokenizer }, engines, settings)
   }
 
   inspect(source: ModelSource): Promise<ModelFacts> {
@@ -112,12 +96,40 @@ export class OnnxBackend implements Backend {
     return memoryNeeds(config, { plan, engines, microBatchTokens, activationCheckpointing, longest, maxNewTokens, frozenBytes })
   }
 
+  async fasterDevice(source: ModelSource, use: DeviceUse): Promise<DeviceVerdict> {
+    const { device, engines, threads, activationCheckpointing } = this.defaults
+    // What the CPU alone is asked for, and what a GPU refuses.
+    const isForCpu = [device, engines, threads].some((asked) => asked !== undefined) || activationCheckpointing === 'layers'
+    if (isForCpu || use.plans.some(({ moments }) => moments === 'bfloat16')) return UNASKED
+    if (use.isKnownFaster) return this.gpuAgain()
+    if (!this.gpu.mayBeHere()) return UNASKED
+    const { tokenizer } = await inspectModel(source)
+    const config = await loadModelConfig(source, tokenizer)
+    if (!isWorthTrying(config, use)) return UNASKED
+    const trial = { source, config, tokenizer, plans: use.plans, options: this.defaults }
+    const verdict = await tryDevices(this.gpu.devices(trial), this.gpu.limits, use.signal)
+    return verdict.outcome === 'faster' ? this.onGpu(verdict.name, verdict.found) : verdict
+  }
+
+  /** The GPU that was faster before, opened to see whether it is still there. */
+  private async gpuAgain(): Promise<DeviceVerdict> {
+    if (!this.gpu.mayBeHere()) return { outcome: 'failed', found: 'no GPU is seen' }
+    const { usable, device, detail, accelerated } = await this.gpu.probe()
+    if (usable && accelerated) return this.onGpu(device, 'it is here')
+    return { outcome: 'failed', found: detail.replace(/\.$/, '') }
+  }
+
+  private onGpu(name: string, found: string): DeviceVerdict {
+    const backend = new OnnxBackend({ ...this.defaults, device: 'webgpu' })
+    return { outcome: 'faster', backend, probe: gpuProbe(name, true), found }
+  }
+
   private probeCpu(): BackendProbe {
     requireCpu(this.defaults.device)
     const device = cpuName(threadCount(this.defaults))
     const { listSupportedBackends } = loadRuntime()
     const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
-    const alternative = mayHaveGpu() ? { alternative: 'a GPU may be here: backend: { name: onnx, device: webgpu } takes it' } : {}
+    const alternative = this.gpu.mayBeHere() ? { alternative: 'a GPU may be here: backend: { name: onnx, device: webgpu } takes it' } : {}
     return {
       usable,
       device,
@@ -149,13 +161,6 @@ function engineCount(config: ModelConfig, settings: OnnxOptions): number {
   return Math.min(threads, settings.engines ?? (isSmall ? Math.min(threads, MOST_ENGINES) : 1))
 }
 
-interface Engines {
-  readonly engines: readonly EngineClient[]
-  readonly engineSettings: EngineSettings
-  /** The device by its own name. */
-  readonly name: string
-}
-
 async function deviceEngine(part: string): Promise<Engines> {
   const { engine, adapter } = await openDevice(part)
   return { engines: [engine], engineSettings: { device: 'webgpu', threads: 1 }, name: `${adapter}, WebGPU` }
@@ -164,13 +169,39 @@ async function deviceEngine(part: string): Promise<Engines> {
 async function probeDevice(part: string): Promise<BackendProbe> {
   const { engine, adapter } = await openDevice(part)
   await engine.close()
-  return {
-    usable: true,
-    device: `${adapter}, WebGPU`,
-    kind: 'webgpu',
-    detail: `onnxruntime-node's WebGPU provider on ${adapter}.`,
-    accelerated: !isSoftware(adapter),
-  }
+  return gpuProbe(`${adapter}, WebGPU`, !isSoftware(adapter))
+}
+
+function gpuProbe(device: string, accelerated: boolean): BackendProbe {
+  return { usable: true, device, kind: 'webgpu', detail: `onnxruntime-node's WebGPU provider on ${device.replace(/, WebGPU$/, '')}.`, accelerated }
+}
+
+const UNASKED: DeviceVerdict = { outcome: 'unasked' }
+
+/** What `backend: auto` sees of the machine's GPU; tests bring their own. */
+export interface Gpu {
+  /** Whether the system looks as if it had one. */
+  mayBeHere(): boolean
+  /** Opens it, and closes it. */
+  probe(): Promise<BackendProbe>
+  devices(trial: TrialModel): TrialDevices
+  readonly limits?: TrialLimits
+}
+
+const thisGpu: Gpu = {
+  mayBeHere: mayHaveGpu,
+  probe: () => new OnnxBackend({ device: 'webgpu' }).probe(),
+  devices: trialDevices,
+}
+
+/**
+ * Whether a GPU may win, and can hold the run: a small model's steps take no longer than a GPU is told of them; of what does not fit the
+ * machine's memory, a GPU of its own has less still, and a shared one no more.
+ */
+function isWorthTrying(config: ModelConfig, { plans, longest = 0 }: DeviceUse): boolean {
+  const parameters = parameterCount(config)
+  const bytes = plans.every(({ lora }) => lora !== undefined) ? FLOAT : BYTES_PER_PARAMETER
+  return parameters > SMALL_MODEL && bytes * parameters <= machineBytes() && config.heads * longest ** 2 < MOST_BOUND
 }
 
 function requireCpu(device: string | undefined): void {
@@ -201,8 +232,6 @@ function cpuName(threads: number): string {
   return `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}${tooMany}`
 }
 
-/** More threads than any machine's cores gain nothing, and each takes memory of its own. */
-export const MOST_THREADS = 256
 /** What an engine's thread holds beside its model, measured: V8's heap, the runtime's sessions. */
 const ENGINE_BYTES = 32 * 2 ** 20
 /** Weights, gradients and two moments in float32. */
