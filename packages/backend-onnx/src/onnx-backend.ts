@@ -20,25 +20,20 @@ import {
   sourceFiles,
   type ModelConfig,
 } from '@plumbline/transformer'
-import { isSoftware } from './device/adapter'
-import { tryDevices, type TrialDevices, type TrialLimits } from './device/faster'
-import { FLOAT, MOST_BOUND } from './device/limits'
+import { fasterGpu, thisGpu, type Gpu } from './device/faster-gpu'
 import { openDevice, requestedAdapter } from './device/open'
-import { mayHaveGpu } from './device/presence'
-import { trialDevices, type TrialModel } from './device/trial'
-import { machineBytes, memoryNeeds, type ActivationCheckpointing } from './memory-plan'
+import { probeDevice } from './device/probe'
+import { BYTES_PER_PARAMETER, machineBytes, memoryNeeds, SMALL_MODEL, type ActivationCheckpointing } from './memory-plan'
 import { MOST_THREADS, type OnnxOptions } from './options'
 import { policyOn, type Engines } from './policy-on'
 import { loadRuntime } from './runtime/load-runtime'
 import { baseBytes } from './training/base-weights'
 import { EngineClient } from './worker/client'
+import type { EngineSettings } from './worker/engine'
 import { explainedError } from './worker/errors'
 
 /** Of a small model, where nobody asks for another number: each is a thread with the model and its sessions, and a hundred of them stop a machine. */
 const MOST_ENGINES = 16
-
-/** Up to this many parameters each thread gets an engine of its own: the operators are short, and the copies cost little memory. */
-const SMALL_MODEL = 2_000_000
 
 /** Trains and samples on the CPU or a GPU through onnxruntime-node, whose npm package carries the native library. */
 export class OnnxBackend implements Backend {
@@ -97,31 +92,8 @@ export class OnnxBackend implements Backend {
   }
 
   async fasterDevice(source: ModelSource, use: DeviceUse): Promise<DeviceVerdict> {
-    const { device, engines, threads, activationCheckpointing } = this.defaults
-    // What the CPU alone is asked for, and what a GPU refuses.
-    const isForCpu = [device, engines, threads].some((asked) => asked !== undefined) || activationCheckpointing === 'layers'
-    if (isForCpu || use.plans.some(({ moments }) => moments === 'bfloat16')) return UNASKED
-    if (use.isKnownFaster) return this.gpuAgain()
-    if (!this.gpu.mayBeHere()) return UNASKED
-    const { tokenizer } = await inspectModel(source)
-    const config = await loadModelConfig(source, tokenizer)
-    if (!isWorthTrying(config, use)) return UNASKED
-    const trial = { source, config, tokenizer, plans: use.plans, options: this.defaults }
-    const verdict = await tryDevices(this.gpu.devices(trial), this.gpu.limits, use.signal)
-    return verdict.outcome === 'faster' ? this.onGpu(verdict.name, verdict.found) : verdict
-  }
-
-  /** The GPU that was faster before, opened to see whether it is still there. */
-  private async gpuAgain(): Promise<DeviceVerdict> {
-    if (!this.gpu.mayBeHere()) return { outcome: 'failed', found: 'no GPU is seen' }
-    const { usable, device, detail, accelerated } = await this.gpu.probe()
-    if (usable && accelerated) return this.onGpu(device, 'it is here')
-    return { outcome: 'failed', found: detail.replace(/\.$/, '') }
-  }
-
-  private onGpu(name: string, found: string): DeviceVerdict {
-    const backend = new OnnxBackend({ ...this.defaults, device: 'webgpu' })
-    return { outcome: 'faster', backend, probe: gpuProbe(name, true), found }
+    const verdict = await fasterGpu(this.gpu, source, this.defaults, use)
+    return verdict.outcome === 'faster' ? { ...verdict, backend: new OnnxBackend({ ...this.defaults, device: 'webgpu' }) } : verdict
   }
 
   private probeCpu(): BackendProbe {
@@ -166,44 +138,6 @@ async function deviceEngine(part: string): Promise<Engines> {
   return { engines: [engine], engineSettings: { device: 'webgpu', threads: 1 }, name: `${adapter}, WebGPU` }
 }
 
-async function probeDevice(part: string): Promise<BackendProbe> {
-  const { engine, adapter } = await openDevice(part)
-  await engine.close()
-  return gpuProbe(`${adapter}, WebGPU`, !isSoftware(adapter))
-}
-
-function gpuProbe(device: string, accelerated: boolean): BackendProbe {
-  return { usable: true, device, kind: 'webgpu', detail: `onnxruntime-node's WebGPU provider on ${device.replace(/, WebGPU$/, '')}.`, accelerated }
-}
-
-const UNASKED: DeviceVerdict = { outcome: 'unasked' }
-
-/** What `backend: auto` sees of the machine's GPU; tests bring their own. */
-export interface Gpu {
-  /** Whether the system looks as if it had one. */
-  mayBeHere(): boolean
-  /** Opens it, and closes it. */
-  probe(): Promise<BackendProbe>
-  devices(trial: TrialModel): TrialDevices
-  readonly limits?: TrialLimits
-}
-
-const thisGpu: Gpu = {
-  mayBeHere: mayHaveGpu,
-  probe: () => new OnnxBackend({ device: 'webgpu' }).probe(),
-  devices: trialDevices,
-}
-
-/**
- * Whether a GPU may win, and can hold the run: a small model's steps take no longer than a GPU is told of them; of what does not fit the
- * machine's memory, a GPU of its own has less still, and a shared one no more.
- */
-function isWorthTrying(config: ModelConfig, { plans, longest = 0 }: DeviceUse): boolean {
-  const parameters = parameterCount(config)
-  const bytes = plans.every(({ lora }) => lora !== undefined) ? FLOAT : BYTES_PER_PARAMETER
-  return parameters > SMALL_MODEL && bytes * parameters <= machineBytes() && config.heads * longest ** 2 < MOST_BOUND
-}
-
 function requireCpu(device: string | undefined): void {
   if (device === undefined || device === 'cpu') return
   throw new PlumbError(
@@ -234,8 +168,6 @@ function cpuName(threads: number): string {
 
 /** What an engine's thread holds beside its model, measured: V8's heap, the runtime's sessions. */
 const ENGINE_BYTES = 32 * 2 ** 20
-/** Weights, gradients and two moments in float32. */
-const BYTES_PER_PARAMETER = 16
 
 /** @throws PlumbError PLUMB_TOO_MANY_THREADS */
 function threadCount({ threads }: OpenOptions): number {

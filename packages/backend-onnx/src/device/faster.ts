@@ -28,9 +28,13 @@ export interface TrialDevices {
   now(): number
 }
 
-export type TrialVerdict =
-  | { readonly outcome: 'faster' | 'slower'; readonly name: string; readonly found: string }
-  | { readonly outcome: 'failed'; readonly found: string }
+export interface TrialVerdict {
+  readonly outcome: 'faster' | 'slower' | 'failed'
+  /** The GPU by its own name, where it was opened. */
+  readonly name: string
+  /** A clause for people. */
+  readonly found: string
+}
 
 /**
  * Whether the GPU does the second of two training steps clearly faster than the CPU. The GPU goes first, so that one that does not work
@@ -41,7 +45,7 @@ export async function tryDevices(devices: TrialDevices, limits: TrialLimits = TR
   try {
     gpu = await timed((stop) => devices.gpu(stop), devices, limits, signal)
   } catch (error) {
-    return { outcome: 'failed', found: `WebGPU could not be measured: ${sentence(error)}` }
+    return { outcome: 'failed', name: '', found: `WebGPU could not be measured: ${sentence(error)}` }
   }
   const { name } = gpu
   if (gpu.ms === undefined) {
@@ -53,7 +57,7 @@ export async function tryDevices(devices: TrialDevices, limits: TrialLimits = TR
   try {
     cpu = await timed((stop) => devices.cpu(stop), devices, patience, signal)
   } catch (error) {
-    return { outcome: 'failed', found: `the CPU could not be measured beside WebGPU: ${sentence(error)}` }
+    return { outcome: 'failed', name, found: `the CPU could not be measured beside WebGPU: ${sentence(error)}` }
   }
   const ms = cpu.ms ?? patience.step
   const outcome = ms >= CLEARLY * gpu.ms ? 'faster' : 'slower'
@@ -104,8 +108,8 @@ class TooLong extends Error {
   }
 }
 
-/** @throws TooLong; the signal's reason */
-async function within<T>(ms: number, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+/** What `work` gives, in time. @throws TooLong; the signal's reason */
+export async function within<T>(ms: number, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   signal?.throwIfAborted()
   let timer: NodeJS.Timeout | undefined
   let onAbort: (() => void) | undefined
@@ -126,6 +130,6 @@ async function within<T>(ms: number, signal: AbortSignal | undefined, work: () =
 }
 
 /** The first line of what went wrong, without its full stop. */
-const sentence = (error: unknown) => ((error as Error).message.split('\n')[0] ?? '').replace(/\.$/, '')
+export const sentence = (error: unknown) => ((error as Error).message.split('\n')[0] ?? '').replace(/\.$/, '')
 const shown = (ms: number) => (ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`)
 const seconds = (ms: number) => `${ms / 1000} s`

@@ -32,7 +32,7 @@ export function trialDevices(model: TrialModel): TrialDevices {
     now: () => performance.now(),
     gpu: async (signal) => {
       const { engine, adapter } = await openDevice('', signal)
-      return contender(model, { engines: [engine], engineSettings: { device: 'webgpu', threads: 1 }, name: `${adapter}, WebGPU` })
+      return contender(model, { engines: [engine], engineSettings: { device: 'webgpu', threads: 1 }, name: adapter })
     },
     cpu: async (signal) => {
       const threads = Math.min(MOST_THREADS, availableParallelism())
