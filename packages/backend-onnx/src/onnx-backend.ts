@@ -12,14 +12,7 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core/base'
-import {
-  inspectModel,
-  loadModelConfig,
-  openModelFolder,
-  parameterCount,
-  sourceFiles,
-  type ModelConfig,
-} from '@plumbline/transformer'
+import { inspectModel, loadModelConfig, openModelFolder, parameterCount, sourceFiles, type ModelConfig } from '@plumbline/transformer'
 import { fasterGpu, thisGpu, type Gpu } from './device/faster-gpu'
 import { openDevice, requestedAdapter } from './device/open'
 import { probeDevice } from './device/probe'

@@ -14,7 +14,8 @@ const never = new Promise<never>(() => undefined)
 const LIMITS = { ready: 20, step: 30 }
 
 /** How a device behaves: the milliseconds of its second step by the clock that the test holds, or what it does in their place. */
-type Behaviour = number | 'no device' | 'hangs as it opens' | 'hangs in its first step' | 'hangs in its second step' | 'fails in its second step'
+type Behaviour =
+  number | 'no device' | 'hangs as it opens' | 'hangs in its first step' | 'hangs in its second step' | 'fails in its second step'
 
 function fakes(gpu: Behaviour, cpu: Behaviour) {
   const opened: string[] = []
@@ -32,7 +33,7 @@ function fakes(gpu: Behaviour, cpu: Behaviour) {
       if (steps === 1) return
       if (behaviour === 'hangs in its second step') return never
       if (behaviour === 'fails in its second step') throw new Error('out of memory')
-      clock += behaviour as number
+      clock += behaviour
     }
     return { name, step } satisfies Contender
   }
@@ -42,12 +43,30 @@ function fakes(gpu: Behaviour, cpu: Behaviour) {
 
 describe('a trial', () => {
   it.each([
-    ['clearly faster', 10, 40, 'faster', "a training step of this model's shape, cut to few layers, took 10 ms on a GPU and 40 ms on the CPU"],
+    [
+      'clearly faster',
+      10,
+      40,
+      'faster',
+      "a training step of this model's shape, cut to few layers, took 10 ms on a GPU and 40 ms on the CPU",
+    ],
     ['just clearly faster', 20, 20 * CLEARLY, 'faster', /took 20 ms on a GPU and 30 ms/],
-    ['faster, and not clearly', 20, 29, 'slower', /took 20 ms on a GPU and 29 ms on the CPU, and only 1\.5 times as fast is clearly faster$/],
+    [
+      'faster, and not clearly',
+      20,
+      29,
+      'slower',
+      /took 20 ms on a GPU and 29 ms on the CPU, and only 1\.5 times as fast is clearly faster$/,
+    ],
     ['slower', 8, 4.26, 'slower', /took 8\.0 ms on a GPU and 4\.3 ms on the CPU/],
     ['later than its limit', 31, 40, 'slower', /^a GPU did not do a training step of this model's shape within 0\.03 s$/],
-    ['quick where the CPU has not ended', 20, 'hangs in its second step', 'faster', /took 20 ms on a GPU and more than 0\.045 s on the CPU$/],
+    [
+      'quick where the CPU has not ended',
+      20,
+      'hangs in its second step',
+      'faster',
+      /took 20 ms on a GPU and more than 0\.045 s on the CPU$/,
+    ],
     ['hanging', 'hangs in its second step', 1, 'slower', /^a GPU did not do a training step/],
     ['hanging as it opens', 'hangs as it opens', 1, 'failed', 'WebGPU could not be measured: it was not ready within 0.02 s'],
     ['hanging as it compiles', 'hangs in its first step', 1, 'failed', 'WebGPU could not be measured: it was not ready within 0.02 s'],
@@ -78,13 +97,21 @@ describe('backend: auto asks the onnx backend for its GPU', () => {
   const model = new TinyModel()
   afterAll(() => model.dispose())
   const llama = { model_type: 'llama', hidden_size: 256, intermediate_size: 1024, num_hidden_layers: 4, num_attention_heads: 4, max_position_embeddings: 64, vocab_size: 8192 } // prettier-ignore
-  const source = (more: object = {}): ModelSource => ({ kind: 'scratch', architecture: { ...llama, ...more }, tokenizer: model.path, seed: 1 })
+  const source = (more: object = {}): ModelSource => ({
+    kind: 'scratch',
+    architecture: { ...llama, ...more },
+    tokenizer: model.path,
+    seed: 1,
+  })
   const use: DeviceUse = { plans: [{}] }
   /** Weights of half of this machine's memory, nearly all in the embeddings and the head; with gradients and moments they take it twice. */
   const HALF_FITS = { vocab_size: Math.round(machineBytes() / 8 / (2 * llama.hidden_size)) }
   const HARDWARE: BackendProbe = { usable: true, device: 'a GPU, WebGPU', kind: 'webgpu', detail: '', accelerated: true }
 
-  function backend(options: OnnxOptions & OpenOptions = {}, more: { isHere?: boolean; probe?: BackendProbe | 'hangs' | Error; gpu?: Behaviour; cpu?: Behaviour } = {}) {
+  function backend(
+    options: OnnxOptions & OpenOptions = {},
+    more: { isHere?: boolean; probe?: BackendProbe | 'hangs' | Error; gpu?: Behaviour; cpu?: Behaviour } = {},
+  ) {
     const { isHere = true, probe = HARDWARE, gpu = 10, cpu = 100 } = more
     const { devices, opened } = fakes(gpu, cpu)
     const asked: string[] = []
@@ -118,7 +145,12 @@ describe('backend: auto asks the onnx backend for its GPU', () => {
   })
 
   it('and is not where it is slower, hangs or fails', async () => {
-    for (const [gpu, outcome] of [[90, 'slower'], ['fails in its second step', 'failed'], ['no device', 'failed']] as const) // prettier-ignore
+    for (const [gpu, outcome] of [
+      [90, 'slower'],
+      ['fails in its second step', 'failed'],
+      ['no device', 'failed'],
+    ] as const)
+      // prettier-ignore
       expect(await backend({}, { gpu }).onnx.fasterDevice(source(), use)).toMatchObject({ outcome })
   })
 
@@ -151,7 +183,10 @@ describe('backend: auto asks the onnx backend for its GPU', () => {
     expect(await there.onnx.fasterDevice(source(), again)).toMatchObject({ outcome: 'faster', probe: HARDWARE })
     expect([there.asked, there.opened]).toEqual([['probe'], []])
 
-    const software = backend({}, { probe: { ...HARDWARE, device: 'llvmpipe, WebGPU', detail: 'It computes on the CPU.', accelerated: false } })
+    const software = backend(
+      {},
+      { probe: { ...HARDWARE, device: 'llvmpipe, WebGPU', detail: 'It computes on the CPU.', accelerated: false } },
+    )
     expect(await software.onnx.fasterDevice(source(), again)).toEqual({ outcome: 'failed', found: 'It computes on the CPU' })
 
     const gone = backend({}, { isHere: false })

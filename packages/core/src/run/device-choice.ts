@@ -57,7 +57,9 @@ export async function hasStageOn(run: string, backend: string, kind: string): Pr
   for (const name of await readdir(run).catch((): string[] => [])) {
     for (const file of [path.join(run, name, 'done.json'), path.join(run, name, 'work', 'stage.json')]) {
       const identity = await readJson<StageIdentity>(file).catch(() => undefined)
-      const { backend: engine } = (identity?.determinedBy ?? {}) as { readonly backend?: { readonly name?: unknown; readonly device?: unknown } }
+      const { backend: engine } = (identity?.determinedBy ?? {}) as {
+        readonly backend?: { readonly name?: unknown; readonly device?: unknown }
+      }
       if (engine?.name === backend && engine.device === kind) return true
     }
   }

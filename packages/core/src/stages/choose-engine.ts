@@ -38,7 +38,8 @@ export async function chooseEngine(resolved: ResolvedConfig, options: EngineChoi
   if (candidate === undefined) throw new Error('a backend that is no candidate was chosen')
   const engine: ChosenEngine = { ...candidate, probe }
   const choice = { engine, notice }
-  if (name !== 'auto' || probe.accelerated === true || candidate.open.device !== undefined || backend.fasterDevice === undefined) return choice
+  if (name !== 'auto' || probe.accelerated === true || candidate.open.device !== undefined || backend.fasterDevice === undefined)
+    return choice
   // what is wrong with the model is said by who reads it
   const source = await modelSource(resolved.config.model).catch(() => undefined)
   const shape = source && (await shapeOf(source))

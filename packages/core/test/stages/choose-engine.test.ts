@@ -91,7 +91,9 @@ describe('backend: auto, where the backend has another device', () => {
     next('faster')
     const { said, reused } = await run(made)
     expect(reused).toEqual(['sft'])
-    expect(said).toEqual([expect.stringMatching(/^backend auto: a GPU, as device\.json in the run folder has it from before \(a step took/)])
+    expect(said).toEqual([
+      expect.stringMatching(/^backend auto: a GPU, as device\.json in the run folder has it from before \(a step took/),
+    ])
     expect(asked.map(({ isKnownFaster }) => isKnownFaster)).toEqual([false, true])
   })
 
