@@ -105,8 +105,16 @@ class DeviceQuestion {
       await this.remember(this.engine.probe, `${gone}: ${verdict.found}`, false)
       return { on: this.engine, said }
     }
-    if (verdict.probe.device === device) return { ...this.on(verdict), said: `${device}, ${keeps}; ${this.refusal(verdict.probe)}` }
-    const settled = await this.measured(await this.ask(false))
+    const { probe } = verdict
+    if (probe.device === device) return { ...this.on(verdict), said: `${device}, ${keeps}; ${this.refusal(probe)}` }
+    // Stages are known by the kind of their device: what is there goes on on another one of that kind.
+    if (await hasStageOn(this.run, this.engine.name, kindOf(probe))) {
+      const said = `${gone}; ${probe.device} is taken unmeasured, for which the stages in the run folder are as good; ${this.refusal(probe)}`
+      return { ...this.on(verdict), said }
+    }
+    const anew = await this.ask(false)
+    if (anew.outcome === 'failed') await this.remember(this.engine.probe, anew.found, false)
+    const settled = await this.measured(anew)
     return settled && { ...settled, said: `${gone}; ${settled.said ?? ''}` }
   }
 

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import {
@@ -138,14 +138,43 @@ describe('backend: auto, where the backend has another device', () => {
     expect(await kindsOf(made)).toEqual(['fast', 'memory'])
   })
 
-  it('measures anew where the device is another one', async () => {
-    const { made, next } = await withDevice(['faster'])
-    await run(made)
-    const other: DeviceVerdict = { outcome: 'faster', backend: made.backend, probe: { ...GPU, device: 'another GPU' }, found: 'it is here' }
-    next(other, slower)
-    expect((await run(made)).said).toEqual([
-      'backend auto: a GPU, which device.json in the run folder has from before, is not here now; memory, 1 thread is taken: a step took 40 ms there and 10 ms here',
-    ])
+  describe('where the remembered device is another one by now', () => {
+    const other = (made: World): DeviceVerdict => ({
+      outcome: 'faster',
+      backend: made.backend,
+      probe: { ...GPU, device: 'another GPU' },
+      found: 'it is here',
+    })
+    const gone = 'backend auto: a GPU, which device.json in the run folder has from before, is not here now'
+
+    it('goes on on that, since its stages are of the same kind', async () => {
+      const { made, next } = await withDevice(['faster'])
+      await run(made)
+      next(other(made))
+      const { said, reused } = await run(made)
+      expect([said, reused]).toEqual([
+        [
+          expect.stringContaining(
+            `${gone}; another GPU is taken unmeasured, for which the stages in the run folder are as good; backend: `,
+          ),
+        ],
+        ['sft'],
+      ])
+    })
+
+    it.each([
+      ['slower', slower, 'a step took 40 ms there and 10 ms here'],
+      ['not to be measured', failed, 'the driver crashed'],
+    ])('measures anew where no stage is there, and remembers that it is %s', async (_, verdict, found) => {
+      const { made, next } = await withDevice(['faster'])
+      await run(made)
+      for (const name of await readdir(made.config.run)) {
+        if (name.startsWith('sft-')) await rm(path.join(made.config.run, name), { recursive: true })
+      }
+      next(other(made), verdict)
+      expect((await run(made)).said).toEqual([`${gone}; memory, 1 thread is taken: ${found}`])
+      expect((await run(made)).said).toEqual([expect.stringContaining(`memory, 1 thread, as device.json in the run folder has it from before (${found})`)]) // prettier-ignore
+    })
   })
 
   it.each([
