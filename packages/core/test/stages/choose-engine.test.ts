@@ -3,6 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import {
   chooseEngine,
+  evaluateOn,
   explain,
   runConfig,
   withAskable,
@@ -258,6 +259,16 @@ describe('the other device', () => {
     expect(said).toEqual([
       'backend auto: the run was computed on a GPU, which is not here now (the driver crashed); memory, 1 thread is taken',
     ])
+  })
+
+  it('evaluates on further questions, in a folder that remembers nothing of it', async () => {
+    const { made, gpu, next } = await withDevice(['faster'])
+    await run(made, { last: 'align' })
+    const before = gpu.opened
+    next('faster')
+    const test = made.config.data.test as { path: string }
+    const rows = await evaluateOn({ ...made, model: 'stay', data: [test] }, async (found) => found.rows)
+    expect([rows.length, gpu.opened - before, made.backend.opened]).toEqual([1, 1, 0])
   })
 
   it('is forecast without a file, in one line with the rest', async () => {
