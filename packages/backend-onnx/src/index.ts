@@ -1,6 +1,7 @@
 import { definePlugin } from '@plumbline/core'
 import { z } from 'zod'
-import { MOST_THREADS, OnnxBackend } from './onnx-backend'
+import { OnnxBackend } from './onnx-backend'
+import { MOST_THREADS } from './options'
 
 export { OnnxBackend, runtimeVersion } from './onnx-backend'
 

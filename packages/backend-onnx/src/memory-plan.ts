@@ -16,6 +16,11 @@ const [FEWEST_ROWS, MOST_ROWS] = [256, 8192]
 /** A group of up to this many micro-batches' rows is computed alone, in one piece: parts would compute its prompt and activations again. */
 const LONE = 2
 
+/** Up to this many parameters each thread gets an engine of its own: the operators are short, and the copies cost little memory. */
+export const SMALL_MODEL = 2_000_000
+/** Weights, gradients and two moments in float32. */
+export const BYTES_PER_PARAMETER = 16
+
 /** Parameters from which on a model's activations may take more than `SMALL_KEPT`. */
 const LARGE_MODEL = 100e6
 const SMALL_KEPT = 288 * MIB

@@ -3,6 +3,8 @@ import {
   PlumbError,
   type Backend,
   type BackendProbe,
+  type DeviceUse,
+  type DeviceVerdict,
   type MemoryNeeds,
   type MemoryUse,
   type ModelFacts,
@@ -10,45 +12,22 @@ import {
   type OpenOptions,
   type Policy,
 } from '@plumbline/core/base'
-import {
-  inspectModel,
-  loadModelConfig,
-  openModelFolder,
-  parameterCount,
-  parameterShapes,
-  sourceFiles,
-  type ModelConfig,
-} from '@plumbline/transformer'
-import { isSoftware } from './device/adapter'
-import { deviceRowLimits } from './device/limits'
+import { inspectModel, loadModelConfig, openModelFolder, parameterCount, sourceFiles, type ModelConfig } from '@plumbline/transformer'
+import { fasterGpu, thisGpu, type Gpu } from './device/faster-gpu'
 import { openDevice, requestedAdapter } from './device/open'
-import { mayHaveGpu } from './device/presence'
-import { checkpointedAbove, machineBytes, memoryNeeds, rowLimits, type ActivationCheckpointing } from './memory-plan'
-import { OnnxPolicy } from './onnx-policy'
+import { probeDevice } from './device/probe'
+import { BYTES_PER_PARAMETER, machineBytes, memoryNeeds, SMALL_MODEL, type ActivationCheckpointing } from './memory-plan'
+import { MOST_THREADS, type OnnxOptions } from './options'
+import { requirePackable, requireUnpacked } from './packable'
+import { policyOn, type Engines } from './policy-on'
 import { loadRuntime } from './runtime/load-runtime'
 import { baseBytes } from './training/base-weights'
 import { EngineClient } from './worker/client'
-import { explainedError } from './worker/errors'
 import type { EngineSettings } from './worker/engine'
-import type { FrozenWeights } from './worker/model'
-import { EngineTeam } from './worker/team'
-
-export interface OnnxOptions extends OpenOptions {
-  /** Engines that share the work, each with the whole model and its part of the threads; as many as pay when absent. */
-  readonly engines?: number
-  /** Whether the model is computed one layer after the other: what would not fit in one piece when absent. */
-  readonly activationCheckpointing?: ActivationCheckpointing
-  /** How weights that nothing trains are held; as their files hold them where the device can, when absent. */
-  readonly frozenWeights?: FrozenWeights
-  /** Whether sampling holds a second copy of the weights, packed for its products; where they are small, when absent. */
-  readonly prepackedWeights?: boolean
-}
+import { explainedError } from './worker/errors'
 
 /** Of a small model, where nobody asks for another number: each is a thread with the model and its sessions, and a hundred of them stop a machine. */
 const MOST_ENGINES = 16
-
-/** Up to this many parameters each thread gets an engine of its own: the operators are short, and the copies cost little memory. */
-const SMALL_MODEL = 2_000_000
 
 /** Trains and samples on the CPU or a GPU through onnxruntime-node, whose npm package carries the native library. */
 export class OnnxBackend implements Backend {
@@ -58,7 +37,10 @@ export class OnnxBackend implements Backend {
   /** For `open`, which often follows: a tokenizer may take longer to load than its model. */
   private inspected: { readonly source: ModelSource; readonly facts: Promise<ModelFacts> } | undefined
 
-  constructor(private readonly defaults: OnnxOptions = {}) {}
+  constructor(
+    private readonly defaults: OnnxOptions = {},
+    private readonly gpu: Gpu = thisGpu,
+  ) {}
 
   async probe(): Promise<BackendProbe> {
     const { device } = this.defaults
@@ -83,19 +65,8 @@ export class OnnxBackend implements Backend {
     this.inspected = undefined
     const { tokenizer } = await facts
     const config = await loadModelConfig(source, tokenizer)
-    const { engines, engineSettings, name } = part === undefined ? this.cpuEngines(config, settings) : await deviceEngine(part)
-    const { team, opened } = await EngineTeam.open(source, tokenizer, engineSettings, engines)
-    const { rowBytes, ...model } = opened
-    const asked = settings.microBatchTokens
-    const { microBatch, lone } =
-      part === undefined ? rowLimits(model.parameters, rowBytes, asked) : deviceRowLimits(config, model.parameters, rowBytes, asked)
-    return new OnnxPolicy(team, { ...model, engine: `onnx (${name})` }, tokenizer, [...parameterShapes(config).keys()], {
-      microBatchTokens: microBatch,
-      loneGroupTokens: lone,
-      activationMemory: settings.activationMemory ?? 'keep',
-      checkpointedAbove:
-        part === undefined ? checkpointedAbove(activationCheckpointing, model.parameters, rowBytes, settings.microBatchTokens) : Infinity,
-    })
+    const engines = part === undefined ? this.cpuEngines(config, settings) : await deviceEngine(part)
+    return policyOn({ source, config, tokenizer }, engines, settings)
   }
 
   inspect(source: ModelSource): Promise<ModelFacts> {
@@ -119,12 +90,17 @@ export class OnnxBackend implements Backend {
     return memoryNeeds(config, { plan, engines, microBatchTokens, activationCheckpointing, longest, maxNewTokens, ...held })
   }
 
+  async fasterDevice(source: ModelSource, use: DeviceUse): Promise<DeviceVerdict> {
+    const verdict = await fasterGpu(this.gpu, source, this.defaults, use)
+    return verdict.outcome === 'faster' ? { ...verdict, backend: new OnnxBackend({ ...this.defaults, device: 'webgpu' }) } : verdict
+  }
+
   private probeCpu(): BackendProbe {
     requireCpu(this.defaults.device)
     const device = cpuName(threadCount(this.defaults))
     const { listSupportedBackends } = loadRuntime()
     const usable = listSupportedBackends().some(({ name }) => name === 'cpu')
-    const alternative = mayHaveGpu() ? { alternative: 'a GPU may be here: backend: { name: onnx, device: webgpu } takes it' } : {}
+    const alternative = this.gpu.mayBeHere() ? { alternative: 'a GPU may be here: backend: { name: onnx, device: webgpu } takes it' } : {}
     return {
       usable,
       device,
@@ -157,28 +133,9 @@ function engineCount(config: ModelConfig, settings: OnnxOptions): number {
   return Math.min(threads, settings.engines ?? (isSmall ? Math.min(threads, MOST_ENGINES) : 1))
 }
 
-interface Engines {
-  readonly engines: readonly EngineClient[]
-  readonly engineSettings: EngineSettings
-  /** The device by its own name. */
-  readonly name: string
-}
-
 async function deviceEngine(part: string): Promise<Engines> {
   const { engine, adapter } = await openDevice(part)
   return { engines: [engine], engineSettings: { device: 'webgpu', threads: 1 }, name: `${adapter}, WebGPU` }
-}
-
-async function probeDevice(part: string): Promise<BackendProbe> {
-  const { engine, adapter } = await openDevice(part)
-  await engine.close()
-  return {
-    usable: true,
-    device: `${adapter}, WebGPU`,
-    kind: 'webgpu',
-    detail: `onnxruntime-node's WebGPU provider on ${adapter}.`,
-    accelerated: !isSoftware(adapter),
-  }
 }
 
 function requireCpu(device: string | undefined): void {
@@ -197,24 +154,6 @@ function requireWholeModel(asked: ActivationCheckpointing): void {
   throw new PlumbError('PLUMB_CHECKPOINTING_UNSUPPORTED', message, 'backend.activationCheckpointing')
 }
 
-/** @throws PlumbError PLUMB_PREPACKING_UNSUPPORTED for what only a CPU packs. */
-function requireUnpacked(asked: boolean | undefined): void {
-  if (asked !== true) return
-  const message = 'The onnx backend packs no weights on a GPU; expected no prepackedWeights, or device: cpu.'
-  throw new PlumbError('PLUMB_PREPACKING_UNSUPPORTED', message, 'backend.prepackedWeights')
-}
-
-/** A model's file in the runtime's format, a protocol buffer: 2 GiB at most, with the graph's nodes. */
-const MOST_PACKABLE = 2 ** 31 - 2 ** 26
-
-/** @throws PlumbError PLUMB_PREPACKING_UNSUPPORTED for a model that the runtime does not take in one piece. */
-function requirePackable(asked: boolean | undefined, config: ModelConfig): void {
-  const bytes = Float32Array.BYTES_PER_ELEMENT * parameterCount(config)
-  if (asked !== true || bytes <= MOST_PACKABLE) return
-  const message = `${parameterCount(config)} parameters are ${gib(bytes)} GiB in float32; expected at most ${gib(MOST_PACKABLE)} GiB to pack, or no prepackedWeights.`
-  throw new PlumbError('PLUMB_PREPACKING_UNSUPPORTED', message, 'backend.prepackedWeights')
-}
-
 /** The version of onnxruntime that is loaded, for who only wants to know whether it loads. */
 export function runtimeVersion(): string {
   const { versions } = loadRuntime().env
@@ -227,12 +166,8 @@ function cpuName(threads: number): string {
   return `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}${tooMany}`
 }
 
-/** More threads than any machine's cores gain nothing, and each takes memory of its own. */
-export const MOST_THREADS = 256
 /** What an engine's thread holds beside its model, measured: V8's heap, the runtime's sessions. */
 const ENGINE_BYTES = 32 * 2 ** 20
-/** Weights, gradients and two moments in float32. */
-const BYTES_PER_PARAMETER = 16
 
 /** @throws PlumbError PLUMB_TOO_MANY_THREADS */
 function threadCount({ threads }: OpenOptions): number {

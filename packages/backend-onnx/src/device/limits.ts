@@ -9,7 +9,7 @@ export const FLOAT = Float32Array.BYTES_PER_ELEMENT
 /** What every adapter's shaders can read of one tensor: the least `maxStorageBufferBindingSize` that WebGPU allows. */
 const EVERY_ADAPTER = 128 * MIB
 /** Numbers of 4 bytes in a binding that no GPU exceeds: Vulkan's maxStorageBufferRange is a uint32. */
-const MOST_BOUND = 2 ** 30
+export const MOST_BOUND = 2 ** 30
 /** Kept activations and log-probs of a micro-batch, and what they take of a model too large for that, in bytes a parameter. */
 const [KEPT, KEPT_PER_PARAMETER] = [1024 * MIB, 0.75]
 /** A product of fewer rows leaves most of a GPU idle. */

@@ -23,10 +23,12 @@ export function requestedAdapter(device: string | undefined): string | undefined
 
 /**
  * Opens the best adapter, or the one whose name contains `part`. Only a name lets one in that computes on the CPU.
+ * @param signal ends the engine at once when it aborts, also later
  * @throws PlumbError PLUMB_DEVICE_NOT_FOUND, PLUMB_DEVICE_IS_SOFTWARE
  */
-export async function openDevice(part: string): Promise<DeviceEngine> {
-  const first = await start()
+export async function openDevice(part: string, signal?: AbortSignal): Promise<DeviceEngine> {
+  signal?.throwIfAborted()
+  const first = await start({}, signal)
   const names = first.adapters
   if (part === '' && !names.some(isSoftware)) return { engine: first.engine, adapter: names.join(' or ') }
   if (part !== '' && names.every((name) => nameContains(name, part))) return { engine: first.engine, adapter: names.join(' or ') }
@@ -38,7 +40,7 @@ export async function openDevice(part: string): Promise<DeviceEngine> {
   // The runtime takes what it likes best: it is shown one Vulkan driver at a time.
   const found = [...names]
   for (const manifest of first.manifests) {
-    const next = await start({ VK_DRIVER_FILES: manifest, VK_ICD_FILENAMES: manifest }).catch(() => undefined)
+    const next = await start({ VK_DRIVER_FILES: manifest, VK_ICD_FILENAMES: manifest }, signal).catch(() => undefined)
     if (next?.adapters.every((name) => nameContains(name, part))) return { engine: next.engine, adapter: next.adapters[0]! }
     await next?.engine.close()
     for (const name of next?.adapters ?? []) if (!found.includes(name)) found.push(name)
@@ -56,8 +58,8 @@ interface Started {
   readonly manifests: readonly string[]
 }
 
-async function start(environment: Readonly<Record<string, string>> = {}): Promise<Started> {
-  const port = new ProcessPort(environment)
+async function start(environment: Readonly<Record<string, string>>, signal: AbortSignal | undefined): Promise<Started> {
+  const port = new ProcessPort(environment, signal)
   const engine = new EngineClient(port)
   try {
     await engine.call('openDevice')

@@ -21,12 +21,14 @@ export class ProcessPort implements EnginePort {
   private readonly answers = new Map<number, Answer>()
   private readonly lines = new Map<number, number>()
 
-  constructor(environment: Readonly<Record<string, string>> = {}) {
+  /** @param signal ends the process at once when it aborts, whatever it is at: a driver that hangs hears nothing else. */
+  constructor(environment: Readonly<Record<string, string>> = {}, signal?: AbortSignal) {
     this.child = fork(workerFile(), {
       env: { ...process.env, ...environment, VK_LOADER_DEBUG: 'all' },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
+    signal?.addEventListener('abort', () => this.child.kill('SIGKILL'), { once: true })
     this.child.on('message', (response: Response) => {
       if ('event' in response) return this.listener?.message(response)
       this.answers.set(response.id, response)

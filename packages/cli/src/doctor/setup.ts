@@ -1,13 +1,13 @@
 import type { Config as OclifConfig } from '@oclif/core'
 import {
-  chooseBackend,
+  chooseEngine,
   isPlumbError,
   formatError,
   loadConfig,
   memoryReport,
   modelSource,
   resolveConfig,
-  type Backend,
+  type ChosenEngine,
   type LoadedConfig,
   type ModelFacts,
   type ModelSource,
@@ -80,9 +80,9 @@ async function configChecks(loaded: LoadedConfig, registry: PluginRegistry, meas
   const checks: Check[] = []
   const resolved = await attempt('Config', checks, async () => resolveConfig(loaded, registry))
   if (resolved === undefined) return checks
-  const chosen = await attempt('Backend', checks, () => chooseBackend(resolved.backend.candidates.map(({ made }) => made)))
+  const chosen = await attempt('Backend', checks, () => chooseEngine(resolved, { purpose: measures ? 'forecast' : 'look' }))
   const source = await attempt('Model', checks, () => modelSource(loaded.config.model))
-  const facts = source && chosen && (await attempt('Model', checks, async () => chosen.backend.inspect?.(source)))
+  const facts = source && chosen && (await attempt('Model', checks, async () => chosen.engine.made.inspect?.(source)))
   const isRefused = checks.some(({ name, status }) => name === 'Model' && status === 'error')
   if (source !== undefined && !isRefused) checks.push(modelCheck(source, facts))
   const looked = facts === undefined ? { checks: await dataChecks(resolved) } : await surveyData(resolved, facts)
@@ -93,14 +93,14 @@ async function configChecks(loaded: LoadedConfig, registry: PluginRegistry, meas
     checks.push({ status: 'ok', name: 'Chosen', detail: chosen.notice })
     if (source !== undefined && !isRefused) {
       const fits = await attempt('Memory', checks, async () => {
-        const needs = await memoryReport(resolved.config, chosen.backend, source)
+        const needs = await memoryReport(resolved.config, chosen.engine.made, source)
         const status = needs && ({ yes: 'ok', tight: 'warning', never: 'error' } as const)[needs.fits]
         if (needs && status) checks.push({ status, name: 'Memory', detail: needs.detail })
         return needs?.fits
       })
       const { surveys } = looked as { readonly surveys?: Surveys }
       if (surveys !== undefined && measures && (fits ?? 'yes') === 'yes')
-        checks.push(await timeCheck(resolved, chosen.backend, source, surveys))
+        checks.push(await timeCheck(resolved, chosen.engine, source, surveys))
     }
   }
   await resolved.context.dispose()
@@ -123,12 +123,11 @@ function describeSource(source: ModelSource): string {
 }
 
 /** How long a run takes, measured; what cannot be measured is no fault of the configuration. */
-async function timeCheck(resolved: ResolvedConfig, backend: Backend, source: ModelSource, surveys: Surveys): Promise<Check> {
+async function timeCheck(resolved: ResolvedConfig, { made, open }: ChosenEngine, source: ModelSource, surveys: Surveys): Promise<Check> {
   const groups = [...surveys.questions.groups, ...surveys.train.groups].slice(0, 8)
-  const open = resolved.backend.candidates.find(({ made }) => made === backend)?.open ?? {}
   if (groups.length === 0) return { status: 'missing', name: 'Time', detail: 'not measured: no record has an answer to train on' }
   try {
-    const rates = await measure(backend, source, open, groups, resolved.config.seed)
+    const rates = await measure(made, source, open, groups, resolved.config.seed)
     return { status: 'ok', name: 'Time', detail: costLine(estimate(resolved, surveys, rates), rates) }
   } catch (error) {
     return { status: 'warning', name: 'Time', detail: `not measured: ${(error as Error).message}` }

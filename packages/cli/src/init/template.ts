@@ -63,7 +63,8 @@ export function configTemplate(choices: ConfigChoices): string {
 # A Hugging Face model folder (config.json, *.safetensors, tokenizer.json).
 model: ${scalar(model)}
 
-# auto takes an NVIDIA GPU where PyTorch or tfjs-node-gpu works, else the CPU. By name: onnx, or { name: onnx, threads: 4 }, { name: onnx, device: webgpu }.
+# auto takes an NVIDIA GPU where PyTorch or tfjs-node-gpu works, else WebGPU where a short trial says that it is faster, else the CPU.
+# By name: onnx, or { name: onnx, threads: 4 }, { name: onnx, device: webgpu }, { name: onnx, device: cpu }.
 backend: auto
 
 # Everything random comes from this one number.

@@ -286,7 +286,7 @@ export const configSchema = z.strictObject({
     .union([z.string(), pluggedSchema('auto', 'A registered backend, or `auto`; its own options stand beside it.')])
     .default('auto')
     .describe(
-      'The compute engine: `auto` (an NVIDIA GPU where PyTorch or tfjs-node-gpu is installed and works, else the CPU; not WebGPU, which is asked for by name), a registered backend, or one with options: `{ name: onnx, device: cpu, … }`.',
+      'The compute engine: `auto` (an NVIDIA GPU where PyTorch or tfjs-node-gpu is installed and works, else WebGPU where a trial of a few seconds says that it is clearly faster, else the CPU), a registered backend, or one with options: `{ name: onnx, device: cpu, … }`.',
     ),
   seed: whole(0).default(0).describe('Seed of everything random: order of the data, sampling.'),
   run: z.string().min(1).default('runs/default').describe('The run folder.'),

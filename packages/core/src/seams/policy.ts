@@ -33,7 +33,35 @@ export interface Backend {
   memory?(model: ModelSource, use: MemoryUse): Promise<MemoryNeeds | undefined>
   /** Says that its policies hold moments in two bytes where `TrainingPlan.moments` asks for it; nobody asks where this is absent. */
   readonly bfloat16Moments?: true
+  /**
+   * Whether another device of this machine trains this very model clearly faster than the one that `probe` tells, measured in a few
+   * seconds, whatever the device does. Optional; asked by `backend: auto` alone, and only where it chose this backend, `probe` tells no
+   * accelerated device, and no device was asked for. What goes wrong on that device is a verdict, and no error.
+   */
+  fasterDevice?(model: ModelSource, use: DeviceUse): Promise<DeviceVerdict>
 }
+
+/** What a device would be for. */
+export interface DeviceUse {
+  /** How each section that trains anything does it: what the device cannot do in one of them rules it out. */
+  readonly plans: readonly TrainingPlan[]
+  /** Most tokens that prompt and completion have together, where that is known before data are read. */
+  readonly longest?: number
+  /** Says that the other device was faster when this was measured before: it is looked for, and nothing measured. */
+  readonly isKnownFaster?: boolean
+  readonly signal?: AbortSignal
+}
+
+/** Of another device. `found` is a clause that says what was found, for people, e.g. with the times that were measured. */
+export type DeviceVerdict =
+  /** It is to be taken: `backend` opens models on it, and `probe` is that backend's. */
+  | { readonly outcome: 'faster'; readonly backend: Backend; readonly probe: BackendProbe; readonly found: string }
+  /** Both were measured, and it does not win clearly. */
+  | { readonly outcome: 'slower'; readonly found: string }
+  /** There seemed to be one, and it could not be measured. */
+  | { readonly outcome: 'failed'; readonly found: string }
+  /** There is none here, or none that could do what is asked for: nothing was opened. */
+  | { readonly outcome: 'unasked' }
 
 /** What a model is opened for. */
 export interface MemoryUse {

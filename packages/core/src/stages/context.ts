@@ -3,6 +3,7 @@ import type { BackendCandidate, CodeIdentity, Identity, ResolvedConfig } from '.
 import { isPlumbError, PlumbError } from '../errors'
 import { renderPrompt } from '../prompt/render'
 import type { RunEvent, StageName, StageProgress } from '../seams/run-events'
+import { kindOf } from '../run/device-choice'
 import { logSources, type SourcesEntry } from '../run/log'
 import { thisMachine } from '../run/machine'
 import { Spools } from '../run/spool'
@@ -300,7 +301,7 @@ export class StageContext {
 
 /** The backend as keys have it: its options, and the kind of its device, but neither the device's name nor what it has of threads. */
 function engineOf({ identity, probe }: ChosenEngine): Identity & { readonly device: string } {
-  const device = probe.kind ?? (probe.accelerated ? 'gpu' : 'cpu')
+  const device = kindOf(probe)
   const { device: asked, ...others } = identity.options ?? {}
   // the kind that would be taken without being asked for
   const options = asked === undefined || asked === device ? others : identity.options

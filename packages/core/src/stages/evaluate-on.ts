@@ -76,7 +76,7 @@ export async function evaluateOn<T>(options: EvaluateOnOptions, use: (evaluation
   const overrides = [...(options.overrides ?? []), test, `run=${folder}`]
   try {
     unlock = await lockFolder(folder, { title: 'this evaluation' })
-    const result = await withModels({ ...options, only }, onEvent, async ({ models }) => {
+    const result = await withModels({ ...options, only }, onEvent, async ({ models, backend }) => {
       const [first, second] = models
       if (first === undefined) throw new Error('no model was chosen')
       if (second !== undefined && second.model.hash === first.model.hash) {
@@ -85,7 +85,8 @@ export async function evaluateOn<T>(options: EvaluateOnOptions, use: (evaluation
           `${model} and the baseline ${baseline} are the same model: there is nothing to compare.`,
         )
       }
-      return withConfigOrBare({ ...options, only, overrides }, onEvent, async (resolved, backend) => {
+      // on the device of the run, which this folder knows nothing of
+      return withConfigOrBare({ ...options, only, overrides }, onEvent, async (resolved) => {
         const { config } = resolved
         const reading = { spools, seed: config.seed, strategy: undefined, onSource: () => undefined }
         const tests = await readTests(resolved.data.test, reading)

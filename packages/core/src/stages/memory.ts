@@ -36,7 +36,7 @@ export async function memoryReport(
 }
 
 /** Where both parts have a limit: answers of data are as long as `lengths` lets them be, sampled ones as they are sampled. */
-function longestOf({ maxPromptTokens, maxCompletionTokens }: Config['lengths'], maxNewTokens: number): number | undefined {
+export function longestOf({ maxPromptTokens, maxCompletionTokens }: Config['lengths'], maxNewTokens: number): number | undefined {
   if (maxPromptTokens === undefined || maxCompletionTokens === undefined) return undefined
   return maxPromptTokens + Math.max(maxCompletionTokens, maxNewTokens)
 }

@@ -3,13 +3,13 @@ import { loadConfig, parseConfig, type LoadedConfig } from '../config/load'
 import { resolveConfig, type ResolvedConfig } from '../config/resolve'
 import { ConfigError, type ConfigDraft } from '../config/source'
 import { isPlumbError } from '../errors'
-import { chooseBackend } from '../plugins/choose-backend'
 import { loadPlugins } from '../plugins/load'
 import { createRegistry, type PluginRegistry } from '../plugins/registry'
 import { EventLog } from '../run/event-log'
 import type { RunEnd, RunEvent, RunFailure, RunReport } from '../seams/run-events'
 import { Reporters } from '../run/reporters'
 import type { Plugin } from '../seams/plugin'
+import { chooseEngine, type EngineChoiceOptions } from './choose-engine'
 import type { ChosenEngine } from './context'
 import { runPipeline, type StagesToRun } from './pipeline'
 import { runSettings } from './run-settings'
@@ -50,7 +50,8 @@ export interface RunConfigOptions extends ConfigOptions, StagesToRun {
  * const report = await runConfig({ path: 'plumbline.config.yaml', plugins: [onnx, ca], overrides: ['seed=2'] })
  * ```
  *
- * @throws PlumbError those of `loadConfig`, `loadPlugins`, `resolveConfig`, `chooseBackend` and `runPipeline`. All that is wrong with
+ * @throws PlumbError those of `loadConfig`, `loadPlugins`, `resolveConfig`, `chooseBackend` and `runPipeline`;
+ *   PLUMB_ARTIFACT_DAMAGED for a damaged `device.json`. All that is wrong with
  *   the configuration is in one ConfigError.
  */
 export async function runConfig(options: RunConfigOptions): Promise<RunReport> {
@@ -80,7 +81,7 @@ export async function runConfig(options: RunConfigOptions): Promise<RunReport> {
   }
   let report: RunReport
   try {
-    report = await withConfig(options, tell, (resolved, backend) => {
+    report = await withEngine(options, tell, { purpose: 'run', signal }, (resolved, backend) => {
       const settings = runSettings(resolved)
       reporters = new Reporters(resolved.reporters, { warn, settings })
       return runPipeline({ resolved, backend, last, variant, onEvent: tell, signal })
@@ -107,18 +108,27 @@ function failureOf(error: unknown): RunFailure {
   return { code: error.code, ...(error.where === undefined ? {} : { where: error.where }), message }
 }
 
-/** Lends a resolved configuration, the backend chosen for it, and where the configuration came from. */
-export async function withConfig<T>(
+/**
+ * Lends a resolved configuration, the backend chosen for it, and where the configuration came from. `backend: auto` takes the device that
+ * the run folder remembers, if any, and measures none.
+ */
+export async function withConfig<T>(options: ConfigOptions, onEvent: (event: RunEvent) => void, use: UseConfig<T>): Promise<T> {
+  return withEngine(options, onEvent, { purpose: 'look' }, use)
+}
+
+export type UseConfig<T> = (resolved: ResolvedConfig, backend: ChosenEngine, loaded: LoadedConfig) => Promise<T>
+
+/** The same for who says what the backend is for. */
+export async function withEngine<T>(
   options: ConfigOptions,
   onEvent: (event: RunEvent) => void,
-  use: (resolved: ResolvedConfig, backend: ChosenEngine, loaded: LoadedConfig) => Promise<T>,
+  choice: EngineChoiceOptions,
+  use: UseConfig<T>,
 ): Promise<T> {
   return withResolved(options, onEvent, async (resolved, loaded) => {
-    const { candidates } = resolved.backend
-    const { backend, probe } = await chooseBackend(candidates.map(({ made }) => made))
-    const candidate = candidates.find(({ made }) => made === backend)
-    if (candidate === undefined) throw new Error('a backend that is no candidate was chosen')
-    return use(resolved, { ...candidate, probe }, loaded)
+    const { engine, said } = await chooseEngine(resolved, choice)
+    if (said !== undefined) onEvent({ type: 'notice', level: 'info', message: said })
+    return use(resolved, engine, loaded)
   })
 }
 

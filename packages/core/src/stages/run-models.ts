@@ -10,7 +10,7 @@ import { baseModel } from './base-model'
 import { NotDone, StageContext, type ChosenEngine, type Model } from './context'
 import { withRunRead } from './pipeline'
 import { VFT_ROW } from './report'
-import { withConfig, type ConfigOptions } from './run-config'
+import { withEngine, type ConfigOptions } from './run-config'
 import { found, notTrained } from './trained'
 
 export interface ModelsOptions extends ConfigOptions {
@@ -50,7 +50,7 @@ export async function withModels<T>(
   )
 }
 
-/** {@link withConfig}; where there is no configuration and only folders are asked for, with one of defaults. */
+/** {@link withEngine}, to ask models; where there is no configuration and only folders are asked for, with one of defaults. */
 export async function withConfigOrBare<T>(
   options: ModelsOptions,
   onEvent: (event: RunEvent) => void,
@@ -58,13 +58,13 @@ export async function withConfigOrBare<T>(
 ): Promise<T> {
   const { only = [], cwd = process.cwd() } = options
   try {
-    return await withConfig(options, onEvent, (resolved, backend) => use(resolved, backend, false))
+    return await withEngine(options, onEvent, { purpose: 'ask' }, (resolved, backend) => use(resolved, backend, false))
   } catch (error) {
     const isMissing = options.path === undefined && isPlumbError(error) && error.code === 'PLUMB_CONFIG_NOT_FOUND'
     const areFolders = only.length > 0 && (await Promise.all(only.map((name) => isFolder(path.resolve(cwd, name))))).every(Boolean)
     if (!isMissing || !areFolders) throw error
     const bare = bareConfig(path.resolve(cwd, only[0] ?? ''))
-    return withConfig({ ...options, config: bare }, onEvent, (resolved, backend) => use(resolved, backend, true))
+    return withEngine({ ...options, config: bare }, onEvent, { purpose: 'ask' }, (resolved, backend) => use(resolved, backend, true))
   }
 }
 
