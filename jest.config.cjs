@@ -46,6 +46,7 @@ module.exports = {
   ],
   // Small test files spent most of their time on compiling what they import.
   runtime: '<rootDir>/scripts/jest-runtime.cjs',
+  testSequencer: '<rootDir>/scripts/jest-sequencer.cjs',
   maxWorkers: 2,
   testTimeout: 60_000,
 }
