@@ -44,6 +44,9 @@ module.exports = {
     ...['ArrayBuffer', 'DataView', 'Int8Array', 'Uint8Array', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array'],
     ...['Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array'],
   ],
+  // Small test files spent most of their time on compiling what they import.
+  runtime: '<rootDir>/scripts/jest-runtime.cjs',
+  testSequencer: '<rootDir>/scripts/jest-sequencer.cjs',
   maxWorkers: 2,
   testTimeout: 60_000,
 }
