@@ -17,9 +17,16 @@ export async function openDrawing(): Promise<Drawing> {
     // a page of charts has one style sheet, its own, in the place of one for each
     const drawn = plot.plot({ ...PLACE, ...options, document, className: 'plot' }) as unknown as { toString(): string }
     const svg = drawn.toString().replace(/<style>[^]*?<\/style>/, '')
-    return new Markup(svg.replace('<svg', `<svg role="img" aria-label="${escaped(description)}"`))
+    return new Markup(coarse(svg).replace('<svg', `<svg role="img" aria-label="${escaped(description)}"`))
   }
   return { plot, draw }
+}
+
+/** Places to a tenth of a pixel, which nobody sees: curves are most of a page, and most of a curve were further digits. */
+function coarse(svg: string): string {
+  return svg.replace(/ (?:d|x|y|[xy][12]|c[xy]|width|height|transform)="[^"]*"/g, (attribute) =>
+    attribute.replace(/\d+\.\d{2,}/g, (place) => String(Math.round(10 * Number(place)) / 10)),
+  )
 }
 
 const PLACE: Plot.PlotOptions = { width: 440, height: 250, marginTop: 24, marginRight: 12, marginLeft: 48, marginBottom: 38 }
