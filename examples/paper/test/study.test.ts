@@ -8,7 +8,7 @@ import { repeatsItself, type Measured } from '../src/study/outcomes'
 import { fractionThatHolds } from '../src/study/ranker'
 import { FULL, SMOKE } from '../src/study/settings'
 import { claimsTable, costTable, withTables } from '../src/study/summary'
-import { markdownOf, type ClaimResult } from '../src/study/tables'
+import { markdownOf, tally, type ClaimResult } from '../src/study/tables'
 import { vocabulary } from '../src/world/vocabulary'
 
 describe('the claims', () => {
@@ -118,6 +118,16 @@ describe('judging', () => {
     )
     expect(lines.filter((line) => line.includes('| not run yet |'))).toHaveLength(CLAIMS.length - 1)
     expect(costTable('no-such-folder', [result])).toEqual(['Not measured yet.'])
+  })
+
+  it('says how many comparisons came to what, where they differ', () => {
+    const three: Claim = {
+      ...claim,
+      comparisons: [comparison, { ...comparison, claimed: { ...comparison.claimed, direction: 'below' } }, ...claim.comparisons],
+    }
+    const judgedThree = judgeClaim(three, [seed(1, 9), seed(2, 10), seed(3, 11), seed(4, 10), seed(5, 10)], 2000)
+    expect(tally(judgedThree, 'claim')).toBe(' (of 3 comparisons 2 reproduced, 1 opposite)')
+    expect(tally(judgedThree, 'control')).toBe('')
   })
 
   it('is in docs/paper.md as the committed results have it', () => {

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { CLAIMS, claimsOf } from './claims'
 import type { JudgedClaim } from './judge'
 import { FULL } from './settings'
-import { shownComparison, type ClaimResult } from './tables'
+import { shownComparison, tally, type ClaimResult } from './tables'
 
 /** Claims beside the paper and what came of them here, of every model that has results. */
 export function claimsTable(results: readonly ClaimResult[]): string[] {
@@ -18,7 +18,9 @@ export function claimsTable(results: readonly ClaimResult[]): string[] {
       if (own.length === 0) return [`| ${start} | ${paper} | not run yet | – | – | – |`]
       return own.map((result) => {
         const { judged, model, seeds } = result
-        return `| ${[start, paper, hereOf(judged), `**${judged.verdict}**`, judged.ofControls ?? '–', `${model}, ${seeds.length}`].join(' | ')} |`
+        const verdict = `**${judged.verdict}**${tally(judged, 'claim')}`
+        const ofControls = judged.ofControls === undefined ? '–' : `${judged.ofControls}${tally(judged, 'control')}`
+        return `| ${[start, paper, hereOf(judged), verdict, ofControls, `${model}, ${seeds.length}`].join(' | ')} |`
       })
     }),
   ]

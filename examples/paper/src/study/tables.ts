@@ -1,4 +1,5 @@
-import type { Claim } from './claims'
+import type { Verdict } from '@plumbline/core'
+import type { Claim, Comparison } from './claims'
 import type { JudgedClaim } from './judge'
 import { mean, type Figure, type Point } from './outcomes'
 import type { RunRow } from './run-cell'
@@ -30,6 +31,20 @@ const FIGURES: Readonly<Record<Figure, string>> = {
   positives: 'surprise of right chains, nats a token',
 }
 
+/** How many comparisons came to what, where they differ: one verdict for all of them hides that. */
+export function tally({ comparisons }: JudgedClaim, role: Comparison['role']): string {
+  const verdicts = comparisons
+    .filter((each) => each.comparison.role === role)
+    .map((each) => ('missing' in each ? 'cannot tell' : each.verdict))
+  const counted = VERDICTS.flatMap((verdict) => {
+    const count = verdicts.filter((each) => each === verdict).length
+    return count > 0 ? [`${count} ${verdict}`] : []
+  })
+  return counted.length > 1 ? ` (of ${verdicts.length} comparisons ${counted.join(', ')})` : ''
+}
+
+const VERDICTS = ['reproduced', 'opposite', 'not', 'cannot tell'] as const satisfies readonly Verdict[]
+
 export function markdownOf(result: ClaimResult, { comparisons }: Pick<Claim, 'comparisons'>): string {
   const { judged, runs, seeds } = result
   return [
@@ -37,7 +52,7 @@ export function markdownOf(result: ClaimResult, { comparisons }: Pick<Claim, 'co
     '',
     `The paper: ${result.paper}.`,
     '',
-    `**Verdict: ${judged.verdict}.**${judged.ofControls === undefined ? '' : ` Of the comparisons that could explain it away: **${judged.ofControls}**.`}`,
+    `**Verdict: ${judged.verdict}${tally(judged, 'claim')}.**${judged.ofControls === undefined ? '' : ` Of the comparisons that could explain it away: **${judged.ofControls}**${tally(judged, 'control')}.`}`,
     '',
     `Model ${result.model} (${result.parameters.toLocaleString('en')} parameters), ${seeds.length === 1 ? 'seed' : 'seeds'} ${seeds.join(', ')}, ${result.settings}. Made by \`${result.command}\`.`,
     '',
