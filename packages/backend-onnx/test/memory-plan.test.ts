@@ -209,8 +209,10 @@ const isLinux = process.platform === 'linux'
   })
 
   it('is loaded once: four bytes a parameter beside the process', () => {
-    const { predicted, first } = measured
-    expect(peakOf(first.phases, 'load')).toBeLessThan(1.1 * ((predicted.needs.process! + predicted.needs.weights!) / MIB))
+    const { predicted, first, resumed } = measured
+    // Two processes load it. When V8 collects its garbage adds up to 18 MiB to one of them, and a second copy would stand in both.
+    const peak = Math.min(peakOf(first.phases, 'load'), peakOf(resumed.phases, 'load'))
+    expect(peak).toBeLessThan(1.1 * ((predicted.needs.process! + predicted.needs.weights!) / MIB))
   })
 
   it('is resumed without a second copy: only the moments are added to a model made ready to be trained', () => {
