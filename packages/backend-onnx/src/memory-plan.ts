@@ -4,12 +4,15 @@ import type { LoraPlan, MemoryNeeds, TrainingPlan } from '@plumbline/core/base'
 import { elements, linearModules, parameterCount, parameterShapes, windowsOf, type ModelConfig } from '@plumbline/transformer'
 import { HEAD_WORDS } from './decode/logits'
 import { rowsFor } from './decode/rows'
-import { LARGEST_STORED } from './decode/weights'
+import { isSmallEnoughToStore } from './decode/weights'
 import { vocabularyChunks } from './graph/head'
 import { LONG_BLOCK, mostScores } from './training/attention-blocks'
 import { keptRowBytes } from './training/training-graph'
 
 const MIB = 2 ** 20
+
+/** As messages have it. */
+export const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1)
 
 /** Bounds of the rows of a micro-batch: smaller products waste the processor, larger ones gain nothing. */
 const [FEWEST_ROWS, MOST_ROWS] = [256, 8192]
@@ -113,7 +116,7 @@ export function memoryNeeds(config: ModelConfig, question: MemoryQuestion = {}):
   const base = plan.lora ? (question.frozenBytes ?? 4 * all) : 4 * all
   const widened = isHalf ? WIDENED_BYTES * largestMatrix(config) : 0
   const widenedHead = isHalf ? WIDENED_BYTES * vocabularyChunks(vocabSize, HEAD_WORDS)[0]!.to * config.hiddenSize : 0
-  const isPacked = question.prepackedWeights ?? 4 * all <= LARGEST_STORED
+  const isPacked = question.prepackedWeights ?? isSmallEnoughToStore(all)
   const packed = isPacked ? PACKED_BYTES * (all + adapter) : 0
   const dropped = plan.lora ? factorRowBytes(config, plan.lora) : 0
   // Beside the activations of layers, what factors and 16-bit numbers take.

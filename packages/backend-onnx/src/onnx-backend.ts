@@ -16,9 +16,10 @@ import { inspectModel, loadModelConfig, openModelFolder, parameterCount, sourceF
 import { fasterGpu, thisGpu, type Gpu } from './device/faster-gpu'
 import { openDevice, requestedAdapter } from './device/open'
 import { probeDevice } from './device/probe'
-import { BYTES_PER_PARAMETER, machineBytes, memoryNeeds, SMALL_MODEL, type ActivationCheckpointing } from './memory-plan'
+import { gpuRefusal } from './device/refusal'
+import { BYTES_PER_PARAMETER, gib, machineBytes, memoryNeeds, SMALL_MODEL } from './memory-plan'
 import { MOST_THREADS, type OnnxOptions } from './options'
-import { requirePackable, requireUnpacked } from './packable'
+import { requirePackable } from './packable'
 import { policyOn, type Engines } from './policy-on'
 import { loadRuntime } from './runtime/load-runtime'
 import { baseBytes } from './training/base-weights'
@@ -54,13 +55,10 @@ export class OnnxBackend implements Backend {
 
   async open(source: ModelSource, options: OpenOptions = {}): Promise<Policy> {
     const settings: OnnxOptions = { ...this.defaults, ...definedOnly(options) }
-    const { activationCheckpointing = 'auto' } = settings
     const part = requestedAdapter(settings.device)
+    const refusal = part === undefined ? undefined : gpuRefusal(settings)
+    if (refusal !== undefined) throw refusal
     if (part === undefined) requireCpu(settings.device)
-    else {
-      requireWholeModel(activationCheckpointing)
-      requireUnpacked(settings.prepackedWeights)
-    }
     const facts = this.inspected?.source === source ? this.inspected.facts : inspectModel(source)
     this.inspected = undefined
     const { tokenizer } = await facts
@@ -146,14 +144,6 @@ function requireCpu(device: string | undefined): void {
   )
 }
 
-/** @throws PlumbError PLUMB_CHECKPOINTING_UNSUPPORTED for what a GPU is not given layer by layer. */
-function requireWholeModel(asked: ActivationCheckpointing): void {
-  if (asked !== 'layers') return
-  const message =
-    'The onnx backend computes the model in one piece on a GPU; expected activationCheckpointing: auto or none, or device: cpu.'
-  throw new PlumbError('PLUMB_CHECKPOINTING_UNSUPPORTED', message, 'backend.activationCheckpointing')
-}
-
 /** The version of onnxruntime that is loaded, for who only wants to know whether it loads. */
 export function runtimeVersion(): string {
   const { versions } = loadRuntime().env
@@ -188,8 +178,6 @@ function requireMemory(engines: number, config: ModelConfig): void {
     'Expected fewer engines: one holds the model once.'
   throw new PlumbError('PLUMB_OUT_OF_MEMORY', message, 'backend.engines')
 }
-
-const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1)
 
 function startEngines(count: number, settings: EngineSettings): EngineClient[] {
   const engines: EngineClient[] = []

@@ -1,12 +1,6 @@
 import { PlumbError } from '@plumbline/core/base'
 import { parameterCount, type ModelConfig } from '@plumbline/transformer'
-
-/** @throws PlumbError PLUMB_PREPACKING_UNSUPPORTED for what only a CPU packs. */
-export function requireUnpacked(asked: boolean | undefined): void {
-  if (asked !== true) return
-  const message = 'The onnx backend packs no weights on a GPU; expected no prepackedWeights, or device: cpu.'
-  throw new PlumbError('PLUMB_PREPACKING_UNSUPPORTED', message, 'backend.prepackedWeights')
-}
+import { gib } from './memory-plan'
 
 /** A model's file in the runtime's format, a protocol buffer: 2 GiB at most, with the graph's nodes. */
 const MOST_PACKABLE = 2 ** 31 - 2 ** 26
@@ -18,5 +12,3 @@ export function requirePackable(asked: boolean | undefined, config: ModelConfig)
   const message = `${parameterCount(config)} parameters are ${gib(bytes)} GiB in float32; expected at most ${gib(MOST_PACKABLE)} GiB to pack, or no prepackedWeights.`
   throw new PlumbError('PLUMB_PREPACKING_UNSUPPORTED', message, 'backend.prepackedWeights')
 }
-
-const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1)

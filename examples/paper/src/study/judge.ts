@@ -67,14 +67,17 @@ export function judgeClaim({ comparisons }: Claim, seeds: readonly SeedOutcome[]
       ...(isAnswers ? { changed: changedAnswers(differences.flat()) } : {}),
     }
   })
-  const of = (role: Comparison['role']) =>
-    all.filter(({ comparison }) => comparison.role === role).map((each): Verdict => ('missing' in each ? 'cannot tell' : each.verdict))
-  const controls = of('control')
+  const controls = verdictsOf(all, 'control')
   return {
-    verdict: overallVerdict(of('claim')),
+    verdict: overallVerdict(verdictsOf(all, 'claim')),
     ...(controls.length > 0 ? { ofControls: overallVerdict(controls) } : {}),
     comparisons: all,
   }
+}
+
+/** Of the comparisons that have this role; nothing can be told of one that is missing. */
+export function verdictsOf(comparisons: JudgedClaim['comparisons'], role: Comparison['role']): Verdict[] {
+  return comparisons.filter(({ comparison }) => comparison.role === role).map((each) => ('missing' in each ? 'cannot tell' : each.verdict))
 }
 
 /** Of the questions that have the figure under both. */

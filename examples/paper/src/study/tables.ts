@@ -1,6 +1,6 @@
 import type { Verdict } from '@plumbline/core'
 import type { Claim, Comparison } from './claims'
-import type { JudgedClaim } from './judge'
+import { verdictsOf, type JudgedClaim } from './judge'
 import { mean, type Figure, type Point } from './outcomes'
 import type { RunRow } from './run-cell'
 
@@ -33,9 +33,7 @@ const FIGURES: Readonly<Record<Figure, string>> = {
 
 /** How many comparisons came to what, where they differ: one verdict for all of them hides that. */
 export function tally({ comparisons }: JudgedClaim, role: Comparison['role']): string {
-  const verdicts = comparisons
-    .filter((each) => each.comparison.role === role)
-    .map((each) => ('missing' in each ? 'cannot tell' : each.verdict))
+  const verdicts = verdictsOf(comparisons, role)
   const counted = VERDICTS.flatMap((verdict) => {
     const count = verdicts.filter((each) => each === verdict).length
     return count > 0 ? [`${count} ${verdict}`] : []

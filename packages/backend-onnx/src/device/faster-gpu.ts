@@ -6,6 +6,7 @@ import { sentence, TRIAL_LIMITS, tryDevices, within, type TrialDevices, type Tri
 import { FLOAT, MOST_BOUND } from './limits'
 import { mayHaveGpu } from './presence'
 import { deviceProbe, probeDevice } from './probe'
+import { gpuRefusal } from './refusal'
 import { trialDevices, type TrialModel } from './trial'
 
 /** What `backend: auto` sees of the machine's GPU; tests bring their own. */
@@ -33,10 +34,9 @@ const UNASKED: GpuVerdict = { outcome: 'unasked' }
 
 /** `Backend.fasterDevice` of a backend with these options. */
 export async function fasterGpu(gpu: Gpu, source: ModelSource, options: OnnxOptions, use: DeviceUse): Promise<GpuVerdict> {
-  const { device, engines, threads, activationCheckpointing, prepackedWeights } = options
+  const { device, engines, threads } = options
   // What the CPU alone is asked for, and what a GPU refuses.
-  const isForCpu =
-    [device, engines, threads].some((asked) => asked !== undefined) || activationCheckpointing === 'layers' || prepackedWeights === true
+  const isForCpu = [device, engines, threads].some((asked) => asked !== undefined) || gpuRefusal(options) !== undefined
   if (isForCpu || use.plans.some(({ moments }) => moments === 'bfloat16')) return UNASKED
   if (use.isKnownFaster) return again(gpu, use.signal)
   if (!gpu.mayBeHere()) return UNASKED

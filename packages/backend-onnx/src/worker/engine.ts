@@ -18,7 +18,7 @@ import type { Device } from '../graph/graph'
 import { HostModel } from '../training/host-model'
 import { keptRowBytes } from '../training/training-graph'
 import type { Demand } from './errors'
-import type { EnginePlan, WeightSettings, HeldModel, OpenModel } from './model'
+import type { EnginePlan, HeldModel, OpenModel, WeightSettings } from './model'
 import { hasStops } from './stops'
 
 /** A completion that goes on. */
@@ -80,7 +80,7 @@ export class Engine implements EngineMethods {
     await this.memory.fence()
   }
 
-  async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads, ...held }: EngineSettings): Promise<OpenedModel> {
+  async open(source: ModelSource, tokenizer: TokenizerIds, { device, threads, ...holding }: EngineSettings): Promise<OpenedModel> {
     this.demand = { threads }
     const { weights, ...loaded } = await openUntokenizedModel(source, tokenizer)
     const base = source.kind === 'adapter' ? source.base : source
@@ -88,11 +88,9 @@ export class Engine implements EngineMethods {
     const openMerged = async () => (await openUntokenizedModel(source, tokenizer)).weights
     const model = { ...loaded, source, openBase, openMerged }
     this.demand = { threads, parameters: parameterCount(loaded.config) }
-    this.opened = {
-      model,
-      held:
-        device === 'cpu' ? await HostModel.open(model, weights, { threads }, held) : await DeviceModel.open(model, weights, this.memory),
-    }
+    const held =
+      device === 'cpu' ? await HostModel.open(model, weights, { threads }, holding) : await DeviceModel.open(model, weights, this.memory)
+    this.opened = { model, held }
     const { config } = model
     return {
       architecture: config.modelType,
