@@ -4,10 +4,9 @@ import { join } from 'node:path'
 import { root } from './packing.mjs'
 
 const CHECKS = [
-  ['eslint', '.'],
-  ['tsc', '-p', 'tsconfig.test.json'],
+  ['oxlint'],
+  ['tsc', '-p', '.'],
   ['prettier', '--check', '.'],
-  ['depcruise', 'packages', '--config', '.dependency-cruiser.cjs', '--output-type', 'err'],
 ]
 const AT_ONCE = 2
 

@@ -10,11 +10,11 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { clearTimeout, setTimeout } from 'node:timers'
 import { fileURLToPath } from 'node:url'
+import { parse } from '@babel/parser'
 
 const self = fileURLToPath(import.meta.url)
 const root = join(dirname(self), '..')
 const require = createRequire(import.meta.url)
-const ts = require('typescript')
 const PLUGINS = [
   'plugin-ca-loss',
   'plugin-rrhf',
@@ -81,35 +81,43 @@ const PASSED_THROUGH = new Set([
 /** Every mutant of a file: where, from what, to what. */
 function mutantsOf(file) {
   const text = readFileSync(file, 'utf8')
-  const source = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true)
   const mutants = []
-  const mutant = (node, to, start = node.getStart(source), end = node.getEnd()) => {
-    const { line } = source.getLineAndCharacterOfPosition(start)
-    mutants.push({ file, line: line + 1, from: text.slice(start, end), to, text: text.slice(0, start) + to + text.slice(end) })
+  const textOf = ({ start, end }) => text.slice(start, end)
+  const mutant = ({ start, end }, to) => {
+    const line = text.slice(0, start).split('\n').length
+    mutants.push({ file, line, from: text.slice(start, end), to, text: text.slice(0, start) + to + text.slice(end) })
   }
   const visit = (node) => {
-    if (ts.isTypeNode(node) || ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return
-    if (ts.isBinaryExpression(node)) for (const to of OPERATORS[node.operatorToken.getText(source)] ?? []) mutant(node.operatorToken, to)
-    if (ts.isNumericLiteral(node)) mutant(node, node.text === '0' ? '1' : node.text === '1' ? '0' : `${Number(node.text) + 1}`)
-    if (ts.isBigIntLiteral(node)) mutant(node, node.text === '0n' ? '1n' : `${BigInt(node.text.slice(0, -1)) + 1n}n`)
-    if (node.kind === ts.SyntaxKind.TrueKeyword) mutant(node, 'false')
-    if (node.kind === ts.SyntaxKind.FalseKeyword) mutant(node, 'true')
-    if (ts.isPrefixUnaryExpression(node) && '!-'.includes(ts.tokenToString(node.operator))) mutant(node, node.operand.getText(source))
-    if (ts.isConditionalExpression(node)) for (const to of ['true', 'false']) mutant(node.condition, to)
-    if (ts.isIfStatement(node)) for (const to of ['true', 'false']) mutant(node.expression, to)
-    if (ts.isPropertyAccessExpression(node)) for (const to of CALLS[node.name.text] ?? []) mutant(node.name, to)
-    if (ts.isCallExpression(node)) {
-      const callee = ts.isPropertyAccessExpression(node.expression) ? node.expression : undefined
-      const name = callee?.name.text ?? node.expression.getText(source)
-      if (PASSED_THROUGH.has(name)) {
-        const on = callee && callee.expression.getText(source) !== 'tf' && callee.expression.getText(source) !== 'Math'
-        mutant(node, on ? callee.expression.getText(source) : `(${node.arguments[0].getText(source)})`)
+    const { type } = node
+    if (type.startsWith('TS') && !TYPED_VALUES.has(type)) return
+    if (type === 'BinaryExpression' || type === 'LogicalExpression') {
+      const start = text.indexOf(node.operator, node.left.end)
+      for (const to of OPERATORS[node.operator] ?? []) mutant({ start, end: start + node.operator.length }, to)
+    }
+    if (type === 'NumericLiteral') mutant(node, `${node.value === 1 ? 0 : node.value + 1}`)
+    if (type === 'BigIntLiteral') mutant(node, `${BigInt(node.value) + 1n}n`)
+    if (type === 'BooleanLiteral') mutant(node, `${!node.value}`)
+    if (type === 'UnaryExpression' && '!-'.includes(node.operator)) mutant(node, textOf(node.argument))
+    if (type === 'ConditionalExpression' || type === 'IfStatement') for (const to of ['true', 'false']) mutant(node.test, to)
+    if (isMember(node)) for (const to of CALLS[node.property.name] ?? []) mutant(node.property, to)
+    if (type === 'CallExpression' || type === 'OptionalCallExpression') {
+      const { callee } = node
+      if (PASSED_THROUGH.has(isMember(callee) ? callee.property.name : textOf(callee))) {
+        const on = isMember(callee) && !['tf', 'Math'].includes(textOf(callee.object))
+        mutant(node, on ? textOf(callee.object) : `(${textOf(node.arguments[0])})`)
       }
     }
-    ts.forEachChild(node, visit)
+    for (const child of Object.values(node).flat()) if (typeof child?.type === 'string' && typeof child.start === 'number') visit(child)
   }
-  visit(source)
+  visit(parse(text, { sourceType: 'module', plugins: ['typescript'], createParenthesizedExpressions: true, attachComment: false }).program)
   return mutants
+}
+
+/** Nodes of TypeScript's own with a value inside; the others are types. */
+const TYPED_VALUES = new Set(['TSAsExpression', 'TSNonNullExpression', 'TSSatisfiesExpression', 'TSParameterProperty'])
+
+function isMember({ type, computed }) {
+  return (type === 'MemberExpression' || type === 'OptionalMemberExpression') && !computed
 }
 
 function mutantsOfPlugin(plugin) {

@@ -22,7 +22,7 @@ install(root)
 // Half a gigabyte that only tests need.
 if (process.argv.includes('--test')) install(join(root, 'packages', 'transformer', 'test', 'tokenizers'))
 removeOrphans()
-run('npx', ['tsc', '-b'])
+run('npx', ['tsc', '-b', 'tsconfig.build.json'])
 
 /** What a folder's lock file says, unless it is there for this Node already. */
 function install(folder) {

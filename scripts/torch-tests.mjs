@@ -12,6 +12,7 @@ import { root } from './packing.mjs'
 const started = performance.now()
 const seconds = () => ((performance.now() - started) / 1000).toFixed(0)
 
+/** @returns {never} */
 function skip(why) {
   console.error(`SKIPPED: the tests of backend-torch: ${why}`)
   process.exit(process.argv.includes('--require') ? 1 : 0)

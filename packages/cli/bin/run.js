@@ -7,4 +7,4 @@ if (major < 20 || (major === 20 && minor < 19)) {
 }
 // Node 22 and later can keep compiled code from one start to the next.
 require('node:module').enableCompileCache?.()
-require('../dist/main.js').main()
+void require('../dist/main.js').main()

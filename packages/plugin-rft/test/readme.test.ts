@@ -8,7 +8,7 @@ it('the README’s expressions have the values that stand behind them', () => {
   const lines = [...block.matchAll(/([\s\S]*?) \/\/ (.+)\n/g)]
   expect(lines).toHaveLength(2)
   for (const [, expression, value] of lines) {
-    // eslint-disable-next-line @typescript-eslint/no-implied-eval -- running what the page shows is what this is for
+    // oxlint-disable-next-line typescript/no-implied-eval -- running what the page shows is what this is for
     const shown = new Function('equationsOf', 'selectChains', `return [${expression}, ${value}]`) as (...scope: unknown[]) => unknown[]
     const [actual, expected] = shown(equationsOf, selectChains)
     expect(actual).toEqual(expected)

@@ -55,6 +55,6 @@ interface JinjaPackage {
   parse(tokens: unknown): JinjaNode
 }
 
-/* eslint-disable @typescript-eslint/no-require-imports -- see above */
+/* oxlint-disable typescript/no-require-imports -- see above */
 export const { Tokenizer } = require('@huggingface/tokenizers') as TokenizersPackage
 export const jinja = require('@huggingface/jinja') as JinjaPackage

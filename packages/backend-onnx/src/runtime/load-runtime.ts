@@ -10,7 +10,7 @@ type Runtime = typeof Ort & { listSupportedBackends(): readonly { readonly name:
 export function loadRuntime(): Runtime {
   turnTelemetryOff()
   // An import would be moved above the call.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  // oxlint-disable-next-line typescript/no-require-imports
   return require(runtimePath()) as Runtime
 }
 

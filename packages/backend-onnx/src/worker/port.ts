@@ -48,6 +48,6 @@ export function threadPort(): EnginePort {
 export function workerFile(): string {
   const compiled = [join(__dirname, '..', 'worker.js'), join(__dirname, '..', '..', 'dist', 'worker.js')]
   const found = compiled.find((path) => existsSync(path))
-  if (!found) throw new Error(`The engine's worker is not compiled: ${compiled[1]} is missing; run tsc -b`)
+  if (!found) throw new Error(`The engine's worker is not compiled: ${compiled[1]} is missing; run npm run build`)
   return found
 }

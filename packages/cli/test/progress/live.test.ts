@@ -137,7 +137,7 @@ it('changes no mode of the terminal, so that nothing is to be put back whatever 
   tell(RUN)
   renderer.close()
   // moving up, erasing to the end of the line, erasing what is below
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex
   expect(text().replaceAll(/\u001b\[(?:\d+A|K|J)/g, '')).not.toMatch(/\u001b/)
 })
 

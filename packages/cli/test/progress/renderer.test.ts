@@ -86,7 +86,7 @@ it.each(['live', 'plain', 'silent'] as const)('sends nothing of a data set or mo
   renderer.say(evil)
   renderer.close()
   // the list's own: moving up, erasing
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex
   const text = written.replaceAll(/\u001b\[(?:\d+A\r?|K|J)|\r/g, '')
   expect(text).toContain('a\\x1b]52;c;aGk=\\x07\\u202eb\\x9b2J')
   expect(text).not.toMatch(/(?!\n)[\p{Cc}\u202e]/u)

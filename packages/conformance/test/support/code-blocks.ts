@@ -28,13 +28,13 @@ export function runBlocks(page: string): void {
       module: { type: 'commonjs' },
     })
     const find = (specifier: string): unknown => {
-      // eslint-disable-next-line @typescript-eslint/no-require-imports -- jest's own, so that packages are found as in any test
+      // oxlint-disable-next-line typescript/no-require-imports -- jest's own, so that packages are found as in any test
       if (!specifier.startsWith('.')) return require(specifier)
       const target = posix.join(posix.dirname(file), specifier)
-      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      // oxlint-disable-next-line typescript/no-require-imports
       return blocks.has(`${target}.ts`) ? load(`${target}.ts`) : require(join(root, dirname(page), target))
     }
-    // eslint-disable-next-line @typescript-eslint/no-implied-eval -- running what a page shows is what this is for
+    // oxlint-disable-next-line typescript/no-implied-eval -- running what a page shows is what this is for
     const body = new Function('require', 'module', 'exports', code) as (...scope: unknown[]) => void
     body(find, module, module.exports)
     return module.exports

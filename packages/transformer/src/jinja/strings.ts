@@ -2,7 +2,7 @@ import type { JinjaValue } from '../huggingface'
 import { boolean, integer, isNone, isString, isNumber, list, string } from './values'
 
 /** `str.isspace` of Python: not quite JavaScript's white space (no U+FEFF, but the separators U+001C–U+001F and U+0085). */
-// eslint-disable-next-line no-control-regex -- they are white space
+// oxlint-disable-next-line no-control-regex -- they are white space
 const SPACE = /[\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/
 const isSpace = (char: string) => SPACE.test(char)
 
@@ -125,7 +125,7 @@ function rsplit(self: string, args: readonly JinjaValue[]): string[] {
 }
 
 function lines(self: string): string[] {
-  // eslint-disable-next-line no-control-regex -- they end lines in Python
+  // oxlint-disable-next-line no-control-regex -- they end lines in Python
   const parts = self.split(/\r\n|[\n\r\v\f\u001c-\u001e\u0085\u2028\u2029]/)
   return parts.at(-1) === '' ? parts.slice(0, -1) : parts
 }

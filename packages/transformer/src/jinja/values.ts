@@ -89,7 +89,7 @@ function floatRepr(value: number): string {
 function quoted(value: string): string {
   const quote = value.includes("'") && !value.includes('"') ? '"' : "'"
   const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', [quote]: `\\${quote}` }
-  // eslint-disable-next-line no-control-regex -- control characters are what is escaped
+  // oxlint-disable-next-line no-control-regex -- control characters are what is escaped
   const escaped = value.replace(/[\\\n\r\t'"\u0000-\u001f\u007f-\u00a0\u00ad]/g, (char) => {
     const known = escapes[char]
     if (known !== undefined || char === "'" || char === '"') return known ?? char
