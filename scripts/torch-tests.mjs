@@ -30,6 +30,7 @@ function pythonPath() {
 
 const isQuick = process.argv.includes('--quick')
 const python = pythonPath()
+const bytecode = join(root, 'node_modules', '.cache', 'torch-bytecode')
 const missing = ['torch', 'transformers', 'peft', 'pytest'].filter(
   (name) => spawnSync(python, ['-c', `import importlib.metadata as m; m.version("${name}")`]).status !== 0,
 )
@@ -40,7 +41,14 @@ function run(what, command, args, cwd) {
   const { status, error } = spawnSync(command, args, {
     cwd,
     stdio: 'inherit',
-    env: { ...process.env, PLUMBLINE_PYTHON: python, PYTHONDONTWRITEBYTECODE: '1', PLUMBLINE_TORCH_QUICK: isQuick ? '1' : '' },
+    // Compiled modules are kept for the many processes that follow, outside of the sources.
+    env: {
+      ...process.env,
+      PLUMBLINE_PYTHON: python,
+      PYTHONPYCACHEPREFIX: bytecode,
+      PYTHONDONTWRITEBYTECODE: '',
+      PLUMBLINE_TORCH_QUICK: isQuick ? '1' : '',
+    },
   })
   console.error(`${status === 0 ? 'passed' : 'FAILED'}: ${what}, after ${seconds()} s${error ? ` (${error.message})` : ''}`)
   return status === 0

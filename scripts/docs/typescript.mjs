@@ -1,9 +1,12 @@
-/** Type-checks the TypeScript blocks of pages, each page a folder of modules, with the settings that a user's project would have. */
+/**
+ * Type-checks the TypeScript blocks of pages, each page a folder of modules, with the settings that a user's project would have. It is done by the compiler
+ * before the native one, which this repository is built with: it can be given texts in place of files, and projects still have it, so that our types are read by both.
+ */
 import { dirname, join, posix } from 'node:path'
 import { createRequire } from 'node:module'
 import { root } from '../packing.mjs'
 
-const ts = createRequire(import.meta.url)('typescript')
+const ts = createRequire(import.meta.url)('typescript-5')
 
 const OPTIONS = {
   target: ts.ScriptTarget.ES2023,

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { TOOLS } from '../src/create/manifest'
 import { checkPackageName, strategyName, TEMPLATES } from '../src/create/names'
 import { createPackage } from '../src/create/scaffold'
@@ -31,7 +31,7 @@ describe('plumb create', () => {
     const common = JSON.parse(readFileSync(join(cwd, 'loss', 'tsconfig.json'), 'utf8')) as { compilerOptions: object }
     const include = TEMPLATES.flatMap((template) => [`${template}/src`, `${template}/test`])
     writeFileSync(join(cwd, 'tsconfig.json'), JSON.stringify({ ...common, include }))
-    const tsc = createRequire(__filename).resolve('typescript/bin/tsc')
+    const tsc = join(dirname(createRequire(__filename).resolve('typescript/package.json')), 'bin', 'tsc')
     const compiled = spawnSync(process.execPath, [tsc, '-p', cwd], { cwd, encoding: 'utf8' })
     expect([compiled.status, compiled.stdout]).toEqual([0, ''])
     const tests = TEMPLATES.flatMap((template) =>

@@ -15,7 +15,12 @@ const LIMITS = { ready: 20, step: 30 }
 
 /** How a device behaves: the milliseconds of its second step by the clock that the test holds, or what it does in their place. */
 type Behaviour =
-  number | 'no device' | 'hangs as it opens' | 'hangs in its first step' | 'hangs in its second step' | 'fails in its second step'
+  | number
+  | 'no device'
+  | 'hangs as it opens'
+  | 'hangs in its first step'
+  | 'hangs in its second step'
+  | 'fails in its second step'
 
 function fakes(gpu: Behaviour, cpu: Behaviour) {
   const opened: string[] = []

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from plumbline_torch.errors import PlumbError
@@ -28,6 +29,26 @@ def require_packages(names: list[str]) -> dict[str, str]:
     return versions
 
 
+LIBRARIES = ["torch.distributed", "torch.utils.checkpoint", "transformers.masking_utils", "transformers.modeling_utils"]
+"""Modules that import most of what is needed of torch and transformers."""
+
+
+def load_libraries() -> None:
+    """Imports torch and transformers, and lets Python keep what it compiles of them.
+
+    Where they came without compiled modules (from uv, or from pip with `--no-compile`) that is more than half of the time that every start takes.
+    Of nothing else a file is kept, so that the package's own folder stays as it was installed.
+    """
+    require_packages(["torch", "transformers"])
+    own = sys.dont_write_bytecode
+    sys.dont_write_bytecode = own and not os.environ.get("PLUMBLINE_KEEPS_BYTECODE")
+    try:
+        for name in LIBRARIES:
+            import_module(name)
+    finally:
+        sys.dont_write_bytecode = own
+
+
 def _missing(name: str, what: str) -> PlumbError:
     message = f"The Python package {name} {what}; install it with: {sys.executable} -m pip install -U {COMMANDS[name]}"
     return PlumbError("PLUMB_TORCH_PACKAGE", message)
@@ -47,7 +68,7 @@ class Device:
 
 def choose_device(wanted: str) -> Device:
     """The device that is asked for; of `auto` CUDA, else Apple's, else the CPU."""
-    require_packages(["torch", "transformers"])
+    load_libraries()
     import torch
 
     has_mps = torch.backends.mps.is_available()

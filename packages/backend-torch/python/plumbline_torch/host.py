@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from plumbline_torch.devices import choose_device, describe, require_packages
+from plumbline_torch.devices import choose_device, describe, load_libraries
 from plumbline_torch.framing import Header
 
 # What a folder lacks is not looked for elsewhere.
@@ -40,7 +40,7 @@ class Host:
         return self._sessions[model]
 
     def _open(self, params: Header) -> Any:
-        require_packages(["torch", "transformers"])
+        load_libraries()
         import torch
 
         if params.get("threads"):
@@ -62,7 +62,7 @@ class Host:
 
     def _inspect(self, folder: str) -> Any:
         """What is known of a model without its weights."""
-        require_packages(["torch", "transformers"])
+        load_libraries()
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -56,8 +56,9 @@ function startProcess({ file, args }: Command): Peer {
     env: {
       ...process.env,
       PYTHONPATH: PYTHONPATH ? `${PYTHON_FOLDER}${delimiter}${PYTHONPATH}` : PYTHON_FOLDER,
-      // The package's folder stays as it was installed.
+      // The package's folder stays as it was installed. What Python compiles of torch is kept, unless nothing shall be.
       PYTHONDONTWRITEBYTECODE: '1',
+      PLUMBLINE_KEEPS_BYTECODE: process.env.PYTHONDONTWRITEBYTECODE ? '' : '1',
     },
     // An interrupt at the terminal is for this process, which says what becomes of the run.
     detached: process.platform !== 'win32',

@@ -5,7 +5,7 @@ export const LICENSES = ['Apache-2.0', 'MIT', 'none'] as const
 export type License = (typeof LICENSES)[number]
 
 /** Versions that a package starts with; a test holds them to this repository's own. */
-export const TOOLS = { typescript: '~5.9.3', '@types/node': '^22.20.5' } as const
+export const TOOLS = { typescript: '~7.0.2', '@types/node': '^22.20.5' } as const
 const TFJS = { '@tensorflow/tfjs-core': '4.22.0' } as const
 const ZOD = { zod: '^4.0.0' } as const
 
