@@ -36,8 +36,8 @@ LIBRARIES = ["torch.distributed", "torch.utils.checkpoint", "transformers.maskin
 def load_libraries() -> None:
     """Imports torch and transformers, and lets Python keep what it compiles of them.
 
-    Where they came without compiled modules (from uv, or from pip with `--no-compile`) that is more than half of the time that every start takes.
-    Of nothing else a file is kept, so that the package's own folder stays as it was installed.
+    Where they came without compiled modules (from uv, or from pip with `--no-compile`) that is more than half of the time of every
+    start. Of nothing else a file is kept, so that the package's own folder stays as it was installed.
     """
     require_packages(["torch", "transformers"])
     own = sys.dont_write_bytecode

@@ -32,8 +32,9 @@ def test_compiled_libraries_are_kept_where_they_may_be_and_of_the_package_itself
         "PYTHONDONTWRITEBYTECODE": "1",
         "PLUMBLINE_KEEPS_BYTECODE": keeps,
     }
-    program = "import sys; from plumbline_torch.devices import load_libraries; load_libraries(); import plumbline_torch.host, torch; print(torch.__file__)"
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    program = "from plumbline_torch.devices import load_libraries as load; load(); import plumbline_torch.host, torch; print(torch.__file__)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(libraries / "torch" / "__init__.py")
     found = sorted(str(file.relative_to(kept)) for file in kept.rglob("*.pyc"))
     assert [file for file in found if "plumbline_torch" in file] == []
