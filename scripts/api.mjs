@@ -8,7 +8,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { root } from './packing.mjs'
 
-const ts = createRequire(import.meta.url)('typescript')
+// The native compiler gives nobody its tree.
+const ts = createRequire(import.meta.url)('typescript-5')
 const folder = join(root, 'docs', 'api')
 
 const packages = readdirSync(join(root, 'packages')).filter((name) => existsSync(join(root, 'packages', name, 'package.json')))

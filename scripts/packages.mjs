@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
@@ -155,12 +155,21 @@ function useTypes(folder, packed) {
   }
   for (const [resolution, config] of Object.entries(resolutions)) {
     writeFileSync(join(folder, `tsconfig.${resolution}.json`), JSON.stringify(config))
-    say(`use them from TypeScript, ${resolution} resolution`)
-    const tsc = [require.resolve('typescript/bin/tsc'), '-p', `tsconfig.${resolution}.json`]
-    const { stdout } = spawnSync(process.execPath, tsc, { cwd: folder, encoding: 'utf8' })
-    // Declarations of tfjs name a type that its package does not bring; ours are checked too, hence no skipLibCheck.
-    const errors = stdout.split('\n').filter((line) => line.includes('error TS') && !line.startsWith('node_modules/@tensorflow/'))
-    if (errors.length > 0) throw new Error(`TypeScript does not take the packages:\n${errors.join('\n')}`)
+    for (const compiler of ['typescript', 'typescript-5']) {
+      const manifest = require.resolve(`${compiler}/package.json`)
+      const { version } = require(manifest)
+      say(`use them from TypeScript ${version}, ${resolution} resolution`)
+      const tsc = [join(dirname(manifest), 'bin', 'tsc'), '-p', `tsconfig.${resolution}.json`, '--pretty', 'false']
+      const { status, stdout } = spawnSync(process.execPath, tsc, { cwd: folder, encoding: 'utf8' })
+      // Ours are checked too, hence no skipLibCheck. Declarations of tfjs name a type that its package does not bring, and bring WebGPU's, which newer compilers have.
+      const [ours, theirs] = [[], []]
+      for (const line of stdout.split('\n')) {
+        if (line.includes('error TS')) (/^typed\.|@plumbline\//.test(line) ? ours : theirs).push(line)
+      }
+      if (ours.length > 0 || (status !== 0 && theirs.length === 0)) {
+        throw new Error(`TypeScript ${version} does not take the packages:\n${ours.join('\n') || stdout}`)
+      }
+    }
   }
 }
 
