@@ -1,6 +1,6 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
 import { packGroups, plainRope } from '@plumbline/transformer'
-import { BLOCKED, PLAIN } from '../src/graph/attention-layout'
+import { BLOCKED, JOINED, PLAIN } from '../src/graph/attention-layout'
 import { Tape } from '../src/graph/autodiff'
 import { BatchInputs } from '../src/graph/batch-inputs'
 import { emit } from '../src/graph/emit'
@@ -132,6 +132,7 @@ const cases: Case[] = [
 describe.each([
   ['one block', PLAIN],
   ['several blocks', BLOCKED],
+  ['one block with the prompts', JOINED],
 ])('gradients against finite differences, attention in %s', (_, layout) => {
   const feeds: Record<string, HostTensor> = { ...batchFeeds(batch, planBlocks(batch, layout), heads), ...tables }
 

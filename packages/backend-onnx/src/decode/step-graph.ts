@@ -25,6 +25,16 @@ import { WaveCache } from './wave-cache'
  * Outputs: `logits` [rows, vocabulary], and the cache's.
  */
 export function stepGraph(graph: Graph, config: ModelConfig, base: WeightLookup<Value>, adapter?: AdapterShape): Emitted {
+  return emit({ ...stepValues(graph, config, base, adapter) })
+}
+
+/** The outputs of `stepGraph`, for a graph that goes on from them. */
+export function stepValues(
+  graph: Graph,
+  config: ModelConfig,
+  base: WeightLookup<Value>,
+  adapter?: AdapterShape,
+): { readonly logits: Value; readonly [cache: string]: Value } {
   const { weights, lowRankOf } = adaptedWeights(base, adapter)
   const ops = new OnnxOps(graph, undefined, lowRankOf)
   const cache = graph.device === 'cpu' ? new RowCache(graph) : new WaveCache(graph)
@@ -36,5 +46,6 @@ export function stepGraph(graph: Graph, config: ModelConfig, base: WeightLookup<
   }
   const rows = tokenRows(graph, ops, config, weights)
   const hidden = decoder(ops, config, weights, embedded(ops, config, weights, rows, positions), attendIn)
-  return emit({ logits: decodedLogits(graph, ops, config, weights, hidden), ...cache.outputs() })
+  const logits = decodedLogits(graph, ops, config, weights, hidden)
+  return { logits, ...cache.outputs() }
 }

@@ -8,7 +8,7 @@ import { attendParts, type StepCache } from './step-cache'
  * cells have as many tokens of their own, so that the new one stands at the same place in every cell's cache; the cache comes out
  * as a new tensor, since a GPU must not write what it reads.
  *
- * Inputs: `mask` [G, 1, 1, 1, P + T] (see `maskInput`), `slots` = 0 … T − 1 [T], `slot` [1] (where the new token goes), `parts` = P, T; the
+ * Inputs: `mask` [G, 1, 1, 1, P + T] (see `maskInput`), `slots` = 0 … T − 1 [T] and `slot` [1] (where the new token goes), both float32, `parts` = P, T; the
  * shapes `cell_shape` = G, C, kvHeads, headDim, `query_shape` = G, C, kvHeads, rep, headDim, `prompt_rows` = G, kvHeads, C · rep, −1,
  * `own_rows` = N, rep, −1, `prompt_part` = G, kvHeads, C, rep, P, `own_part` = G, kvHeads, C, rep, T and `attended` = G, kvHeads, C, rep,
  * headDim; per layer `prompt_keys_l` [G, kvHeads, headDim, P], `prompt_values_l` [G, kvHeads, P, headDim], `own_keys_l` [N, headDim, T]
@@ -17,8 +17,12 @@ import { attendParts, type StepCache } from './step-cache'
  */
 export class WaveCache implements StepCache {
   private readonly written: Record<string, Value> = {}
+  /** Of every slot, whether the new token goes there. [T] */
+  private readonly isSlot: Value
 
-  constructor(private readonly graph: Graph) {}
+  constructor(private readonly graph: Graph) {
+    this.isSlot = graph.node('Equal', [graph.input('slots'), graph.input('slot')], { dtype: 'bool' })
+  }
 
   attend(layer: number, shape: AttentionShape, q: Value, k: Value, v: Value): Value {
     const { graph } = this
@@ -54,8 +58,7 @@ export class WaveCache implements StepCache {
     const { graph } = this
     const byHead = graph.node('Transpose', [this.reshape(x, 'cell_shape')], { attributes: { perm: [0, 2, 1, 3] } })
     const entries = graph.node('Reshape', [byHead, graph.ints(...entry)])
-    const isSlot = graph.node('Equal', [graph.input('slots', 'int32'), graph.input('slot', 'int32')], { dtype: 'bool' })
-    const along = part === 'keys' ? isSlot : graph.node('Reshape', [isSlot, graph.ints(-1, 1)])
+    const along = part === 'keys' ? this.isSlot : graph.node('Reshape', [this.isSlot, graph.ints(-1, 1)])
     return graph.node('Where', [along, entries, graph.input(`own_${part}_${layer}`)], { dtype: 'float32', label: `new_${part}` })
   }
 

@@ -32,14 +32,18 @@ export function choiceGraph(vocabulary: number, kind: ChoiceKind): Emitted {
 }
 
 /**
- * The same for every row of `logits`, where the host does not look at each token: `ids` [R], int32, are what the next step reads, and `all`
- * [R, C + 2] is the input `before` [R, C] with the tokens and the totals behind it.
+ * The same for every row of logits [R, vocabulary], where the host does not look at each token: `next_ids` [R], int32, are what the next step reads,
+ * and `all` [R, C + 2] is the input `before` [R, C] with the tokens and the totals behind it.
  */
-export function continuedChoiceGraph(vocabulary: number, kind: ChoiceKind): Emitted {
-  const graph = new Graph('webgpu')
-  const { tokens, totals } = choice(graph, graph.input('logits'), vocabulary, kind)
+export function continuedChoice(
+  graph: Graph,
+  logits: Value,
+  vocabulary: number,
+  kind: ChoiceKind,
+): { readonly next_ids: Value; readonly all: Value } {
+  const { tokens, totals } = choice(graph, logits, vocabulary, kind)
   const all = graph.node('Concat', [graph.input('before'), tokens, totals], { attributes: { axis: 1 } })
-  return emit({ ids: graph.node('Reshape', [toIndex(graph, tokens), graph.ints(-1)]), all })
+  return { next_ids: graph.node('Reshape', [toIndex(graph, tokens), graph.ints(-1)]), all }
 }
 
 /** A token for each row of logits, and the sum of its row's weights. [N, 1] each */

@@ -1,10 +1,10 @@
 import type { Sampling } from '@plumbline/core/base'
 import type { Completion } from '@plumbline/transformer'
-import type { Emitted } from '../graph/emit'
 import type { Tensor } from '../runtime/onnxruntime'
-import type { HostTensor } from '../runtime/session'
+import type { Held } from '../runtime/held'
+import type { Feeds, HostTensor } from '../runtime/session'
 import { tensorNamed } from '../runtime/tensor-named'
-import { choiceGraph, continuedChoiceGraph, type ChoiceKind } from './choice-graph'
+import { choiceGraph, type ChoiceKind } from './choice-graph'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import { DeviceSession } from './session'
 
@@ -17,15 +17,18 @@ export interface Choice {
 /** The largest float32 below 1. */
 const BELOW_ONE = 1 - 2 ** -24
 
-/** Chooses tokens on the device: the logits stay there, and a token and one number a completion come back, at once or some steps later. */
+/** How these settings have tokens chosen. */
+export function choiceKind({ temperature, topK = 0, topP = 1 }: Sampling): ChoiceKind {
+  const random = temperature > 0
+  return { random, topK: random && topK > 0 ? topK : undefined, nucleus: random && topP < 1 }
+}
+
+/** Chooses tokens on the device: the logits stay there, and a token and one number a completion come back. */
 export class DeviceChooser {
   /** One for each way of choosing that was asked for. */
   private readonly sessions = new Map<string, Promise<DeviceSession>>()
 
-  constructor(
-    private readonly vocabulary: number,
-    private readonly memory: DeviceMemory,
-  ) {}
+  constructor(private readonly vocabulary: number) {}
 
   /**
    * @param logits [rows, vocabulary], on the device
@@ -34,68 +37,58 @@ export class DeviceChooser {
    */
   async choose(logits: Tensor, choices: readonly Choice[], sampling: Sampling): Promise<readonly number[]> {
     if (choices.length === 0) return []
-    const session = await this.sessionFor('once', sampling)
+    const session = await this.sessionFor(choiceKind(sampling))
     const { host } = await session.run({
       logits,
       rows: { data: Int32Array.from(choices, ({ row }) => row), dims: [choices.length] },
-      ...drawFeeds(
-        choices.map(({ completion }) => completion.draw()),
-        sampling,
-      ),
+      uniforms: drawn(choices.map(({ completion }) => completion.draw())),
+      ...constants(choices.length, sampling),
     })
     const [tokens, totals] = ['tokens', 'totals'].map((name) => tensorNamed(host, name).data as Float32Array)
     for (const [index, total] of totals!.entries()) requireFinite(total, choices[index]!.completion)
     return [...tokens!]
   }
 
-  /** Begins to choose several tokens, one after the other, for completions that stand in some of a wave's rows. */
-  async begin(rows: number, choices: readonly Choice[], sampling: Sampling): Promise<ChosenTokens> {
-    return new ChosenTokens(await this.sessionFor('continued', sampling), this.memory, rows, choices, sampling)
-  }
-
   async release(): Promise<void> {
     for (const session of this.sessions.values()) await (await session).release()
   }
 
-  private sessionFor(form: 'once' | 'continued', { temperature, topK = 0, topP = 1 }: Sampling): Promise<DeviceSession> {
-    const random = temperature > 0
-    const kind: ChoiceKind = { random, topK: random && topK > 0 ? topK : undefined, nucleus: random && topP < 1 }
-    const key = JSON.stringify([form, kind])
-    const graph: Emitted = form === 'once' ? choiceGraph(this.vocabulary, kind) : continuedChoiceGraph(this.vocabulary, kind)
-    const session = this.sessions.get(key) ?? DeviceSession.create(graph, form === 'once' ? [] : graph.outputs)
+  private sessionFor(kind: ChoiceKind): Promise<DeviceSession> {
+    const key = JSON.stringify(kind)
+    const session = this.sessions.get(key) ?? DeviceSession.create(choiceGraph(this.vocabulary, kind), [])
     this.sessions.set(key, session)
     return session
   }
 }
 
-/** Tokens of the same completions, step by step. They stay on the device, where the next step reads them, until all are asked for. */
+/** Tokens of the same completions, step by step, which the steps choose themselves (`continuedChoice`). They stay on the device until all are asked for. */
 export class ChosenTokens {
   private all: DeviceTensor | undefined
   private ids: DeviceTensor | undefined
   private steps = 0
 
+  /** @param choices completions that stand in some of the rows of `constants` */
   constructor(
-    private readonly session: DeviceSession,
     private readonly memory: DeviceMemory,
-    private readonly rows: number,
+    private readonly constants: ChoiceConstants,
     private readonly choices: readonly Choice[],
-    private readonly sampling: Sampling,
   ) {}
 
-  /**
-   * @param logits [rows, vocabulary], on the device
-   * @returns the next token's id of every row, on the device until the next call; of rows without a completion anything.
-   */
-  async next(logits: Tensor): Promise<Tensor> {
-    const uniforms = new Array<number>(this.rows).fill(0)
+  /** What the choice in the next step reads, and the ids of the tokens before where a step has chosen them; of rows without a completion anything. */
+  feeds(): Feeds {
+    const { rows } = this.constants
+    const uniforms = new Array<number>(rows).fill(0)
     for (const { row, completion } of this.choices) uniforms[row] = completion.draw()
-    const before = this.all?.native ?? { data: new Float32Array(this.rows), dims: [this.rows, 1] }
-    const { resident } = await this.session.run({ logits, before, ...drawFeeds(uniforms, this.sampling) })
+    const before = this.all?.native ?? { data: new Float32Array(rows), dims: [rows, 1] }
+    return { ...this.constants.held.feeds, before, uniforms: drawn(uniforms), ...(this.ids ? { ids: this.ids.native } : {}) }
+  }
+
+  /** Takes the tokens that a step has chosen. */
+  took(resident: Readonly<Record<string, Tensor>>): void {
     this.release()
     this.all = this.memory.hold(tensorNamed(resident, 'all'))
-    this.ids = this.memory.hold(tensorNamed(resident, 'ids'))
+    this.ids = this.memory.hold(tensorNamed(resident, 'next_ids'))
     this.steps++
-    return this.ids.native
   }
 
   /**
@@ -119,18 +112,30 @@ export class ChosenTokens {
   }
 }
 
-/** A number for each row in the running, and what all of them share. */
-function drawFeeds(draws: readonly number[], sampling: Sampling): Record<string, HostTensor> {
-  const column = (value: (index: number) => number): HostTensor => ({
-    data: Float32Array.from(draws, (_, index) => value(index)),
-    dims: [draws.length, 1],
-  })
+/** What the choices of a wave's rows read beside the draws, on the device. */
+export class ChoiceConstants {
+  private constructor(
+    readonly rows: number,
+    readonly held: Held,
+  ) {}
+
+  static async of(memory: DeviceMemory, rows: number, sampling: Sampling): Promise<ChoiceConstants> {
+    return new ChoiceConstants(rows, await memory.uploadAll(constants(rows, sampling)))
+  }
+}
+
+/** What a choice reads beside the draws. */
+function constants(rows: number, sampling: Sampling): Record<string, HostTensor> {
   return {
-    numbers: column((index) => index),
-    uniforms: column((index) => Math.min(draws[index]!, BELOW_ONE)),
+    numbers: { data: Float32Array.from({ length: rows }, (_, index) => index), dims: [rows, 1] },
     inverse_temperature: { data: Float32Array.of(1 / (sampling.temperature || 1)), dims: [1] },
     top_p: { data: Float32Array.of(sampling.topP ?? 1), dims: [1] },
   }
+}
+
+/** A number in [0, 1) for each row. */
+function drawn(draws: readonly number[]): HostTensor {
+  return { data: Float32Array.from(draws, (draw) => Math.min(draw, BELOW_ONE)), dims: [draws.length, 1] }
 }
 
 /** @param total of a row's weights; the largest logit adds 1. Comparing this way round, NaN is refused as well. */

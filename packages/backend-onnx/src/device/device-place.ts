@@ -1,6 +1,6 @@
-import { planBlocks, type AttentionBlocks } from '../training/attention-blocks'
+import { deviceBlocks, type AttentionBlocks } from '../training/attention-blocks'
 import type { ModelConfig, PackedBatch } from '@plumbline/transformer'
-import { PLAIN } from '../graph/attention-layout'
+import { JOINED } from '../graph/attention-layout'
 import type { DType } from '../graph/element-types'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph } from '../graph/graph'
@@ -40,9 +40,10 @@ export class DevicePlace implements Place<DeviceTensor, DeviceParameters, Device
     return nativeTensors(weights)
   }
 
-  /** Blocks save arithmetic, which is not what a GPU lacks, and cost runs of kernels. */
+  readonly usualLayout = JOINED
+
   blocks(batch: PackedBatch): AttentionBlocks {
-    const blocks = planBlocks(batch, PLAIN)
+    const blocks = deviceBlocks(batch, this.config.heads)
     requireBindable(blocks, this.config.heads)
     return blocks
   }

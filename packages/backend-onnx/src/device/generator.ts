@@ -4,14 +4,16 @@ import { completionRules, type GeneratorModel, type RunOptions } from '../decode
 import { prefillFeeds } from '../decode/prefill'
 import { prefillGraph } from '../decode/prefill-graph'
 import { padded } from '../decode/prompt-cache'
-import { stepGraph } from '../decode/step-graph'
+import { stepValues } from '../decode/step-graph'
 import { relayoutGraph } from '../decode/wave-cache'
 import { fedWeights } from '../decode/weights'
+import { emit } from '../graph/emit'
 import { Graph } from '../graph/graph'
 import { RopeTables } from '../runtime/rope-tables'
 import type { Tensor } from '../runtime/onnxruntime'
 import type { Feeds } from '../runtime/session'
-import { DeviceChooser, type ChosenTokens } from './chooser'
+import { continuedChoice, type ChoiceKind } from './choice-graph'
+import { ChoiceConstants, ChosenTokens, choiceKind, DeviceChooser } from './chooser'
 import type { DeviceMemory } from './memory'
 import { nativeTensors, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
@@ -33,26 +35,24 @@ const STEPS_PER_READ = 8
  */
 export class DeviceGenerator {
   private readonly chooser: DeviceChooser
+  /** One for each way of choosing that was asked for. */
+  private readonly steps = new Map<string, Promise<DeviceSession>>()
 
   private constructor(
     private readonly model: Omit<GeneratorModel, 'weights'>,
     private readonly memory: DeviceMemory,
-    private readonly sessions: { readonly prefill: DeviceSession; readonly step: DeviceSession; readonly relayout: DeviceSession },
+    private readonly sessions: { readonly prefill: DeviceSession; readonly relayout: DeviceSession },
     private readonly tables: RopeTables,
   ) {
-    this.chooser = new DeviceChooser(model.config.vocabSize, memory)
+    this.chooser = new DeviceChooser(model.config.vocabSize)
   }
 
   static async create(model: Omit<GeneratorModel, 'weights'>, memory: DeviceMemory): Promise<DeviceGenerator> {
     const { config, adapter } = model
-    const [prompt, token] = [new Graph('webgpu'), new Graph('webgpu')]
-    const [prefill, step, relayout] = [
-      prefillGraph(prompt, config, fedWeights(prompt), adapter),
-      stepGraph(token, config, fedWeights(token), adapter),
-      relayoutGraph(config.layers),
-    ]
-    const resident = (graph: typeof step) => DeviceSession.create(graph, graph.outputs)
-    const sessions = { prefill: await resident(prefill), step: await resident(step), relayout: await resident(relayout) }
+    const prompt = new Graph('webgpu')
+    const [prefill, relayout] = [prefillGraph(prompt, config, fedWeights(prompt), adapter), relayoutGraph(config.layers)]
+    const resident = (graph: typeof prefill) => DeviceSession.create(graph, graph.outputs)
+    const sessions = { prefill: await resident(prefill), relayout: await resident(relayout) }
     return new DeviceGenerator(model, memory, sessions, new RopeTables(config, (tables) => memory.uploadAll(tables)))
   }
 
@@ -62,16 +62,19 @@ export class DeviceGenerator {
     const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
     const tables = await this.tables.upTo(padded(longest) + sampling.maxNewTokens)
     const resident = { ...tables, ...nativeTensors(weights) }
-    for (const wave of waves(requests, waveLimits(config, sampling.maxNewTokens))) await this.runWave(wave, rules, resident, options)
+    const step = await this.stepFor(choiceKind(sampling))
+    for (const wave of waves(requests, waveLimits(config, sampling.maxNewTokens))) await this.runWave(step, wave, rules, resident, options)
   }
 
   async release(): Promise<void> {
     this.tables.release()
     for (const session of Object.values(this.sessions)) await session.release()
+    for (const session of this.steps.values()) await (await session).release()
     await this.chooser.release()
   }
 
   private async runWave(
+    step: DeviceSession,
     requests: readonly GenerationPrompt[],
     rules: CompletionRules,
     resident: Feeds,
@@ -106,14 +109,20 @@ export class DeviceGenerator {
       cells: begun[g]!.map((completion) => (ended.has(completion) ? undefined : { completion })),
     }))
     const wave = new Wave(config, this.memory, this.sessions.relayout, prompts, width)
+    let constants: ChoiceConstants | undefined
     try {
       await wave.begin(caches)
       while (wave.alive > 0) {
         const rows = wave.rows().map(({ row, cell: { completion }, end }) => ({ row, completion, end }))
         const left = rules.sampling.maxNewTokens - wave.tokens
-        const chosen = await this.chooser.begin(wave.size, rows, rules.sampling)
+        if (constants?.rows !== wave.size) {
+          constants?.held.release()
+          constants = undefined
+          constants = await ChoiceConstants.of(this.memory, wave.size, rules.sampling)
+        }
+        const chosen = new ChosenTokens(this.memory, constants, rows)
         try {
-          await this.takeSteps(wave, chosen, Math.min(STEPS_PER_READ, wave.room, left), resident, checkAborted)
+          await this.takeSteps(step, wave, chosen, Math.min(STEPS_PER_READ, wave.room, left), resident, checkAborted)
           for (const tokenOf of await chosen.read()) {
             for (const choice of rows) {
               if (!ended.has(choice.completion)) take(choice.completion, tokenOf(choice))
@@ -126,27 +135,42 @@ export class DeviceGenerator {
         await wave.makeRoom()
       }
     } finally {
+      constants?.held.release()
       wave.release()
     }
   }
 
   /** Steps of which the host sees nothing until they are read; what has ended in between is computed along. */
   private async takeSteps(
+    step: DeviceSession,
     wave: Wave,
     chosen: ChosenTokens,
     steps: number,
     resident: Feeds,
     checkAborted: DeviceRunOptions['checkAborted'],
   ): Promise<void> {
-    let ids: Feeds[string] = wave.lastTokens()
-    for (let step = 0; step < steps; step++) {
+    for (let taken = 0; taken < steps; taken++) {
       checkAborted?.()
-      const { resident: out } = await this.sessions.step.run({ ...resident, ...wave.feeds(ids) })
+      const { resident: out } = await step.run({ ...resident, ...wave.feeds(), ...chosen.feeds() })
       wave.took(out)
-      ids = await this.holding(tensorNamed(out, 'logits'), (logits) => chosen.next(logits))
+      chosen.took(out)
       // The native call blocks this thread: messages are read between steps.
       await new Promise(setImmediate)
     }
+  }
+
+  /** A step that chooses the tokens as well. The logits are nobody's: the device frees them itself. */
+  private stepFor(kind: ChoiceKind): Promise<DeviceSession> {
+    const { config, adapter } = this.model
+    const key = JSON.stringify(kind)
+    const known = this.steps.get(key)
+    if (known) return known
+    const graph = new Graph('webgpu')
+    const { logits, ...caches } = stepValues(graph, config, fedWeights(graph), adapter)
+    const emitted = emit({ ...continuedChoice(graph, logits, config.vocabSize, kind), ...caches })
+    const session = DeviceSession.create(emitted, emitted.outputs)
+    this.steps.set(key, session)
+    return session
   }
 
   /** Counts logits as held while they are read, and frees them. */

@@ -1,15 +1,17 @@
 import type { Emitted } from '../graph/emit'
-import { InferenceSession, type SessionOptions, type Tensor } from '../runtime/onnxruntime'
+import { InferenceSession, Tensor, type SessionOptions } from '../runtime/onnxruntime'
 import { fedTensors, type Feeds, type HostTensor } from '../runtime/session'
 
 /** What the host asked of the device since the process began. Both are what a GPU waits for: it idles while a run is encoded, and while the host waits for a read. */
 export interface DeviceWork {
   runs: number
+  /** Arrays that went to the device. Shapes are not among them: those stay with the host. */
+  uploads: number
   /** Tensors that came back to the host. Each waits for everything that was asked for before it. */
   reads: number
 }
 
-export const deviceWork: DeviceWork = { runs: 0, reads: 0 }
+export const deviceWork: DeviceWork = { runs: 0, uploads: 0, reads: 0 }
 
 export interface DeviceResult {
   /** Outputs that stay on the device; whoever asked for them frees them. */
@@ -47,6 +49,7 @@ export class DeviceSession {
   /** @param feeds inputs by name, of which arrays are copied to the device; entries the model does not read are ignored. */
   async run(feeds: Feeds): Promise<DeviceResult> {
     const outputs = await this.native.run(fedTensors(this.inputs, feeds))
+    deviceWork.uploads += this.inputs.filter((name) => isUploaded(feeds[name]!)).length
     const result: DeviceResult = { resident: {}, host: {} }
     for (const name of this.outputs) {
       const tensor = outputs[name] as Tensor
@@ -61,6 +64,11 @@ export class DeviceSession {
   async release(): Promise<void> {
     await this.native.release()
   }
+}
+
+function isUploaded(tensor: HostTensor | Tensor): boolean {
+  if (tensor instanceof Tensor) return false
+  return tensor.dims.length > 1 || !(tensor.data instanceof BigInt64Array)
 }
 
 /** Set to `verbose`, it makes an engine's process say where every node is placed; see `DeviceLog`. */

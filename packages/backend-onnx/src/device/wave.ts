@@ -28,6 +28,8 @@ export interface WavePrompt {
  */
 export class Wave {
   private caches = new Map<string, DeviceTensor>()
+  /** 0 … slots − 1 */
+  private numbers: DeviceTensor | undefined
   private slots = 0
   private taken = 0
 
@@ -44,7 +46,7 @@ export class Wave {
   async begin(promptCaches: Readonly<Record<string, DeviceTensor>>): Promise<void> {
     const { layers, kvHeads, headDim } = this.config
     const rows = this.prompts.length * kvHeads * this.cells
-    this.slots = BLOCK
+    await this.takeSlots(BLOCK)
     for (let layer = 0; layer < layers; layer++) {
       for (const part of ['keys', 'values']) this.caches.set(`prompt_${part}_${layer}`, promptCaches[`${part}_${layer}`]!)
       this.caches.set(`own_keys_${layer}`, await this.memory.zeros([rows, headDim, BLOCK]))
@@ -87,17 +89,14 @@ export class Wave {
   }
 
   /** The last token of every row. [size] */
-  lastTokens(): HostTensor {
+  private lastTokens(): HostTensor {
     const ids = new Int32Array(this.size)
     for (const { row, cell } of this.rows()) ids[row] = cell.completion.tokens.at(-1)!
     return { data: ids, dims: [ids.length] }
   }
 
-  /**
-   * Inputs of the next step but for weights and tables.
-   * @param ids the last token of every row, here or on the device
-   */
-  feeds(ids: HostTensor | Tensor): Record<string, HostTensor | Tensor> {
+  /** Inputs of the next step but for weights and tables, with the last tokens that the host knows. */
+  feeds(): Record<string, HostTensor | Tensor> {
     const { kvHeads, headDim, heads } = this.config
     const { cells, width, slots, taken } = this
     const size = this.prompts.length
@@ -108,11 +107,11 @@ export class Wave {
       positions.fill(BigInt(Math.min(length + taken, this.config.maxPositions - 1)), g * cells, (g + 1) * cells)
     }
     const feeds: Record<string, HostTensor | Tensor> = {
-      ids,
+      ids: this.lastTokens(),
       positions: { data: positions, dims: [positions.length, 1] },
       ...this.maskFeeds(),
-      slots: { data: Int32Array.from({ length: slots }, (_, slot) => slot), dims: [slots] },
-      slot: { data: Int32Array.of(taken), dims: [1] },
+      slots: this.numbers!.native,
+      slot: { data: Float32Array.of(taken), dims: [1] },
       parts: int64([width, slots]),
       cell_shape: int64([size, cells, kvHeads, headDim]),
       query_shape: int64([size, cells, kvHeads, rep, headDim]),
@@ -158,6 +157,15 @@ export class Wave {
   release(): void {
     for (const tensor of this.caches.values()) tensor.release()
     this.caches.clear()
+    this.numbers?.release()
+    this.numbers = undefined
+  }
+
+  private async takeSlots(more: number): Promise<void> {
+    this.slots += more
+    this.numbers?.release()
+    this.numbers = undefined
+    this.numbers = await this.memory.upload({ data: Float32Array.from({ length: this.slots }, (_, slot) => slot), dims: [this.slots] })
   }
 
   private async closeRanks(moreSlots: number): Promise<void> {
@@ -181,7 +189,7 @@ export class Wave {
       values_padding: int64([0, 0, 0, 0, moreSlots, 0]),
     })
     for (const name of [...this.caches.keys()]) this.replace(name, tensorNamed(resident, `new_${name}`))
-    this.slots += moreSlots
+    if (moreSlots > 0) await this.takeSlots(moreSlots)
     this.prompts = left.map(({ prompt, from }) => ({
       length: prompt.length,
       cells: Array.from({ length: cells }, (_, c) => (from[c] === undefined ? undefined : prompt.cells[from[c]])),

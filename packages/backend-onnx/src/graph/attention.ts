@@ -43,10 +43,8 @@ export function packedAttentionRule(
   const { headDim, kvHeads } = shape
   const { scaled, inProduct } = scaling(graph, shape.scale)
   const scaledQ = scaled(q)
-  // Σ_t p·∂p = ∂out·out, over headDim numbers instead of T.
   const gHeads = flat(graph, g, headDim)
-  const products = flat(graph, graph.node('Mul', [g, y]), headDim)
-  const inner = graph.node('ReduceSum', [products, graph.ints(-1)], { attributes: { keepdims: 1 } })
+  const centred = graph.device === 'cpu' ? centredByRows(graph, g, y, headDim) : centredInPlace(graph)
   const block = (inputs: AttentionInputs): BlockGradient => {
     const query = slots(graph, scaledQ, inputs.queries)
     const keys = slots(graph, k, inputs.keys)
@@ -55,8 +53,7 @@ export function packedAttentionRule(
     const dOut = graph.node('Mul', [slots(graph, gHeads, inputs.queries), inputs.live])
     const dValues = matMul(graph, p, dOut, { transA: true }, 'attention_dv')
     const dProbabilities = matMul(graph, dOut, slots(graph, v, inputs.keys), { transB: true }, 'attention_dp')
-    const ownInner = graph.node('Mul', [graph.node('Gather', [inner, inputs.queries], { attributes: { axis: 0 } }), inputs.live])
-    const dCapped = graph.node('Mul', [graph.node('Sub', [dProbabilities, ownInner]), p], { label: 'attention_ds' })
+    const dCapped = centred(p, dProbabilities, inputs)
     const dScores = slope ? graph.node('Mul', [dCapped, slope()]) : dCapped
     const dQueries = matMul(graph, dScores, keys, inProduct, 'attention_dq')
     const dKeys = matMul(graph, dScores, query, { ...inProduct, transA: true }, 'attention_dk')
@@ -70,6 +67,28 @@ export function packedAttentionRule(
     return flat(graph, keyRows(graph, batch, prompt.map(pick), ofCompletions, queries, headDim), kvHeads * headDim)
   }
   return [scaled(queryRows(graph, batch, dQueries, queries, shape)), packed((part) => part.dKeys), packed((part) => part.dValues)]
+}
+
+/** From probabilities p and their cotangents to those of the scores below the softmax: p · (∂p − Σ_t p·∂p). */
+type Centred = (p: Value, dProbabilities: Value, inputs: AttentionInputs) => Value
+
+/** By Σ_t p·∂p = ∂out·out, which is over headDim numbers instead of T, once for all blocks. */
+function centredByRows(graph: Graph, g: Value, y: Value, headDim: number): Centred {
+  const products = flat(graph, graph.node('Mul', [g, y]), headDim)
+  const inner = graph.node('ReduceSum', [products, graph.ints(-1)], { attributes: { keepdims: 1 } })
+  return (p, dProbabilities, { queries, live }) => {
+    const own = graph.node('Mul', [graph.node('Gather', [inner, queries], { attributes: { axis: 0 } }), live])
+    return graph.node('Mul', [graph.node('Sub', [dProbabilities, own]), p], { label: 'attention_ds' })
+  }
+}
+
+/** The sum as it stands: more arithmetic and fewer nodes. */
+function centredInPlace(graph: Graph): Centred {
+  return (p, dProbabilities) => {
+    const products = graph.node('Mul', [p, dProbabilities])
+    const inner = graph.node('ReduceSum', [products, graph.ints(-1)], { attributes: { keepdims: 1 } })
+    return graph.node('Sub', [products, graph.node('Mul', [p, inner])], { label: 'attention_ds' })
+  }
 }
 
 /**
@@ -160,9 +179,8 @@ function keyRows(
   headDim: number,
 ): Value {
   const rows = graph.ints(0, -1)
-  const last = prompt[prompt.length - 1]
-  const early = prompt.slice(0, -1).map((part, chunk) => graph.node('Pad', [part, batch.promptChunkPadding(chunk)]))
-  let summed = graph.node('Reshape', [early.reduce((sum, part) => graph.node('Add', [sum, part]), last), rows])
+  const whole = prompt.map((part, chunk) => (chunk < prompt.length - 1 ? graph.node('Pad', [part, batch.promptChunkPadding(chunk)]) : part))
+  let summed = whole.length > 0 ? graph.node('Reshape', [whole.reduce((sum, part) => graph.node('Add', [sum, part])), rows]) : undefined
   const inputs = batch.completionBlocks(queries)
   for (const [c, chunks] of completion.entries()) {
     for (const [i, part] of chunks.entries()) {
@@ -179,7 +197,7 @@ function keyRows(
     )
     return graph.node('Gather', [stacked(graph, ownParts, headDim), batch.completionKeysBack(chunk)], { attributes: { axis: 0 } })
   })
-  const ofPrompts = graph.node('Gather', [flat(graph, summed, headDim), batch.promptKeysBack], { attributes: { axis: 0 } })
+  const ofPrompts = graph.node('Gather', [flat(graph, summed!, headDim), batch.promptKeysBack], { attributes: { axis: 0 } })
   const ofCompletions = own.reduce((sum, part) => graph.node('Add', [sum, part]))
   return graph.node('Concat', [ofPrompts, ofCompletions], { attributes: { axis: 0 } })
 }

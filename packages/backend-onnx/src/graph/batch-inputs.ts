@@ -1,4 +1,4 @@
-import { completionBlock, PLAIN, PROMPT_TAIL_BLOCK, promptBlock, type AttentionLayout } from './attention-layout'
+import { completionBlock, JOINED_TAIL_BLOCK, PLAIN, PROMPT_TAIL_BLOCK, promptBlock, type AttentionLayout } from './attention-layout'
 import type { DType, Graph, Value } from './graph'
 
 /** The graph inputs that describe one packed batch; `batch-feeds.ts` and `attention-feeds.ts` fill them. */
@@ -103,8 +103,9 @@ export class BatchInputs {
   promptChunkPadding(chunk: number): Value {
     return this.input(`prompt_chunk_padding_${chunk}`, 'int64')
   }
-  /** Blocks of prompt queries: all of them, or the last row of each prompt alone. */
+  /** Blocks of prompt queries: all of them, or the last row of each prompt alone. None where they stand among the completions. */
   promptBlocks(queries: 'all' | 'tail'): AttentionInputs[] {
+    if (this.isJoined) return []
     if (queries === 'tail') return [this.block(PROMPT_TAIL_BLOCK, queries)]
     return range(this.layout.promptChunks).map((chunk) => this.block(promptBlock(chunk), queries))
   }
@@ -112,7 +113,7 @@ export class BatchInputs {
   completionBlocks(queries: 'all' | 'tail'): CompletionInputs[][] {
     return range(this.layout.classes).map((group) =>
       range(this.layout.chunks).map((chunk) => {
-        const name = completionBlock(group, chunk)
+        const name = this.isJoined && queries === 'tail' ? JOINED_TAIL_BLOCK : completionBlock(group, chunk)
         return { ...this.block(name, queries), slotGroups: this.input(`${name}_slot_groups`) }
       }),
     )
@@ -129,6 +130,10 @@ export class BatchInputs {
   /** Where each completion row's keys stand among the own key slots of a chunk's blocks. [completionRows · kvHeads] */
   completionKeysBack(chunk: number): Value {
     return this.input(`completion_keys_back_${chunk}`, 'int32')
+  }
+
+  private get isJoined(): boolean {
+    return this.layout.promptChunks === 0
   }
 
   private input(name: string, dtype?: DType): Value {
@@ -178,7 +183,7 @@ export interface AttentionInputs {
   readonly matrixShape: Value
 }
 
-/** A block of completions: its keys are the prompt's, up to the longest prompt, then the completions' own. */
+/** A block of completions, and of prompts that stand among them: its keys are the prompt's, up to the longest prompt, then the completions' own. */
 export interface CompletionInputs extends AttentionInputs {
   /** 1 where a slot belongs to a group. [S, groups] */
   readonly slotGroups: Value

@@ -33,18 +33,37 @@ export function matMul(graph: Graph, a: Value, b: Value, options: MatMulOptions,
  *
  * The runtime's operator returns that factor too; on WebGPU the output holds the rows' means instead (seen in 1.30.0), so that it is
  * computed.
+ *
+ * @param width d
  */
-export function rmsNorm(graph: Graph, x: Value, weight: Value, epsilon: number): { readonly y: Value; readonly inverse: () => Value } {
+export function rmsNorm(graph: Graph, x: Value, weight: Value, epsilon: number, width: () => number) {
   const attributes = { axis: -1, epsilon: { float: epsilon }, stash_type: 1 }
   const [y, inverse] = graph.nodes('SimplifiedLayerNormalization', [x, weight], 2, { attributes, label: 'rms_norm' })
-  if (graph.device === 'cpu') return { y: y!, inverse: () => inverse! }
+  if (graph.device === 'cpu') return { y: y!, inverse: (): Value => inverse! }
   return {
     y: y!,
-    inverse: () => {
-      const square = rowMean(graph, graph.node('Mul', [x, x]))
-      return graph.node('Reciprocal', [graph.node('Sqrt', [graph.node('Add', [square, graph.scalar(epsilon)])])])
+    inverse: (): Value => {
+      // √d / √(Σx² + d·ε)
+      const squares = graph.node('ReduceSumSquare', [x], { attributes: { axes: [-1], keepdims: 1 } })
+      const root = graph.node('Sqrt', [graph.node('Add', [squares, graph.scalar(width() * epsilon)])])
+      return graph.node('Div', [graph.scalar(Math.sqrt(width())), root])
     },
   }
+}
+
+/** mean(x · weight) row by row. [n, 1] */
+export function rowProduct(graph: Graph, x: Value, weight: Value, width: () => number): Value {
+  if (graph.device === 'cpu') return rowMean(graph, graph.node('Mul', [x, weight]))
+  const column = graph.node('Reshape', [weight, graph.ints(-1, 1)])
+  return graph.node('Gemm', [x, column], { attributes: { alpha: { float: 1 / width() } }, label: 'row_product' })
+}
+
+/** x · σ(x), and σ(x) for its gradient. On a CPU the one operator takes longer than the two. */
+export function silu(graph: Graph, x: Value): { readonly y: Value; readonly sigmoid: () => Value } {
+  let made: Value | undefined
+  const sigmoid = () => (made ??= graph.node('Sigmoid', [x]))
+  if (graph.device === 'cpu') return { y: graph.node('Mul', [x, sigmoid()]), sigmoid }
+  return { y: graph.node('QuickGelu', [x], { domain: 'com.microsoft', attributes: { alpha: { float: 1 } }, label: 'silu' }), sigmoid }
 }
 
 /**

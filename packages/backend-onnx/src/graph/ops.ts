@@ -1,6 +1,6 @@
 import type { Activation, LinearOptions, LowRank, Ops, Rotation } from '@plumbline/transformer'
 import { plus, type Rule, type Tape } from './autodiff'
-import { layerNorm, rmsNorm, rowMean } from './formulations'
+import { layerNorm, rmsNorm, rowMean, rowProduct, silu } from './formulations'
 import type { Graph, Value } from './graph'
 import { addLowRank } from './low-rank'
 import { weightGradient } from './weight-gradient'
@@ -61,14 +61,14 @@ export class OnnxOps implements Ops<Value> {
       const rows = this.reshaped(x, parts.headDim, parts.heads * parts.headDim)
       return this.alike(x, this.reshaped(this.rmsNorm(rows, weight, epsilon), parts.heads * parts.headDim, parts.headDim))
     }
-    const { y, inverse } = rmsNorm(graph, x, weight, epsilon)
+    const { y, inverse } = rmsNorm(graph, x, weight, epsilon, () => this.widthOf(weight))
     this.alike(x, y)
     return this.record(y, [x, weight], (g) => {
       // x̂ = x/rms, t = g·x̂:  ∂w = Σ_rows t,  ∂x = (g·w − x̂ · mean(t·w)) / rms
       const scale = inverse()
       const normed = graph.node('Mul', [x, scale])
       const t = graph.node('Mul', [g, normed])
-      const mean = rowMean(graph, graph.node('Mul', [t, weight]))
+      const mean = rowProduct(graph, t, weight, () => this.widthOf(weight))
       const inner = graph.node('Sub', [graph.node('Mul', [g, weight]), graph.node('Mul', [normed, mean])])
       return [plus(graph.node('Mul', [inner, scale])), plus(columnSums(graph, t))]
     })
@@ -114,13 +114,12 @@ export class OnnxOps implements Ops<Value> {
 
   swiglu(gate: Value, up: Value): Value {
     const { graph } = this
-    const sigmoid = graph.node('Sigmoid', [gate])
-    const silu = graph.node('Mul', [gate, sigmoid])
-    const y = this.alike(gate, graph.node('Mul', [silu, up]))
+    const { y: bent, sigmoid } = silu(graph, gate)
+    const y = this.alike(gate, graph.node('Mul', [bent, up]))
     return this.record(y, [gate, up], (g) => {
       // silu' = σ + silu · (1 − σ) = σ + silu − silu·σ
-      const slope = graph.node('Sub', [graph.node('Add', [sigmoid, silu]), graph.node('Mul', [silu, sigmoid])])
-      return [plus(graph.node('Mul', [graph.node('Mul', [g, up]), slope])), plus(graph.node('Mul', [g, silu]))]
+      const slope = graph.node('Sub', [graph.node('Add', [sigmoid(), bent]), graph.node('Mul', [bent, sigmoid()])])
+      return [plus(graph.node('Mul', [graph.node('Mul', [g, up]), slope])), plus(graph.node('Mul', [g, bent]))]
     })
   }
 
@@ -185,6 +184,11 @@ export class OnnxOps implements Ops<Value> {
   softcap(x: Value, cap: number): Value {
     const { y, slope } = softcap(this.graph, x, cap)
     return this.record(this.alike(x, y), [x], (g) => [plus(this.graph.node('Mul', [g, slope()]))])
+  }
+
+  /** Numbers of a norm's weight; asked by gradients alone. */
+  protected widthOf(weight: Value): number {
+    throw new Error(`The shape of ${weight.name} is not known`)
   }
 
   protected record(output: Value, inputs: readonly Value[], rule: Rule): Value {

@@ -101,6 +101,10 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
     return scored.logProbs
   }
 
+  protected override widthOf(weight: Value): number {
+    return this.shapeOf(weight)[0]!
+  }
+
   protected override alike(x: Value, y: Value): Value {
     if (this.tailValues.has(x)) this.tailValues.add(y)
     return y

@@ -1,5 +1,5 @@
 import type { PackedBatch } from '@plumbline/transformer'
-import { BLOCKED, PLAIN, type AttentionLayout } from '../graph/attention-layout'
+import { BLOCKED, JOINED, PLAIN, type AttentionLayout } from '../graph/attention-layout'
 
 /** Which rows one attention block holds, side by side in padded slots; −1 is padding. */
 export interface Block {
@@ -23,6 +23,8 @@ export interface AttentionBlocks {
   readonly prompt: readonly Block[]
   /** By class and chunk. */
   readonly completion: readonly (readonly CompletionBlock[])[]
+  /** Where prompts stand among the completions: the same with the last row of each prompt alone. */
+  readonly joinedTail?: CompletionBlock
 }
 
 /** Scores (per head and layer) that are worth the nodes of five more blocks: those cost about as long as 200,000 scores. */
@@ -34,6 +36,20 @@ export function attentionBlocks(batch: PackedBatch, heads: number): AttentionBlo
   const saved = scores(batch, plain!.layout, plain!.classes) - scores(batch, blocked!.layout, blocked!.classes)
   const { layout, classes } = heads * saved > WORTH_BLOCKS ? blocked! : plain!
   return planBlocks(batch, layout, classes)
+}
+
+/**
+ * Scores (per head and layer) that a GPU computes for what the nodes of a prompts' own block take: some 35 forward and backward, each about 40 microseconds
+ * of the host's time (measured on an H100), in which it computes some millions. Reckoned, not measured.
+ */
+const WORTH_JOINING = 4_000_000
+
+/** Blocks for a GPU, which lacks no arithmetic and is told of every node: as few as padding allows. */
+export function deviceBlocks(batch: PackedBatch, heads: number): AttentionBlocks {
+  const sizeOf = (blocks: AttentionBlocks) =>
+    [...blocks.prompt, ...blocks.completion.flat()].reduce((sum, { sequences, queries, keys }) => sum + sequences * queries * keys, 0)
+  const [joined, plain] = [planBlocks(batch, JOINED), planBlocks(batch, PLAIN)]
+  return heads * (sizeOf(joined) - sizeOf(plain)) > WORTH_JOINING ? plain : joined
 }
 
 /** Most positions of a block where attention takes a long sequence block by block. */
@@ -49,6 +65,7 @@ export function longBlocks(batch: PackedBatch): AttentionBlocks {
 }
 
 export function planBlocks(batch: PackedBatch, layout: AttentionLayout, classes = lengthClasses(batch, layout)): AttentionBlocks {
+  if (layout.promptChunks === 0) return joinedBlocks(batch, layout)
   return {
     layout,
     prompt: chunkEnds(batch.maxPrompt, layout.promptChunks).map(([from, to]) => promptBlock(batch, from, to)),
@@ -121,6 +138,31 @@ function completionBlock(batch: PackedBatch, slots: readonly number[], from: num
   for (const [s, slot] of slots.entries()) groups[s] = groupOfSlot[slot]!
   return { sequences, queryRows, queries: to - from, keyRows, keys, groups }
 }
+
+/** Prompts as sequences behind the completions: all of their rows, and the last one alone. */
+function joinedBlocks(batch: PackedBatch, layout: AttentionLayout): AttentionBlocks {
+  const { slots, groups, groupOfSlot, maxPrompt, maxCompletion, promptSlots, rows, tailRows } = batch
+  const completions = completionBlock(batch, [...groupOfSlot.keys()], 0, Math.max(1, maxCompletion), 0)
+  const withPrompts = (prompts: Int32Array, width: number): CompletionBlock => {
+    const queries = Math.max(completions.queries, width)
+    const [queryRows, keyRows] = [queries, completions.keys].map((length) => new Int32Array((slots + groups) * length).fill(-1))
+    for (let s = 0; s < slots + groups; s++) {
+      const group = s - slots
+      const [own, keys] =
+        group < 0
+          ? [row(completions.queryRows, s, completions.queries), row(completions.keyRows, s, completions.keys)]
+          : [row(prompts, group, width), row(promptSlots, group, maxPrompt)]
+      queryRows!.set(own, s * queries)
+      keyRows!.set(keys, s * completions.keys)
+    }
+    const groupOf = Int32Array.from({ length: slots + groups }, (_, s) => (s < slots ? groupOfSlot[s]! : s - slots))
+    return { sequences: slots + groups, queryRows: queryRows!, queries, keyRows: keyRows!, keys: completions.keys, groups: groupOf }
+  }
+  const lastRows = Int32Array.from({ length: groups }, (_, g) => rows - tailRows + g)
+  return { layout, prompt: [], completion: [[withPrompts(promptSlots, maxPrompt)]], joinedTail: withPrompts(lastRows, 1) }
+}
+
+const row = (table: Int32Array, index: number, width: number) => table.subarray(index * width, (index + 1) * width)
 
 /** Columns from … to − 1 of a table with `width` columns; −1 beyond it. */
 function window(table: Int32Array, width: number, from: number, to: number): Int32Array {

@@ -1,5 +1,5 @@
 import type { HeadShape, PackedBatch } from '@plumbline/transformer'
-import { completionBlock, PROMPT_TAIL_BLOCK, promptBlock } from '../graph/attention-layout'
+import { completionBlock, JOINED_TAIL_BLOCK, PROMPT_TAIL_BLOCK, promptBlock } from '../graph/attention-layout'
 import type { HostTensor } from '../runtime/session'
 import { int32, int64 } from '../runtime/tensors'
 import type { AttentionBlocks, Block } from './attention-blocks'
@@ -20,28 +20,27 @@ export function attentionFeeds(batch: PackedBatch, blocks: AttentionBlocks, shap
     keyRows: batch.promptSlots,
     keys: maxPrompt,
   }
-  const lastChunk = blocks.prompt[blocks.prompt.length - 1]!
   const prompt: NamedBlock[] = blocks.prompt.map((block, i) => ({ name: promptBlock(i), ...block }))
   const completion: NamedBlock[][] = blocks.completion.map((chunks, c) =>
     chunks.map((block, i) => ({ name: completionBlock(c, i), ...block })),
   )
+  const { joinedTail } = blocks
+  const tail: NamedBlock[] = joinedTail
+    ? [{ name: JOINED_TAIL_BLOCK, ...joinedTail }]
+    : [{ name: PROMPT_TAIL_BLOCK, ...lastPromptRows }, ...completion.flat()]
   const feeds: Feeds = {
     all_back: int32(queriesBack([...prompt, ...completion.flat()], shape, 0, rows)),
-    tail_back: int32(queriesBack([lastPromptRows, ...completion.flat()], shape, tailStart, rows)),
+    tail_back: int32(queriesBack(tail, shape, tailStart, rows)),
     max_prompt: int64([maxPrompt]),
-    prompt_keys_back: int32(keysBack([{ ...lastChunk, from: 0 }], shape.kvHeads, 0, promptRows)),
-    ...blockFeeds({ name: PROMPT_TAIL_BLOCK, ...lastPromptRows }, batch, shape, 'tail'),
+    prompt_keys_back: int32(keysBack([{ ...lastPromptRows, from: 0 }], shape.kvHeads, 0, promptRows)),
   }
+  for (const block of [...prompt, ...completion.flat()]) Object.assign(feeds, blockFeeds(block, batch, shape, 'all'))
+  for (const block of tail) Object.assign(feeds, blockFeeds(block, batch, shape, 'tail'))
   for (const [chunk, block] of prompt.entries()) {
-    Object.assign(feeds, blockFeeds(block, batch, shape, 'all'))
-    feeds[`prompt_chunk_padding_${chunk}`] = int64([0, 0, 0, 0, 0, 0, lastChunk.keys - block.keys, 0])
+    feeds[`prompt_chunk_padding_${chunk}`] = int64([0, 0, 0, 0, 0, 0, maxPrompt - block.keys, 0])
   }
-  for (const [c, chunks] of completion.entries()) {
-    for (const [i, block] of chunks.entries()) {
-      Object.assign(feeds, blockFeeds(block, batch, shape, 'all'), blockFeeds(block, batch, shape, 'tail'))
-      const { sequences } = block
-      feeds[`${block.name}_slot_groups`] = { data: membership(blocks.completion[c]![i]!.groups, groups), dims: [sequences, groups] }
-    }
+  for (const { name, sequences, groups: groupOf } of [...completion.flat(), ...tail]) {
+    if (groupOf) feeds[`${name}_slot_groups`] = { data: membership(groupOf, groups), dims: [sequences, groups] }
   }
   for (let chunk = 0; chunk < blocks.layout.chunks; chunk++) {
     const parts = completion.map((chunks) => ({ ...chunks[chunk]!, from: maxPrompt }))
@@ -52,6 +51,8 @@ export function attentionFeeds(batch: PackedBatch, blocks: AttentionBlocks, shap
 
 interface NamedBlock extends Block {
   readonly name: string
+  /** Of completions. */
+  readonly groups?: Int32Array
 }
 
 /** What one block is fed; in the `tail` its queries are rows of the tail. */

@@ -1,3 +1,4 @@
+import { PLAIN } from '../graph/attention-layout'
 import { architectureOf, elements, embeddingName, headName, type ModelConfig, type PackedBatch } from '@plumbline/transformer'
 import type { Emitted } from '../graph/emit'
 import type { DType } from '../graph/element-types'
@@ -28,6 +29,7 @@ export class HostPlace implements Place<HeldTensor, ParameterStore, Session> {
   ) {}
 
   readonly hold = inHost
+  readonly usualLayout = PLAIN
 
   readonly layerwise: Layerwise<Session> = {
     blocks: longBlocks,

@@ -1,5 +1,6 @@
 import type { PackedBatch } from '@plumbline/transformer'
 import type { DType } from '../graph/element-types'
+import type { AttentionLayout } from '../graph/attention-layout'
 import type { Emitted } from '../graph/emit'
 import type { Device } from '../graph/graph'
 import type { Residual } from '../graph/scoring-ops'
@@ -76,6 +77,8 @@ export interface Place<Tensor, Store extends PlacedStore<Tensor>, Run extends { 
   typeOf(tensor: Tensor): DType
   /** Weights as graphs read them; until the next step. */
   feeds(weights: ReadonlyMap<string, Tensor>): Feeds
+  /** The layout of most batches of short sequences. */
+  readonly usualLayout: AttentionLayout
   /** How attention is cut into blocks for this batch. */
   blocks(batch: PackedBatch): AttentionBlocks
   /** Inputs of the graphs that no other place has. */

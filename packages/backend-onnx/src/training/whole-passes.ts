@@ -1,5 +1,5 @@
 import { rowKeys, type PackedBatch, type PackedGroup } from '@plumbline/transformer'
-import { PLAIN, type AttentionLayout } from '../graph/attention-layout'
+import type { AttentionLayout } from '../graph/attention-layout'
 import type { Held } from '../runtime/held'
 import type { Feeds } from '../runtime/session'
 import { planBlocks } from './attention-blocks'
@@ -32,7 +32,7 @@ export class WholePasses<Tensor, Store extends PlacedStore<Tensor>, Run extends 
 
   /** Compiles what a step of short sequences runs, with or without kept activations. */
   async compile(keep: boolean): Promise<void> {
-    const program = this.program(PLAIN, this.model.training())
+    const program = this.program(this.model.place.usualLayout, this.model.training())
     await Promise.all([
       program.session(keep ? 'forwardKeeping' : 'forward'),
       program.session(keep ? 'backwardFromKept' : 'backwardRecomputing'),

@@ -1,7 +1,7 @@
 import { parseModelConfig, type ModelConfig } from '@plumbline/transformer'
 import { stepGraph } from '../../src/decode/step-graph'
 import { fedWeights } from '../../src/decode/weights'
-import { PLAIN } from '../../src/graph/attention-layout'
+import { JOINED } from '../../src/graph/attention-layout'
 import type { Emitted } from '../../src/graph/emit'
 import { Graph } from '../../src/graph/graph'
 import { traceTraining } from '../../src/training/training-graph'
@@ -67,14 +67,14 @@ function fields(message: Uint8Array, wanted: number): Uint8Array[] {
   return found
 }
 
-const training = (config: ModelConfig) => traceTraining({ config, layout: PLAIN }, 'webgpu')
+const training = (config: ModelConfig) => traceTraining({ config, layout: JOINED }, 'webgpu')
 
 it.each<[string, number, (config: ModelConfig) => Emitted]>([
-  ['a forward pass', 33, (config) => training(config).forwardKeeping()],
-  ['a backward pass', 117, (config) => training(config).backwardFromKept()],
+  ['a forward pass', 23, (config) => training(config).forwardKeeping()],
+  ['a backward pass', 90, (config) => training(config).backwardFromKept()],
   [
     'a token',
-    32,
+    29,
     (config) => {
       const graph = new Graph('webgpu')
       return stepGraph(graph, config, fedWeights(graph))

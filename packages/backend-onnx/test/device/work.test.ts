@@ -1,7 +1,7 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
 import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling } from '@plumbline/core'
 import { loadModel, loadTokenizer, parameterShapes, tokenizerPath, type PackedGroup } from '@plumbline/transformer'
-import { DeviceSession, deviceWork } from '../../src/device/session'
+import { DeviceSession, deviceWork, type DeviceWork } from '../../src/device/session'
 import { Engine } from '../../src/worker/engine'
 import { TinyModel, tinyGroups } from '../support/tiny'
 
@@ -25,10 +25,10 @@ async function engineOn(device: 'cpu' | 'webgpu'): Promise<Engine> {
 }
 
 /** Runs and reads that something takes. */
-async function workOf(what: () => Promise<unknown>): Promise<{ runs: number; reads: number }> {
-  const { runs, reads } = deviceWork
+async function workOf(what: () => Promise<unknown>): Promise<DeviceWork> {
+  const { runs, uploads, reads } = deviceWork
   await what()
-  return { runs: deviceWork.runs - runs, reads: deviceWork.reads - reads }
+  return { runs: deviceWork.runs - runs, uploads: deviceWork.uploads - uploads, reads: deviceWork.reads - reads }
 }
 
 describe('a training step', () => {
@@ -67,7 +67,9 @@ describe('a training step', () => {
     expect([tensors.length, shapes.size]).toEqual([21, 6])
     // Both passes of each part and a selection of rows between them; zeros once a shape; one run for all norms; eight tensors an update.
     const runs = 2 * (1 + 1 + 1) + shapes.size + 1 + Math.ceil(tensors.length / 8)
-    expect(await workOf(() => step(engine))).toEqual({ runs, reads: 2 + 1 })
+    // What describes a part to either pass, and which rows are selected; of an update seven numbers and each tensor's decay.
+    const uploads = 2 * (14 + 25 + 2) + 7 * Math.ceil(tensors.length / 8) + tensors.length
+    expect(await workOf(() => step(engine))).toEqual({ runs, uploads, reads: 2 + 1 })
     await engine.close()
   })
 })
@@ -114,9 +116,12 @@ describe('sampling', () => {
     const engine = await engineOn('webgpu')
     const sampling: Sampling = { seed: 5, temperature: 1, maxNewTokens: 64, endTokens: [] }
     await sampled(engine, sampling)
-    // The prefill, its choice, an empty cache for the keys and one for the values (shared by the layers), a step and a choice for each of 63 tokens, a look at every eight, and one new layout.
-    const { runs, reads } = await workOf(() => sampled(engine, sampling))
-    expect({ runs, reads }).toEqual({ runs: 2 + 2 + 2 * 63 + 8 + 1, reads: 2 + 8 })
+    // The prefill and its choice; an empty cache for the keys and one for the values (shared by the layers), the numbers of the slots, and three that every choice reads;
+    // a step for each of 63 tokens, which chooses as well, and a look at every eight; one new layout, with its slots.
+    const runs = 2 + 2 + 1 + 3 + 63 + 8 + 2
+    // Of a token its slot, positions, mask and draws; the ids that the host knows and what was chosen before, at first and behind a look.
+    const uploads = 5 + 4 + 1 + 3 + 4 * 63 + 2 * 8 + 3
+    expect(await workOf(() => sampled(engine, sampling))).toEqual({ runs, uploads, reads: 2 + 8 })
     await engine.close()
   })
 })
