@@ -1,4 +1,4 @@
-import { webAssembly, type WasmMemory } from './web-assembly'
+import { webAssembly, type WasmMemory } from '@plumbline/transformer'
 
 /**
  * The inner loops of the optimizer as a WebAssembly SIMD module, assembled here: it works in place on the memory that holds

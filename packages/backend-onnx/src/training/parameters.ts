@@ -1,7 +1,7 @@
 import { PlumbError } from '@plumbline/core/base'
 import { elements, heldWeights, type MomentType, type Weights, type WeightSource, type WeightTensor } from '@plumbline/transformer'
 import { instantiateKernel, KERNEL_ALIGNMENT, type AdamWKernel } from './adamw-kernel'
-import { webAssembly, type WasmMemory } from './web-assembly'
+import { webAssembly, type WasmMemory } from '@plumbline/transformer'
 
 /** One trainable tensor with its running gradient and AdamW's moments, in one WebAssembly memory. */
 export interface Parameter {

@@ -1,12 +1,10 @@
 import { PlumbError, type Sampling } from '@plumbline/core/base'
 import { expNegative } from './exponential'
-import { kthLargest, nucleus } from './top'
+import { blocksAbove, kthLargest, nucleus } from './top'
+import { BLOCK, WordWeights } from './weights'
 
 /** The part of {@link Sampling} that says how one token is drawn. */
 export type TokenSampling = Pick<Sampling, 'temperature' | 'topK' | 'topP'>
-
-/** Tokens whose weights are summed together; a draw looks into one block only. */
-const BLOCK = 256
 
 /**
  * Draws tokens from rows of logits: temperature, then top-k, then top-p, in the order and with the sets of the logits warpers of
@@ -14,17 +12,16 @@ const BLOCK = 256
  * arguments only.
  */
 export class TokenChooser {
+  private readonly weights: WordWeights
   /** Scratch: the tokens that top-k and top-p leave, ascending. */
   private readonly kept: Int32Array
-  /** Scratch: running sums at the end of each block of the vocabulary. */
-  private readonly sums: Float64Array
 
   constructor(
-    vocabularySize: number,
+    private readonly vocabularySize: number,
     private readonly sampling: TokenSampling,
   ) {
+    this.weights = new WordWeights(vocabularySize)
     this.kept = new Int32Array(vocabularySize)
-    this.sums = new Float64Array(Math.ceil(vocabularySize / BLOCK))
   }
 
   /** Whether tokens are drawn at random; `uniform` is not read otherwise. */
@@ -41,76 +38,60 @@ export class TokenChooser {
    * @throws PlumbError PLUMB_NON_FINITE_LOGITS when a logit is NaN or +Infinity, or all are −Infinity.
    */
   choose(logits: Float32Array, uniform: number): number {
-    const likeliest = argmax(logits)
-    if (!this.random) return likeliest
-    const largest = logits[likeliest]!
+    const { weights, vocabularySize } = this
+    weights.logits.set(logits)
+    const largest = weights.largest()
+    if (!Number.isFinite(largest)) throw nonFiniteLogits()
+    if (!this.random) return logits.indexOf(largest, BLOCK * weights.maxima.indexOf(largest))
     const { temperature, topK = 0, topP = 1 } = this.sampling
-    const limited = topK > 0 && topK < logits.length
-    if (!limited && topP >= 1) return this.drawFromAll(logits, largest, uniform)
-    const smallest = limited ? kthLargest(logits, topK) : -Infinity
-    const count = topP < 1 ? nucleus(logits, largest, temperature, smallest, topP, this.kept) : this.keep(logits, smallest)
-    return this.drawFromKept(count, logits, largest, uniform)
+    const limited = topK > 0 && topK < vocabularySize
+    if (!limited && topP >= 1) return this.draw(vocabularySize, largest, uniform)
+    const smallest = limited ? kthLargest(weights, vocabularySize, topK) : -Infinity
+    const count = topP < 1 ? nucleus(weights, vocabularySize, largest, temperature, smallest, topP, this.kept) : this.keep(smallest)
+    return this.kept[this.drawFromKept(count, largest, uniform)]!
   }
 
-  /** Finds the block first, then the token in it, so that weights need not be stored. */
-  private drawFromAll(logits: Float32Array, largest: number, uniform: number): number {
-    const { sums } = this
-    const inverse = 1 / this.sampling.temperature
-    let total = 0
-    for (let block = 0, id = 0; block < sums.length; block++) {
-      for (const end = Math.min(id + BLOCK, logits.length); id < end; id++) total += expNegative((largest - logits[id]!) * inverse)
-      sums[block] = total
+  /** The words that are not below `smallest`. @returns how many they are. */
+  private keep(smallest: number): number {
+    const { kept, vocabularySize, weights } = this
+    const { logits, maxima } = weights
+    let count = 0
+    for (const [first, end] of blocksAbove(maxima, smallest, vocabularySize)) {
+      for (let id = first; id < end; id++) if (logits[id]! >= smallest) kept[count++] = id
     }
-    const target = uniform * total
-    let block = 0
-    while (block < sums.length - 1 && sums[block]! <= target) block++
-    let reached = block === 0 ? 0 : sums[block - 1]!
-    let last = 0
-    for (let id = block * BLOCK; id < logits.length; id++) {
+    return count
+  }
+
+  /** @returns which of the kept ones. */
+  private drawFromKept(count: number, largest: number, uniform: number): number {
+    const { kept, weights } = this
+    const { logits } = weights
+    // They move to the front, in their order.
+    for (let i = 0; i < count; i++) logits[i] = logits[kept[i]!]!
+    logits.fill(-Infinity, count, BLOCK * Math.ceil(count / BLOCK))
+    return this.draw(count, largest, uniform)
+  }
+
+  /** Of the first words, one by its weight: finds the block first, then the word in it, so that weights need not be stored. */
+  private draw(words: number, largest: number, uniform: number): number {
+    const { logits, sums } = this.weights
+    const inverse = 1 / this.sampling.temperature
+    const blocks = Math.ceil(words / BLOCK)
+    const target = uniform * this.weights.weigh(blocks, largest, inverse)
+    let [block, reached] = [0, 0]
+    while (block < blocks - 1 && reached + sums[block]! <= target) reached += sums[block++]!
+    let last = -1
+    for (let id = block * BLOCK; id < words; id++) {
       const weight = expNegative((largest - logits[id]!) * inverse)
       if (weight === 0) continue
       reached += weight
       if (target < reached) return id
       last = id
     }
-    return last // rounding can leave the target at the very end
+    // Rounding can leave the target at the very end, behind the last word with a weight.
+    for (let id = block * BLOCK - 1; last < 0; id--) if (expNegative((largest - logits[id]!) * inverse) > 0) last = id
+    return last
   }
-
-  private keep(logits: Float32Array, smallest: number): number {
-    let count = 0
-    for (let id = 0; id < logits.length; id++) if (logits[id]! >= smallest) this.kept[count++] = id
-    return count
-  }
-
-  private drawFromKept(count: number, logits: Float32Array, largest: number, uniform: number): number {
-    const { kept } = this
-    const inverse = 1 / this.sampling.temperature
-    let total = 0
-    for (let i = 0; i < count; i++) total += expNegative((largest - logits[kept[i]!]!) * inverse)
-    const target = uniform * total
-    let reached = 0
-    for (let i = 0; i < count; i++) {
-      reached += expNegative((largest - logits[kept[i]!]!) * inverse)
-      if (target < reached) return kept[i]!
-    }
-    return kept[count - 1]!
-  }
-}
-
-function argmax(logits: Float32Array): number {
-  let best = 0
-  let largest = -Infinity
-  let bad = false
-  for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id]!
-    if (logit > largest) {
-      largest = logit
-      best = id
-    }
-    if (Number.isNaN(logit)) bad = true
-  }
-  if (bad || !Number.isFinite(largest)) throw nonFiniteLogits()
-  return best
 }
 
 export function nonFiniteLogits(where?: string): PlumbError {

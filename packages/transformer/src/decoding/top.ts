@@ -1,13 +1,19 @@
 import { expNegative } from './exponential'
+import { BLOCK, BUCKETS, BUCKETS_PER_NAT, type WordWeights } from './weights'
 
 /**
- * The k-th largest of the values (all of them count when k exceeds their number), by a min-heap of k: one pass, no sort.
- * @param values [n]
+ * The k-th largest of the words' logits (all of them count when k exceeds their number), by a min-heap of k: one pass, no sort.
+ * @param words how many of `weights.logits` are words; its `maxima` are read
  */
-export function kthLargest(values: Float32Array, k: number): number {
-  const size = Math.min(k, values.length)
-  const heap = Float32Array.from(values.subarray(0, size)).sort() // ascending is a valid min-heap
-  for (let i = size; i < values.length; i++) if (values[i]! > heap[0]!) replaceRoot(heap, values[i]!)
+export function kthLargest({ logits, maxima }: WordWeights, words: number, k: number): number {
+  const size = Math.min(k, words)
+  const heap = logits.slice(0, size).sort() // ascending is a valid min-heap
+  for (let id = size; id < words;) {
+    const block = Math.floor(id / BLOCK)
+    const end = Math.min(words, (block + 1) * BLOCK)
+    if (maxima[block]! > heap[0]!) for (; id < end; id++) if (logits[id]! > heap[0]!) replaceRoot(heap, logits[id]!)
+    id = end
+  }
   return heap[0]!
 }
 
@@ -24,40 +30,47 @@ function replaceRoot(heap: Float32Array, value: number): void {
   heap[i] = value
 }
 
-/** Tokens fall into buckets by their depth, how many nats they are below the likeliest one; the last bucket takes the rest. */
-const BUCKETS_PER_NAT = 16
-const BUCKETS = 45 * BUCKETS_PER_NAT
-
 /**
  * The nucleus: the smallest set of tokens whose probability reaches p, at least one (Holtzman et al., arXiv:1904.09751; the same set
  * as the TopPLogitsWarper of `transformers`). Of equally likely tokens the lower id comes first.
  *
  * No sort: the probability is summed per bucket, and only the tokens of the bucket where it reaches p are sorted.
  *
+ * @param words how many of `weights.logits` are words; its `maxima` are read
  * @param smallest logits below it are not in the running
  * @param kept receives the ids of the nucleus, ascending
  * @returns how many they are
  */
-export function nucleus(logits: Float32Array, largest: number, temperature: number, smallest: number, p: number, kept: Int32Array): number {
+export function nucleus(
+  weights: WordWeights,
+  words: number,
+  largest: number,
+  temperature: number,
+  smallest: number,
+  p: number,
+  kept: Int32Array,
+): number {
+  const { logits, maxima, mass } = weights
   const inverse = 1 / temperature
-  const mass = new Float64Array(BUCKETS)
-  let total = 0
-  for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id]!
-    if (logit < smallest) continue
-    const depth = (largest - logit) * inverse
-    const weight = expNegative(depth)
-    mass[bucketOf(depth)]! += weight
-    total += weight
-  }
-  const target = p * total
+  // All words that are deeper than this have less than 1 − p between them, so that the border is above it.
+  const deepest = 1 + Math.log(words / (1 - p))
+  const isBounded = smallest === -Infinity && deepest < BUCKETS / BUCKETS_PER_NAT
+  const whole = isBounded ? weights.weigh(maxima.length, largest, inverse) : 0
+  const counted = weights.weighByDepth(largest, inverse, isBounded ? largest - deepest * temperature : smallest)
+  const target = p * (isBounded ? whole : counted)
   let reached = 0
   let border = 0
   while (border < BUCKETS - 1 && reached + mass[border]! < target) reached += mass[border++]!
 
+  // A little more than the border's bucket, so that rounding loses none of it: what is inside is looked at closely.
+  const lowest = border < BUCKETS - 1 ? Math.max(smallest, largest - (temperature * (border + 1.01)) / BUCKETS_PER_NAT) : smallest
+  const highest = largest - (temperature * (border - 0.01)) / BUCKETS_PER_NAT
   const undecided: number[] = []
-  for (let id = 0; id < logits.length; id++) {
-    if (logits[id]! >= smallest && bucketOf((largest - logits[id]!) * inverse) === border) undecided.push(id)
+  for (const [first, end] of blocksAbove(maxima, lowest, words)) {
+    for (let id = first; id < end; id++) {
+      const logit = logits[id]!
+      if (logit >= lowest && logit <= highest && bucketOf((largest - logit) * inverse) === border) undecided.push(id)
+    }
   }
   undecided.sort((a, b) => logits[b]! - logits[a]! || a - b)
   let last = -1 // the least likely token of the nucleus
@@ -68,12 +81,17 @@ export function nucleus(logits: Float32Array, largest: number, temperature: numb
   }
   // Without a border, p is so near 1 that rounding left nothing to decide: all are in.
   const least = last < 0 ? smallest : logits[last]!
-  if (last < 0) last = logits.length
+  if (last < 0) last = words
   let count = 0
-  for (let id = 0; id < logits.length; id++) {
-    if (logits[id]! > least || (logits[id] === least && id <= last)) kept[count++] = id
+  for (const [first, end] of blocksAbove(maxima, least, words)) {
+    for (let id = first; id < end; id++) if (logits[id]! > least || (logits[id] === least && id <= last)) kept[count++] = id
   }
   return count
+}
+
+/** [first word, end) of every block whose largest logit is not below `least`. */
+export function* blocksAbove(maxima: Float32Array, least: number, words: number): Generator<readonly [number, number]> {
+  for (const [block, most] of maxima.entries()) if (most >= least) yield [block * BLOCK, Math.min(words, (block + 1) * BLOCK)]
 }
 
 function bucketOf(depth: number): number {

@@ -1,4 +1,4 @@
-/** As much of WebAssembly's JavaScript interface as the optimizer uses; TypeScript declares it only among the browser's types. */
+/** As much of WebAssembly's JavaScript interface as the kernels use; TypeScript declares it only among the browser's types. */
 interface WebAssemblyApi {
   readonly Memory: new (descriptor: { readonly initial: number }) => WasmMemory
   readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object
