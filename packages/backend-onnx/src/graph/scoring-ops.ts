@@ -102,7 +102,9 @@ export class OnnxScoringOps extends OnnxOps implements ScoringOps<Value> {
   }
 
   protected override widthOf(weight: Value): number {
-    return this.shapeOf(weight)[0]!
+    // One that is shifted first is as wide as it was.
+    const { source } = weight
+    return source.kind === 'node' ? this.widthOf(source.node.inputs[0]!) : this.shapeOf(weight)[0]!
   }
 
   protected override alike(x: Value, y: Value): Value {
