@@ -1,7 +1,9 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
 import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling } from '@plumbline/core'
-import { loadModel, loadTokenizer, parameterShapes, tokenizerPath, type PackedGroup } from '@plumbline/transformer'
+import { loadModel, loadTokenizer, packGroups, parameterShapes, tokenizerPath, type PackedGroup } from '@plumbline/transformer'
+import { PLAIN } from '../../src/graph/attention-layout'
 import { DeviceSession, deviceWork, type DeviceWork } from '../../src/device/session'
+import { deviceBlocks } from '../../src/training/attention-blocks'
 import { Engine } from '../../src/worker/engine'
 import { TinyModel, tinyGroups } from '../support/tiny'
 
@@ -40,13 +42,33 @@ describe('a training step', () => {
   const cotangents = (part: readonly PackedGroup[]) =>
     Float32Array.from(part.flatMap(({ completions }) => completions.flatMap((tokens, c) => tokens.map((_, t) => (c % 2) * Math.cos(t)))))
 
-  async function step(engine: Engine, of = cotangents): Promise<number> {
-    for (const part of parts) {
+  /** So long a prompt beside so many short completions that it is no sequence among them. */
+  const long: PackedGroup[] = [
+    { prompt: Array.from({ length: 240 }, (_, i) => 5 + ((i * 37) % 500)), completions: Array.from({ length: 24 }, (_, c) => [7 + c, 9]) },
+  ]
+
+  async function step(engine: Engine, of = cotangents, asked: readonly (readonly PackedGroup[])[] = parts): Promise<number> {
+    for (const part of asked) {
       await engine.forward(part, true)
       await engine.backward(of(part))
     }
     return engine.optimStep(adamW)
   }
+
+  it('takes long prompts by themselves, with the norms and weights of the CPU', async () => {
+    const { heads } = (await loadModel(source)).config
+    expect(deviceBlocks(packGroups(long), heads).layout).toBe(PLAIN)
+    const [host, device] = [await engineOn('cpu'), await engineOn('webgpu')]
+    for (const engine of [host, device]) await engine.prepareTraining({ frozen: [], keep: true })
+    for (let i = 0; i < 2; i++) {
+      const [found, expected] = [await step(device, cotangents, [long]), await step(host, cotangents, [long])]
+      expect(Math.abs(found / expected - 1)).toBeLessThan(1e-5)
+    }
+    const [expected, found] = [await host.logProbs(long), await device.logProbs(long)]
+    for (const [t, value] of found.entries()) expect(Math.abs(value - expected[t]!)).toBeLessThan(1e-4)
+    await host.close()
+    await device.close()
+  })
 
   it('has the norms and weights of the CPU, step by step', async () => {
     const [host, device] = [await engineOn('cpu'), await engineOn('webgpu')]
