@@ -109,23 +109,28 @@ export async function syncFolder(folder: string): Promise<void> {
  * @throws PlumbError PLUMB_SYSTEM where something else has the name.
  */
 export async function makeFolder(folder: string): Promise<void> {
+  const above = path.dirname(folder)
+  let refused = await refusalOf(folder)
+  if (refused?.code === 'ENOENT' && above !== folder) {
+    if (!(await isThere(above))) await makeFolder(above)
+    // Once more also where somebody else has made the one above in between.
+    refused = await refusalOf(folder)
+  }
+  // Some systems say EACCES, EPERM, EROFS or EISDIR of a folder that is there.
+  if (refused === undefined || (await isFolder(folder))) return
+  const { code } = refused
+  const isBlocked = code === 'EEXIST' || code === 'ENOTDIR' || (code === 'ENOENT' && !(await isFolder(above)))
+  if (isBlocked) throw new PlumbError('PLUMB_SYSTEM', await whatStands(folder), folder, { cause: refused })
+  throw refused
+}
+
+/** Makes a folder. @returns what the system has against it. */
+async function refusalOf(folder: string): Promise<NodeJS.ErrnoException | undefined> {
   try {
     await mkdir(folder)
+    return undefined
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const above = path.dirname(folder)
-    if (code === 'ENOENT' && above !== folder && !(await isThere(above))) {
-      await makeFolder(above)
-      await mkdir(folder).catch((problem: unknown) => {
-        if ((problem as NodeJS.ErrnoException).code !== 'EEXIST') throw problem
-      })
-      return
-    }
-    // Some systems say EACCES, EPERM, EROFS or EISDIR of a folder that is there.
-    if (await isFolder(folder)) return
-    const isBlocked = code === 'EEXIST' || code === 'ENOTDIR' || (code === 'ENOENT' && !(await isFolder(above)))
-    if (isBlocked) throw new PlumbError('PLUMB_SYSTEM', await whatStands(folder), folder, { cause: error })
-    throw error
+    return error as NodeJS.ErrnoException
   }
 }
 

@@ -102,6 +102,16 @@ describe('a folder', () => {
     await makeFolder(path.join(folder, 'link'))
   })
 
+  it('is made by many at once, whoever makes which of those above it', async () => {
+    for (let round = 0; round < 20; round++) {
+      const folder = folderWith({})
+      const wanted = path.join(folder, 'a', 'b', 'c', 'd')
+      const above = [path.join(folder, 'a'), path.join(folder, 'a', 'b'), path.join(folder, 'a', 'b', 'c')]
+      await Promise.all([...Array.from({ length: 12 }, () => makeFolder(wanted)), ...above.map(makeFolder)])
+      expect(existsSync(wanted)).toBe(true)
+    }
+  })
+
   asUser('that may not be written says so', async () => {
     const folder = folderWith({})
     mkdirSync(path.join(folder, 'closed'), { mode: 0o500 })
