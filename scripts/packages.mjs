@@ -155,7 +155,8 @@ function useTypes(folder, packed) {
   }
   for (const [resolution, config] of Object.entries(resolutions)) {
     writeFileSync(join(folder, `tsconfig.${resolution}.json`), JSON.stringify(config))
-    for (const compiler of ['typescript', 'typescript-5']) {
+    // The one before the native compiler reads all kinds of files in the first.
+    for (const compiler of resolution === 'node16' ? ['typescript', 'typescript-5'] : ['typescript']) {
       const manifest = require.resolve(`${compiler}/package.json`)
       const { version } = require(manifest)
       say(`use them from TypeScript ${version}, ${resolution} resolution`)
