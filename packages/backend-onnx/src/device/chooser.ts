@@ -25,10 +25,11 @@ export function choiceKind({ temperature, topK = 0, topP = 1 }: Sampling): Choic
 
 /** Chooses tokens on the device: the logits stay there, and a token and one number a completion come back. */
 export class DeviceChooser {
-  /** One for each way of choosing that was asked for. */
-  private readonly sessions = new Map<string, Promise<DeviceSession>>()
+  private readonly sessions: SessionsByKind
 
-  constructor(private readonly vocabulary: number) {}
+  constructor(vocabulary: number) {
+    this.sessions = new SessionsByKind((kind) => DeviceSession.create(choiceGraph(vocabulary, kind), []))
+  }
 
   /**
    * @param logits [rows, vocabulary], on the device
@@ -37,7 +38,7 @@ export class DeviceChooser {
    */
   async choose(logits: Tensor, choices: readonly Choice[], sampling: Sampling): Promise<readonly number[]> {
     if (choices.length === 0) return []
-    const session = await this.sessionFor(choiceKind(sampling))
+    const session = await this.sessions.of(choiceKind(sampling))
     const { host } = await session.run({
       logits,
       rows: { data: Int32Array.from(choices, ({ row }) => row), dims: [choices.length] },
@@ -49,22 +50,33 @@ export class DeviceChooser {
     return [...tokens!]
   }
 
-  async release(): Promise<void> {
-    for (const session of this.sessions.values()) await (await session).release()
+  release(): Promise<void> {
+    return this.sessions.release()
   }
+}
 
-  private sessionFor(kind: ChoiceKind): Promise<DeviceSession> {
+/** A session for each way of choosing that was asked for. */
+export class SessionsByKind {
+  private readonly sessions = new Map<string, Promise<DeviceSession>>()
+
+  constructor(private readonly create: (kind: ChoiceKind) => Promise<DeviceSession>) {}
+
+  of(kind: ChoiceKind): Promise<DeviceSession> {
     const key = JSON.stringify(kind)
-    const session = this.sessions.get(key) ?? DeviceSession.create(choiceGraph(this.vocabulary, kind), [])
+    const session = this.sessions.get(key) ?? this.create(kind)
     this.sessions.set(key, session)
     return session
+  }
+
+  async release(): Promise<void> {
+    for (const session of this.sessions.values()) await (await session).release()
   }
 }
 
 /** Tokens of the same completions, step by step, which the steps choose themselves (`continuedChoice`). They stay on the device until all are asked for. */
 export class ChosenTokens {
   private all: DeviceTensor | undefined
-  private ids: DeviceTensor | undefined
+  private chosen: DeviceTensor | undefined
   private steps = 0
 
   /** @param choices completions that stand in some of the rows of `constants` */
@@ -74,20 +86,25 @@ export class ChosenTokens {
     private readonly choices: readonly Choice[],
   ) {}
 
-  /** What the choice in the next step reads, and the ids of the tokens before where a step has chosen them; of rows without a completion anything. */
-  feeds(): Feeds {
+  /** The id that the last step chose for every row, once there is one; of rows without a completion anything. */
+  get ids(): Tensor | undefined {
+    return this.chosen?.native
+  }
+
+  /** Draws a number for every choice: what the choice in the next step reads. */
+  draw(): Feeds {
     const { rows } = this.constants
     const uniforms = new Array<number>(rows).fill(0)
     for (const { row, completion } of this.choices) uniforms[row] = completion.draw()
     const before = this.all?.native ?? { data: new Float32Array(rows), dims: [rows, 1] }
-    return { ...this.constants.held.feeds, before, uniforms: drawn(uniforms), ...(this.ids ? { ids: this.ids.native } : {}) }
+    return { ...this.constants.held.feeds, before, uniforms: drawn(uniforms) }
   }
 
   /** Takes the tokens that a step has chosen. */
   took(resident: Readonly<Record<string, Tensor>>): void {
     this.release()
     this.all = this.memory.hold(tensorNamed(resident, 'all'))
-    this.ids = this.memory.hold(tensorNamed(resident, 'next_ids'))
+    this.chosen = this.memory.hold(tensorNamed(resident, 'next_ids'))
     this.steps++
   }
 
@@ -107,8 +124,8 @@ export class ChosenTokens {
 
   release(): void {
     this.all?.release()
-    this.ids?.release()
-    this.all = this.ids = undefined
+    this.chosen?.release()
+    this.all = this.chosen = undefined
   }
 }
 

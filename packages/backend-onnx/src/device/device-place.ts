@@ -22,6 +22,7 @@ import { DeviceSession } from './session'
 /** A GPU's memory, on the WebGPU provider: what a graph computes is a new tensor there, and what is added up replaces the sum before. */
 export class DevicePlace implements Place<DeviceTensor, DeviceParameters, DeviceSession> {
   readonly device = 'webgpu'
+  readonly usualLayout = JOINED
   /** One for each list of kept tensors that rows were selected from. */
   private readonly selecting = new Map<string, Promise<DeviceSession>>()
 
@@ -39,8 +40,6 @@ export class DevicePlace implements Place<DeviceTensor, DeviceParameters, Device
   feeds(weights: DeviceTensors): Record<string, Tensor> {
     return nativeTensors(weights)
   }
-
-  readonly usualLayout = JOINED
 
   blocks(batch: PackedBatch): AttentionBlocks {
     const blocks = deviceBlocks(batch, this.config.heads)

@@ -13,7 +13,7 @@ import { RopeTables } from '../runtime/rope-tables'
 import type { Tensor } from '../runtime/onnxruntime'
 import type { Feeds } from '../runtime/session'
 import { continuedChoice, type ChoiceKind } from './choice-graph'
-import { ChoiceConstants, ChosenTokens, choiceKind, DeviceChooser } from './chooser'
+import { ChoiceConstants, ChosenTokens, choiceKind, DeviceChooser, SessionsByKind } from './chooser'
 import type { DeviceMemory } from './memory'
 import { nativeTensors, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
@@ -35,8 +35,7 @@ const STEPS_PER_READ = 8
  */
 export class DeviceGenerator {
   private readonly chooser: DeviceChooser
-  /** One for each way of choosing that was asked for. */
-  private readonly steps = new Map<string, Promise<DeviceSession>>()
+  private readonly steps = new SessionsByKind((kind) => this.choosingStep(kind))
 
   private constructor(
     private readonly model: Omit<GeneratorModel, 'weights'>,
@@ -62,14 +61,14 @@ export class DeviceGenerator {
     const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 0)
     const tables = await this.tables.upTo(padded(longest) + sampling.maxNewTokens)
     const resident = { ...tables, ...nativeTensors(weights) }
-    const step = await this.stepFor(choiceKind(sampling))
+    const step = await this.steps.of(choiceKind(sampling))
     for (const wave of waves(requests, waveLimits(config, sampling.maxNewTokens))) await this.runWave(step, wave, rules, resident, options)
   }
 
   async release(): Promise<void> {
     this.tables.release()
     for (const session of Object.values(this.sessions)) await session.release()
-    for (const session of this.steps.values()) await (await session).release()
+    await this.steps.release()
     await this.chooser.release()
   }
 
@@ -151,7 +150,7 @@ export class DeviceGenerator {
   ): Promise<void> {
     for (let taken = 0; taken < steps; taken++) {
       checkAborted?.()
-      const { resident: out } = await step.run({ ...resident, ...wave.feeds(), ...chosen.feeds() })
+      const { resident: out } = await step.run({ ...resident, ...wave.feeds(chosen.ids ?? wave.lastTokens()), ...chosen.draw() })
       wave.took(out)
       chosen.took(out)
       // The native call blocks this thread: messages are read between steps.
@@ -160,17 +159,12 @@ export class DeviceGenerator {
   }
 
   /** A step that chooses the tokens as well. The logits are nobody's: the device frees them itself. */
-  private stepFor(kind: ChoiceKind): Promise<DeviceSession> {
+  private choosingStep(kind: ChoiceKind): Promise<DeviceSession> {
     const { config, adapter } = this.model
-    const key = JSON.stringify(kind)
-    const known = this.steps.get(key)
-    if (known) return known
     const graph = new Graph('webgpu')
     const { logits, ...caches } = stepValues(graph, config, fedWeights(graph), adapter)
     const emitted = emit({ ...continuedChoice(graph, logits, config.vocabSize, kind), ...caches })
-    const session = DeviceSession.create(emitted, emitted.outputs)
-    this.steps.set(key, session)
-    return session
+    return DeviceSession.create(emitted, emitted.outputs)
   }
 
   /** Counts logits as held while they are read, and frees them. */

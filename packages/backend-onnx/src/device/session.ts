@@ -2,7 +2,7 @@ import type { Emitted } from '../graph/emit'
 import { InferenceSession, Tensor, type SessionOptions } from '../runtime/onnxruntime'
 import { fedTensors, type Feeds, type HostTensor } from '../runtime/session'
 
-/** What the host asked of the device since the process began. Both are what a GPU waits for: it idles while a run is encoded, and while the host waits for a read. */
+/** What the host asked of the device since the process began. A GPU waits for all of it: it idles while a run is encoded, and while the host waits for a read. */
 export interface DeviceWork {
   runs: number
   /** Arrays that went to the device. Shapes are not among them: those stay with the host. */

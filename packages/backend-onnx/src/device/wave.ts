@@ -88,15 +88,18 @@ export class Wave {
     return this.taken + 1
   }
 
-  /** The last token of every row. [size] */
-  private lastTokens(): HostTensor {
+  /** The last token of every row that the host knows. [size] */
+  lastTokens(): HostTensor {
     const ids = new Int32Array(this.size)
     for (const { row, cell } of this.rows()) ids[row] = cell.completion.tokens.at(-1)!
     return { data: ids, dims: [ids.length] }
   }
 
-  /** Inputs of the next step but for weights and tables, with the last tokens that the host knows. */
-  feeds(): Record<string, HostTensor | Tensor> {
+  /**
+   * Inputs of the next step but for weights and tables.
+   * @param ids the last token of every row, here or on the device
+   */
+  feeds(ids: HostTensor | Tensor): Record<string, HostTensor | Tensor> {
     const { kvHeads, headDim, heads } = this.config
     const { cells, width, slots, taken } = this
     const size = this.prompts.length
@@ -107,7 +110,7 @@ export class Wave {
       positions.fill(BigInt(Math.min(length + taken, this.config.maxPositions - 1)), g * cells, (g + 1) * cells)
     }
     const feeds: Record<string, HostTensor | Tensor> = {
-      ids: this.lastTokens(),
+      ids,
       positions: { data: positions, dims: [positions.length, 1] },
       ...this.maskFeeds(),
       slots: this.numbers!.native,

@@ -141,28 +141,28 @@ function completionBlock(batch: PackedBatch, slots: readonly number[], from: num
 
 /** Prompts as sequences behind the completions: all of their rows, and the last one alone. */
 function joinedBlocks(batch: PackedBatch, layout: AttentionLayout): AttentionBlocks {
-  const { slots, groups, groupOfSlot, maxPrompt, maxCompletion, promptSlots, rows, tailRows } = batch
-  const completions = completionBlock(batch, [...groupOfSlot.keys()], 0, Math.max(1, maxCompletion), 0)
+  const { groups, groupOfSlot, maxPrompt, maxCompletion, promptSlots, rows, tailRows } = batch
+  const { keys, ...completions } = completionBlock(batch, [...groupOfSlot.keys()], 0, Math.max(1, maxCompletion), 0)
+  const keyRows = joined([completions.keyRows, window(promptSlots, maxPrompt, 0, keys)])
+  const groupOf = joined([completions.groups, Int32Array.from({ length: groups }, (_, g) => g)])
   const withPrompts = (prompts: Int32Array, width: number): CompletionBlock => {
     const queries = Math.max(completions.queries, width)
-    const [queryRows, keyRows] = [queries, completions.keys].map((length) => new Int32Array((slots + groups) * length).fill(-1))
-    for (let s = 0; s < slots + groups; s++) {
-      const group = s - slots
-      const [own, keys] =
-        group < 0
-          ? [row(completions.queryRows, s, completions.queries), row(completions.keyRows, s, completions.keys)]
-          : [row(prompts, group, width), row(promptSlots, group, maxPrompt)]
-      queryRows!.set(own, s * queries)
-      keyRows!.set(keys, s * completions.keys)
-    }
-    const groupOf = Int32Array.from({ length: slots + groups }, (_, s) => (s < slots ? groupOfSlot[s]! : s - slots))
-    return { sequences: slots + groups, queryRows: queryRows!, queries, keyRows: keyRows!, keys: completions.keys, groups: groupOf }
+    const queryRows = [window(completions.queryRows, completions.queries, 0, queries), window(prompts, width, 0, queries)]
+    return { sequences: groupOf.length, queryRows: joined(queryRows), queries, keyRows, keys, groups: groupOf }
   }
   const lastRows = Int32Array.from({ length: groups }, (_, g) => rows - tailRows + g)
   return { layout, prompt: [], completion: [[withPrompts(promptSlots, maxPrompt)]], joinedTail: withPrompts(lastRows, 1) }
 }
 
-const row = (table: Int32Array, index: number, width: number) => table.subarray(index * width, (index + 1) * width)
+function joined(tables: readonly Int32Array[]): Int32Array {
+  const all = new Int32Array(tables.reduce((length, table) => length + table.length, 0))
+  let at = 0
+  for (const table of tables) {
+    all.set(table, at)
+    at += table.length
+  }
+  return all
+}
 
 /** Columns from … to − 1 of a table with `width` columns; −1 beyond it. */
 function window(table: Int32Array, width: number, from: number, to: number): Int32Array {

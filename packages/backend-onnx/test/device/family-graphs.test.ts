@@ -1,10 +1,10 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
-import type { Generation, ModelSource } from '@plumbline/core'
-import { loadTokenizer, tokenizerPath } from '@plumbline/transformer'
+import type { Generation } from '@plumbline/core'
 import { expectedCase, FAMILY_CASES, ModelFolders } from '../../../transformer/test/families/fixtures'
 import { BEYOND_CONTEXT } from '../../../transformer/test/families/pending'
 import { DeviceSession } from '../../src/device/session'
-import { Engine } from '../../src/worker/engine'
+import type { Engine } from '../../src/worker/engine'
+import { engineWith } from '../support/in-process'
 
 /**
  * What a GPU computes of every family, held against transformers, by the CPU's provider: the graphs are those of a GPU, the kernels are not.
@@ -17,19 +17,11 @@ afterAll(() => {
   folders.dispose()
 })
 
-async function engineOf(name: string): Promise<Engine> {
-  const engine = new Engine()
-  const source: ModelSource = { kind: 'folder', path: folders.copy(name) }
-  const { vocabularySize, bosId, eosId, padId } = await loadTokenizer(tokenizerPath(source))
-  await engine.open(source, { vocabularySize, bosId, eosId, padId }, { device: 'webgpu', threads: 1 })
-  return engine
-}
-
 describe.each(FAMILY_CASES.filter((name) => !BEYOND_CONTEXT.includes(name)))('%s, as transformers computes it', (name) => {
   const { groups, adamW, trajectory, greedy } = expectedCase(name)
   const cotangents = Float32Array.from(groups.flatMap((group) => group.cotangents.flat()))
   let engine: Engine
-  beforeAll(async () => (engine = await engineOf(name)))
+  beforeAll(async () => (engine = await engineWith({ kind: 'folder', path: folders.copy(name) }, 'webgpu')))
   afterAll(() => engine.close())
 
   it('greedy text', async () => {

@@ -1,10 +1,11 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
 import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling } from '@plumbline/core'
-import { loadModel, loadTokenizer, packGroups, parameterShapes, tokenizerPath, type PackedGroup } from '@plumbline/transformer'
+import { loadModel, packGroups, parameterShapes, type PackedGroup } from '@plumbline/transformer'
 import { PLAIN } from '../../src/graph/attention-layout'
 import { DeviceSession, deviceWork, type DeviceWork } from '../../src/device/session'
 import { deviceBlocks } from '../../src/training/attention-blocks'
-import { Engine } from '../../src/worker/engine'
+import type { Engine } from '../../src/worker/engine'
+import { engineWith } from '../support/in-process'
 import { TinyModel, tinyGroups } from '../support/tiny'
 
 /**
@@ -19,12 +20,7 @@ afterAll(async () => {
   await tiny.dispose()
 })
 
-async function engineOn(device: 'cpu' | 'webgpu'): Promise<Engine> {
-  const engine = new Engine()
-  const { vocabularySize, bosId, eosId, padId } = await loadTokenizer(tokenizerPath(source))
-  await engine.open(source, { vocabularySize, bosId, eosId, padId }, { device, threads: 1 })
-  return engine
-}
+const engineOn = (device: 'cpu' | 'webgpu') => engineWith(source, device)
 
 /** Runs and reads that something takes. */
 async function workOf(what: () => Promise<unknown>): Promise<DeviceWork> {

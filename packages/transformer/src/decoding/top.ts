@@ -55,9 +55,8 @@ export function nucleus(
   // All words that are deeper than this have less than 1 − p between them, so that the border is above it.
   const deepest = 1 + Math.log(words / (1 - p))
   const isBounded = smallest === -Infinity && deepest < BUCKETS / BUCKETS_PER_NAT
-  const whole = isBounded ? weights.weigh(maxima.length, largest, inverse) : 0
   const counted = weights.weighByDepth(largest, inverse, isBounded ? largest - deepest * temperature : smallest)
-  const target = p * (isBounded ? whole : counted)
+  const target = p * (isBounded ? weights.weigh(maxima.length, largest, inverse) : counted)
   let reached = 0
   let border = 0
   while (border < BUCKETS - 1 && reached + mass[border]! < target) reached += mass[border++]!
