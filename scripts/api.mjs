@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { root } from './packing.mjs'
 
 // The native compiler gives nobody its tree.
-const ts = createRequire(import.meta.url)('typescript-5')
+const ts = createRequire(import.meta.url)('typescript')
 const folder = join(root, 'docs', 'api')
 
 const packages = readdirSync(join(root, 'packages')).filter((name) => existsSync(join(root, 'packages', name, 'package.json')))

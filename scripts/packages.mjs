@@ -155,9 +155,9 @@ function useTypes(folder, packed) {
   }
   for (const [resolution, config] of Object.entries(resolutions)) {
     writeFileSync(join(folder, `tsconfig.${resolution}.json`), JSON.stringify(config))
-    // The one before the native compiler reads all kinds of files in the first.
-    for (const compiler of resolution === 'node16' ? ['typescript', 'typescript-5'] : ['typescript']) {
-      const manifest = require.resolve(`${compiler}/package.json`)
+    // The one before the native compiler, which the scripts have, reads all kinds of files in the first.
+    for (const from of resolution === 'node16' ? [root, join(root, 'scripts')] : [root]) {
+      const manifest = createRequire(join(from, 'package.json')).resolve('typescript/package.json')
       const { version } = require(manifest)
       say(`use them from TypeScript ${version}, ${resolution} resolution`)
       const tsc = [join(dirname(manifest), 'bin', 'tsc'), '-p', `tsconfig.${resolution}.json`, '--pretty', 'false']

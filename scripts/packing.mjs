@@ -27,7 +27,7 @@ export function run(title, command, args, cwd, env = process.env) {
  */
 export function packAll(destination) {
   mkdirSync(destination)
-  const args = ['pack', '--workspaces', '--json', '--foreground-scripts=false', '--pack-destination', destination]
+  const args = ['pack', '--workspace=packages', '--json', '--foreground-scripts=false', '--pack-destination', destination]
   const packed = JSON.parse(run('pack the packages', 'npm', args, root, { ...process.env, PLUMBLINE_RUNTIME: 'this' }))
   return packed.map((entry) => ({ ...entry, tarball: join(destination, entry.filename) }))
 }

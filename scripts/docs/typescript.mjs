@@ -6,7 +6,7 @@ import { dirname, join, posix } from 'node:path'
 import { createRequire } from 'node:module'
 import { root } from '../packing.mjs'
 
-const ts = createRequire(import.meta.url)('typescript-5')
+const ts = createRequire(import.meta.url)('typescript')
 
 const OPTIONS = {
   target: ts.ScriptTarget.ES2023,
