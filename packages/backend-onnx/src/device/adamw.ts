@@ -4,20 +4,17 @@ import type { Tensor } from '../runtime/onnxruntime'
 import { emit, type Emitted } from '../graph/emit'
 import { Graph, type Value } from '../graph/graph'
 import type { HostTensor } from '../runtime/session'
+import { partsOf, type ParameterGroup } from './groups'
+import { joined, separated } from './joining'
 import type { DeviceMemory } from './memory'
 import type { DeviceParameters } from './parameters'
 import { DeviceSession } from './session'
 import { tensorNamed } from '../runtime/tensor-named'
 
-/** Parameters of one update: more would hold more old and new tensors side by side, fewer would cost more calls. */
-const PER_RUN = 8
-/** Tensors that one node joins: a shader binds no more than eight buffers everywhere, its result among them. */
-const JOINED = 7
-
-/** Clips by the global norm and applies AdamW on the device; only the squares of the gradients' norms come back. */
+/** Clips by the global norm and applies AdamW on the device, to a group of tensors at a time; only the gradients' squares come back, summed by rows. */
 export class DeviceAdamW {
-  private readonly norms = new Map<number, Promise<DeviceSession>>()
-  private readonly updates = new Map<number, Promise<DeviceSession>>()
+  private readonly norms = new Map<string, Promise<DeviceSession>>()
+  private readonly updates = new Map<string, Promise<DeviceSession>>()
 
   constructor(private readonly memory: DeviceMemory) {}
 
@@ -29,7 +26,7 @@ export class DeviceAdamW {
     const gradNorm = await this.norm(parameters)
     parameters.step++
     const scalars = adamWScalars(options, gradNorm, parameters.step)
-    for (const names of pieces(parameters.trained, PER_RUN)) await this.update(parameters, names, scalars)
+    for (const group of parameters.groups) await this.update(parameters, group, scalars)
     parameters.clearGradients()
     return gradNorm
   }
@@ -50,97 +47,111 @@ export class DeviceAdamW {
 
   /** Σ g² of every parameter, in one run: what comes back has waited for all that was asked before. */
   private async squares(parameters: DeviceParameters): Promise<Map<string, number>> {
-    const names = parameters.trained
-    const session = await cached(this.norms, names.length, () => DeviceSession.create(normGraph(names.length), []))
+    const { groups } = parameters
+    const session = await cached(this.norms, groups.map(shapeOf).join(' '), () => DeviceSession.create(normGraph(groups), []))
     const feeds: Record<string, Tensor> = {}
-    for (const [i, name] of names.entries()) feeds[`gradient_${i}`] = (await parameters.gradient(name)).native
+    for (const [g, group] of groups.entries()) Object.assign(feeds, await gradients(parameters, group, g))
     const { host } = await session.run(feeds)
-    const squares = tensorNamed(host, 'squares').data as Float32Array
-    return new Map(names.map((name, i) => [name, squares[i]!]))
+    const all = tensorNamed(host, 'squares').data as Float32Array
+    let offset = 0
+    const byRow = groups.flatMap(({ names, rows, dims: [count = 0] }) =>
+      partsOf({ names, rows, dims: [count] }, all.subarray(offset, (offset += count))),
+    )
+    return new Map(byRow.map(([name, squares]) => [name, squares.reduce((sum, square) => sum + square, 0)]))
   }
 
-  private async update(parameters: DeviceParameters, names: readonly string[], { decay, ...scalars }: AdamWScalars): Promise<void> {
+  private async update(parameters: DeviceParameters, group: ParameterGroup, scalars: AdamWScalars): Promise<void> {
     const { memory } = this
-    const { weights } = parameters
-    const feeds: Record<string, HostTensor | Tensor> = {}
-    for (const [name, value] of Object.entries(scalars)) feeds[name] = scalar(value)
-    for (const [i, name] of names.entries()) {
-      const weight = weights.get(name)!
-      const { mean, variance } = await parameters.momentsOf(name)
-      feeds[`decay_${i}`] = scalar(decay(weight.dims.length))
-      feeds[`weight_${i}`] = weight.native
-      feeds[`gradient_${i}`] = (await parameters.gradient(name)).native
-      feeds[`mean_${i}`] = mean.native
-      feeds[`variance_${i}`] = variance.native
+    const { mean, variance } = await parameters.momentsOf(group)
+    const feeds: Record<string, HostTensor | Tensor> = {
+      ...(await gradients(parameters, group, 0)),
+      ...updateScalars(scalars, group.dims.length),
+      mean: mean.native,
+      variance: variance.native,
     }
-    const session = await cached(this.updates, names.length, () => {
-      const graph = updateGraph(names.length)
+    for (const [i, name] of group.names.entries()) feeds[`weight_${i}`] = parameters.weights.get(name)!.native
+    const session = await cached(this.updates, shapeOf(group), () => {
+      const graph = updateGraph(group)
       return DeviceSession.create(graph, graph.outputs)
     })
     const { resident } = await session.run(feeds)
-    for (const [i, name] of names.entries()) {
-      const held = (part: string) => memory.hold(tensorNamed(resident, `new_${part}_${i}`))
-      parameters.setWeight(name, held('weight'))
-      parameters.setMoments(name, { mean: held('mean'), variance: held('variance') })
-    }
+    const held = (output: string) => memory.hold(tensorNamed(resident, output))
+    for (const [i, name] of group.names.entries()) parameters.setWeight(name, held(`new_weight_${i}`))
+    parameters.setMoments(group, { mean: held('new_mean'), variance: held('new_variance') })
   }
 }
 
-/** gradient_i → squares [count]: Σ gradient_i², row by row first, so that the sums of float32 stay short. */
-function normGraph(count: number): Emitted {
-  const graph = new Graph('webgpu')
-  const sums = Array.from({ length: count }, (_, i) => {
-    const gradient = graph.input(`gradient_${i}`)
-    const byRow = graph.node('ReduceSum', [graph.node('Mul', [gradient, gradient]), graph.ints(-1)], { attributes: { keepdims: 1 } })
-    return graph.node('Reshape', [graph.node('ReduceSum', [byRow], { attributes: { keepdims: 0 } }), graph.ints(1)])
-  })
-  return emit({ squares: joined(graph, sums) })
+/** The gradients of the group that is the `g`-th of a graph's, as it is fed them. */
+async function gradients(parameters: DeviceParameters, { names }: ParameterGroup, g: number): Promise<Record<string, Tensor>> {
+  const feeds: Record<string, Tensor> = {}
+  for (const [i, name] of names.entries()) feeds[gradientInput(g, i)] = (await parameters.gradient(name)).native
+  return feeds
 }
 
-/** Vectors one behind the other. */
-function joined(graph: Graph, vectors: readonly Value[]): Value {
-  if (vectors.length === 1) return vectors[0]!
-  const parts = pieces(vectors, JOINED).map((part) =>
-    part.length === 1 ? part[0]! : graph.node('Concat', part, { attributes: { axis: 0 } }),
+const gradientInput = (group: number, tensor: number) => `gradient_${group}_${tensor}`
+
+function joinedGradients(graph: Graph, { names }: ParameterGroup, g: number): Value {
+  return joined(
+    graph,
+    names.map((_, i) => graph.input(gradientInput(g, i))),
   )
-  return joined(graph, parts)
 }
 
-/** AdamW with the inputs of `adamWScalars`; the same formula as `adamw-kernel.ts`. */
-function updateGraph(count: number): Emitted {
+/** The gradients of all groups → squares [Σ rows]: Σ gradient² of each row, which the host adds up; of vectors, of each number. */
+function normGraph(groups: readonly ParameterGroup[]): Emitted {
   const graph = new Graph('webgpu')
-  const clip = graph.input('clip')
-  const keep1 = graph.input('keep1')
-  const beta2 = graph.input('beta2')
-  const keep2 = graph.input('keep2')
-  const stepSize = graph.input('stepSize')
-  const unbias = graph.input('unbias')
-  const epsilon = graph.input('epsilon')
-  const op = (name: string, ...inputs: Value[]) => graph.node(name, inputs)
-  const outputs: Record<string, Value> = {}
-  for (let i = 0; i < count; i++) {
-    const weight = graph.input(`weight_${i}`)
-    const mean = graph.input(`mean_${i}`)
-    const variance = graph.input(`variance_${i}`)
-    const g = op('Mul', graph.input(`gradient_${i}`), clip)
-    const m = op('Add', mean, op('Mul', op('Sub', g, mean), keep1))
-    const v = op('Add', op('Mul', variance, beta2), op('Mul', op('Mul', g, g), keep2))
-    const slope = op('Div', op('Mul', m, stepSize), op('Add', op('Mul', op('Sqrt', v), unbias), epsilon))
-    outputs[`new_weight_${i}`] = op('Sub', op('Mul', weight, graph.input(`decay_${i}`)), slope)
-    outputs[`new_mean_${i}`] = m
-    outputs[`new_variance_${i}`] = v
-  }
-  return emit(outputs)
+  const byRow = groups.map((group, g) => {
+    const gradient = joinedGradients(graph, group, g)
+    if (group.dims.length === 1) return graph.node('Mul', [gradient, gradient])
+    return graph.node('ReduceSumSquare', [gradient], { attributes: { axes: [-1], keepdims: 0 } })
+  })
+  return emit({ squares: joined(graph, byRow) })
 }
 
-function cached(sessions: Map<number, Promise<DeviceSession>>, size: number, make: () => Promise<DeviceSession>): Promise<DeviceSession> {
-  const known = sessions.get(size) ?? make()
-  sessions.set(size, known)
+/** A step size below this moves no weight; divided by, it leaves numbers that float32 holds. */
+const SMALLEST_STEP = 1e-30
+
+/** What `updateGraph` is fed of a step. @param dimensions of the tensors */
+function updateScalars({ clip, keep1, beta2, keep2, stepSize, unbias, epsilon, decay }: AdamWScalars, dimensions: number) {
+  const step = Math.max(stepSize, SMALLEST_STEP)
+  const values = {
+    beta1: 1 - keep1,
+    keep1: keep1 * clip,
+    beta2,
+    keep2: keep2 * clip * clip,
+    unbias: unbias / step,
+    epsilon: epsilon / step,
+    decay: decay(dimensions),
+  }
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]): [string, HostTensor] => [name, { data: Float32Array.of(value), dims: [] }]),
+  )
+}
+
+/**
+ * AdamW as `adamw-kernel.ts` has it, with what scales the gradient and the step drawn into the factors, so that it takes fewer nodes:
+ * m = β₁ m + keep₁ g, v = β₂ v + keep₂ g², w = decay · w − m / (unbias · √v + ε).
+ */
+function updateGraph(group: ParameterGroup): Emitted {
+  const graph = new Graph('webgpu')
+  const op = (name: string, ...inputs: Value[]) => graph.node(name, inputs)
+  const scaled = (value: Value, factor: string) => op('Mul', value, graph.input(factor))
+  const weight = joined(
+    graph,
+    group.names.map((_, i) => graph.input(`weight_${i}`)),
+  )
+  const g = joinedGradients(graph, group, 0)
+  const mean = op('Add', scaled(graph.input('mean'), 'beta1'), scaled(g, 'keep1'))
+  const variance = op('Add', scaled(graph.input('variance'), 'beta2'), scaled(op('Mul', g, g), 'keep2'))
+  const slope = op('Div', mean, op('Add', scaled(op('Sqrt', variance), 'unbias'), graph.input('epsilon')))
+  const updated = separated(graph, op('Sub', scaled(weight, 'decay'), slope), group.rows)
+  return emit({ ...Object.fromEntries(updated.map((value, i) => [`new_weight_${i}`, value])), new_mean: mean, new_variance: variance })
+}
+
+const shapeOf = ({ rows, dims }: ParameterGroup) => `${rows.join('+')}x${dims.slice(1).join('x')}`
+
+function cached(sessions: Map<string, Promise<DeviceSession>>, key: string, make: () => Promise<DeviceSession>): Promise<DeviceSession> {
+  const known = sessions.get(key) ?? make()
+  sessions.set(key, known)
   return known
 }
-
-function pieces<T>(all: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size))
-}
-
-const scalar = (value: number): HostTensor => ({ data: Float32Array.of(value), dims: [] })

@@ -11,6 +11,7 @@ import {
 import type { Tensor } from '../runtime/onnxruntime'
 import type { PlacedStore } from '../training/place'
 import type { StorePlan } from '../training/parameters'
+import { parameterGroups, partsOf, type ParameterGroup } from './groups'
 import type { DeviceMemory, DeviceTensor } from './memory'
 
 export type DeviceTensors = ReadonlyMap<string, DeviceTensor>
@@ -20,7 +21,7 @@ export function nativeTensors(tensors: DeviceTensors): Record<string, Tensor> {
   return Object.fromEntries([...tensors].map(([name, { native }]) => [name, native]))
 }
 
-/** First and second moment of a gradient (exp_avg, exp_avg_sq). */
+/** First and second moment of the gradients of a group (exp_avg, exp_avg_sq). */
 export interface Moments {
   readonly mean: DeviceTensor
   readonly variance: DeviceTensor
@@ -33,7 +34,8 @@ export class DeviceParameters implements PlacedStore<DeviceTensor> {
   /** Names of parameters that are not trained. */
   frozen: ReadonlySet<string> = new Set()
   private readonly gradientSums = new Map<string, DeviceTensor>()
-  private readonly moments = new Map<string, Moments>()
+  private readonly moments = new Map<ParameterGroup, Moments>()
+  private grouped: readonly ParameterGroup[] | undefined
 
   private constructor(
     private readonly memory: DeviceMemory,
@@ -69,11 +71,17 @@ export class DeviceParameters implements PlacedStore<DeviceTensor> {
       throw new PlumbError('PLUMB_MOMENTS_UNSUPPORTED', message)
     }
     this.frozen = new Set(frozen)
+    this.grouped = undefined
   }
 
   /** Names of those that are trained. */
   get trained(): string[] {
     return [...this.held.keys()].filter((name) => !this.frozen.has(name))
+  }
+
+  /** Those that are trained, as the optimizer takes them. */
+  get groups(): readonly ParameterGroup[] {
+    return (this.grouped ??= parameterGroups(new Map(this.trained.map((name) => [name, this.held.get(name)!.dims]))))
   }
 
   /** The running sum of gradients; zero at first. */
@@ -119,12 +127,12 @@ export class DeviceParameters implements PlacedStore<DeviceTensor> {
   }
 
   /** Zero at first. */
-  async momentsOf(name: string): Promise<Moments> {
-    const known = this.moments.get(name)
+  async momentsOf(group: ParameterGroup): Promise<Moments> {
+    const known = this.moments.get(group)
     if (known) return known
-    const { dims } = this.held.get(name)!
+    const { dims } = group
     const made = { mean: await this.memory.zeros(dims), variance: await this.memory.zeros(dims) }
-    this.moments.set(name, made)
+    this.moments.set(group, made)
     return made
   }
 
@@ -133,10 +141,10 @@ export class DeviceParameters implements PlacedStore<DeviceTensor> {
     this.held.set(name, weight)
   }
 
-  setMoments(name: string, moments: Moments): void {
-    this.moments.get(name)?.mean.release()
-    this.moments.get(name)?.variance.release()
-    this.moments.set(name, moments)
+  setMoments(group: ParameterGroup, moments: Moments): void {
+    this.moments.get(group)?.mean.release()
+    this.moments.get(group)?.variance.release()
+    this.moments.set(group, moments)
   }
 
   /** Today's weights, kept as they are while training goes on; the caller releases them. */
@@ -154,10 +162,11 @@ export class DeviceParameters implements PlacedStore<DeviceTensor> {
   /** Writes weights, moments and the step count, whole or not at all. */
   async save(folder: string): Promise<void> {
     const moments = { mean: new Map<string, WeightTensor>(), variance: new Map<string, WeightTensor>() }
-    for (const name of this.trained) {
-      const found = await this.momentsOf(name)
+    for (const group of this.groups) {
+      const found = await this.momentsOf(group)
       for (const part of ['mean', 'variance'] as const) {
-        moments[part].set(name, { shape: found[part].dims, data: await this.memory.download(found[part]) })
+        const numbers = await this.memory.download(found[part])
+        for (const [name, data] of partsOf(group, numbers)) moments[part].set(name, { shape: this.held.get(name)!.dims, data })
       }
     }
     await writeTrainingState(folder, { weight: await this.download(), ...moments, step: this.step })
@@ -167,15 +176,14 @@ export class DeviceParameters implements PlacedStore<DeviceTensor> {
   async restore(folder: string): Promise<void> {
     const shapes = new Map([...this.held].map(([name, { dims }]) => [name, dims]))
     const { step, read } = await openTrainingState(folder, { parameters: shapes, frozen: this.frozen, moments: 'float32' })
-    const uploaded = async (part: 'weight' | 'mean' | 'variance', name: string) => {
-      const dims = shapes.get(name)!
-      const data = new Float32Array(elements(dims))
-      await read(part, name, data)
-      return this.memory.upload({ data, dims })
+    const uploaded = async (part: 'weight' | 'mean' | 'variance', group: ParameterGroup) => {
+      const data = new Float32Array(elements(group.dims))
+      for (const [name, numbers] of partsOf(group, data)) await read(part, name, numbers)
+      return this.memory.upload({ data, dims: group.dims })
     }
-    for (const name of shapes.keys()) this.setWeight(name, await uploaded('weight', name))
-    for (const name of this.trained) {
-      this.setMoments(name, { mean: await uploaded('mean', name), variance: await uploaded('variance', name) })
+    for (const [name, dims] of shapes) this.setWeight(name, await uploaded('weight', { names: [name], rows: [dims[0] ?? 1], dims }))
+    for (const group of this.groups) {
+      this.setMoments(group, { mean: await uploaded('mean', group), variance: await uploaded('variance', group) })
     }
     this.step = step
   }

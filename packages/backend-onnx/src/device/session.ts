@@ -28,6 +28,11 @@ export class DeviceSession {
   /** Which of the runtime's providers computes. Tests take the CPU's, where there is no adapter: the graphs are the same, and so is everything that is asked of them. */
   static provider: 'webgpu' | 'cpu' = 'webgpu'
 
+  /** Beginning of the paths where sessions that are made from now on write what they ran, in Chrome's format, when they are released: every node with the bytes it wrote. */
+  static traces: string | undefined
+
+  private readonly traced = DeviceSession.traces !== undefined
+
   private constructor(
     private readonly native: InferenceSession,
     readonly inputs: readonly string[],
@@ -62,6 +67,7 @@ export class DeviceSession {
   }
 
   async release(): Promise<void> {
+    if (this.traced) this.native.endProfiling()
     await this.native.release()
   }
 }
@@ -75,8 +81,11 @@ function isUploaded(tensor: HostTensor | Tensor): boolean {
 export const LOG_LEVEL_VARIABLE = 'PLUMBLINE_WEBGPU_LOG'
 
 function sessionOptions(outputs: readonly string[], resident: readonly string[]): SessionOptions {
-  if (DeviceSession.provider === 'cpu') return { executionProviders: ['cpu'], graphOptimizationLevel: 'disabled', intraOpNumThreads: 1 }
+  const traces = DeviceSession.traces === undefined ? {} : { enableProfiling: true, profileFilePrefix: DeviceSession.traces }
+  if (DeviceSession.provider === 'cpu')
+    return { executionProviders: ['cpu'], graphOptimizationLevel: 'disabled', intraOpNumThreads: 1, ...traces }
   return {
+    ...traces,
     executionProviders: ['webgpu'],
     preferredOutputLocation: Object.fromEntries(outputs.map((name) => [name, resident.includes(name) ? 'gpu-buffer' : 'cpu'])),
     graphOptimizationLevel: 'disabled',

@@ -1,4 +1,5 @@
 /** @jest-environment ./packages/backend-onnx/test/support/onnx-environment.cjs */
+import { join } from 'node:path'
 import type { AdamWOptions, Generation, GenerationPrompt, ModelSource, Sampling } from '@plumbline/core'
 import { loadModel, packGroups, parameterShapes, type PackedGroup } from '@plumbline/transformer'
 import { PLAIN } from '../../src/graph/attention-layout'
@@ -76,6 +77,22 @@ describe('a training step', () => {
     await device.close()
   })
 
+  it('goes on from a saved state as it would have gone on', async () => {
+    const folder = join(tiny.folder, 'state')
+    const engines = [await engineOn('webgpu'), await engineOn('webgpu'), await engineOn('cpu')]
+    const [device, again, host] = engines as [Engine, Engine, Engine]
+    for (const engine of engines) await engine.prepareTraining({ frozen: ['model.norm.weight'], keep: true })
+    await step(device)
+    await device.saveState(folder)
+    const expected = [await step(device), await device.logProbs(groups)]
+    await again.loadState(folder)
+    expect([await step(again), await again.logProbs(groups)]).toEqual(expected)
+    // The file is the CPU's too, which names every tensor.
+    await host.loadState(folder)
+    expect(Math.abs((await step(host)) / (expected[0] as number) - 1)).toBeLessThan(1e-5)
+    for (const engine of engines) await engine.close()
+  })
+
   it('runs little beside its passes, and waits for the log-probs and the norms alone', async () => {
     const engine = await engineOn('webgpu')
     await engine.prepareTraining({ frozen: [], keep: true })
@@ -83,10 +100,13 @@ describe('a training step', () => {
     const tensors = [...parameterShapes((await loadModel(source)).config).values()]
     const shapes = new Set(tensors.map((shape) => shape.join()))
     expect([tensors.length, shapes.size]).toEqual([21, 6])
-    // Both passes of each part and a selection of rows between them; zeros once a shape; one run for all norms; eight tensors an update.
-    const runs = 2 * (1 + 1 + 1) + shapes.size + 1 + Math.ceil(tensors.length / 8)
-    // What describes a part to either pass, and which rows are selected; of an update seven numbers and each tensor's decay.
-    const uploads = 2 * (14 + 25 + 2) + 7 * Math.ceil(tensors.length / 8) + tensors.length
+    // An update takes tensors of one width together: matrices of two widths, vectors.
+    const updates = new Set(tensors.map(([, ...width]) => width.join())).size
+    expect(updates).toBe(3)
+    // Both passes of each part and a selection of rows between them; zeros once a shape; one run for all norms.
+    const runs = 2 * (1 + 1 + 1) + shapes.size + 1 + updates
+    // What describes a part to either pass, and which rows are selected; seven numbers of an update.
+    const uploads = 2 * (14 + 25 + 2) + 7 * updates
     expect(await workOf(() => step(engine))).toEqual({ runs, uploads, reads: 2 + 1 })
     await engine.close()
   })
