@@ -54,6 +54,8 @@ const SMOL = [
   lora('135m', 'aft-bc', [peft('aft-bc', 2.5)], 0.5),
   align('135m', 'dpo', [trl(2, '--micro', '1')], 0.5),
   sample('135m', 4, 4, 0.5),
+  // As many completions as the sampler takes at once.
+  { ...sample('135m', 8, 4, 0.5), name: 'sample-135m-48' },
   { ...sample('135m', 4, 4, 0.5), name: 'sample-135m-prepacked', prepacked: true },
 ]
 

@@ -70,6 +70,8 @@ export class DeviceParameters implements PlacedStore<DeviceTensor> {
       const message = 'On a GPU the onnx backend holds moments in float32 only; leave moments out or take the device cpu.'
       throw new PlumbError('PLUMB_MOMENTS_UNSUPPORTED', message)
     }
+    // Moments belong to groups of what was trained before.
+    if (this.moments.size > 0) throw new Error('What is trained cannot change once it is')
     this.frozen = new Set(frozen)
     this.grouped = undefined
   }
