@@ -9,12 +9,19 @@ import { joined, separated } from './joining'
 import type { DeviceMemory } from './memory'
 import type { DeviceParameters } from './parameters'
 import { DeviceSession } from './session'
+import { DeviceSessions } from './sessions'
 import { tensorNamed } from '../runtime/tensor-named'
 
 /** Clips by the global norm and applies AdamW on the device, to a group of tensors at a time; only the gradients' squares come back, summed by rows. */
 export class DeviceAdamW {
-  private readonly norms = new Map<string, Promise<DeviceSession>>()
-  private readonly updates = new Map<string, Promise<DeviceSession>>()
+  private readonly norms = new DeviceSessions(
+    (groups: readonly ParameterGroup[]) => groups.map(shapeOf).join(' '),
+    (groups) => DeviceSession.create(normGraph(groups), []),
+  )
+  private readonly updates = new DeviceSessions(shapeOf, (group) => {
+    const graph = updateGraph(group)
+    return DeviceSession.create(graph, graph.outputs)
+  })
 
   constructor(private readonly memory: DeviceMemory) {}
 
@@ -32,7 +39,8 @@ export class DeviceAdamW {
   }
 
   async release(): Promise<void> {
-    for (const session of [...this.norms.values(), ...this.updates.values()]) await (await session).release()
+    await this.norms.release()
+    await this.updates.release()
   }
 
   private async norm(parameters: DeviceParameters): Promise<number> {
@@ -48,7 +56,7 @@ export class DeviceAdamW {
   /** Σ g² of every parameter, in one run: what comes back has waited for all that was asked before. */
   private async squares(parameters: DeviceParameters): Promise<Map<string, number>> {
     const { groups } = parameters
-    const session = await cached(this.norms, groups.map(shapeOf).join(' '), () => DeviceSession.create(normGraph(groups), []))
+    const session = await this.norms.of(groups)
     const feeds: Record<string, Tensor> = {}
     for (const [g, group] of groups.entries()) Object.assign(feeds, await gradients(parameters, group, g))
     const { host } = await session.run(feeds)
@@ -70,10 +78,7 @@ export class DeviceAdamW {
       variance: variance.native,
     }
     for (const [i, name] of group.names.entries()) feeds[`weight_${i}`] = parameters.weights.get(name)!.native
-    const session = await cached(this.updates, shapeOf(group), () => {
-      const graph = updateGraph(group)
-      return DeviceSession.create(graph, graph.outputs)
-    })
+    const session = await this.updates.of(group)
     const { resident } = await session.run(feeds)
     const held = (output: string) => memory.hold(tensorNamed(resident, output))
     for (const [i, name] of group.names.entries()) parameters.setWeight(name, held(`new_weight_${i}`))
@@ -148,10 +153,7 @@ function updateGraph(group: ParameterGroup): Emitted {
   return emit({ ...Object.fromEntries(updated.map((value, i) => [`new_weight_${i}`, value])), new_mean: mean, new_variance: variance })
 }
 
-const shapeOf = ({ rows, dims }: ParameterGroup) => `${rows.join('+')}x${dims.slice(1).join('x')}`
-
-function cached(sessions: Map<string, Promise<DeviceSession>>, key: string, make: () => Promise<DeviceSession>): Promise<DeviceSession> {
-  const known = sessions.get(key) ?? make()
-  sessions.set(key, known)
-  return known
+/** Groups of one shape have the same graph. */
+function shapeOf({ rows, dims }: ParameterGroup): string {
+  return `${rows.join('+')}x${dims.slice(1).join('x')}`
 }

@@ -7,6 +7,7 @@ import { tensorNamed } from '../runtime/tensor-named'
 import { choiceGraph, type ChoiceKind } from './choice-graph'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import { DeviceSession } from './session'
+import { DeviceSessions } from './sessions'
 
 /** A completion whose next token is to be chosen, and the row of its logits. */
 export interface Choice {
@@ -25,10 +26,10 @@ export function choiceKind({ temperature, topK = 0, topP = 1 }: Sampling): Choic
 
 /** Chooses tokens on the device: the logits stay there, and a token and one number a completion come back. */
 export class DeviceChooser {
-  private readonly sessions: SessionsByKind
+  private readonly sessions: DeviceSessions<ChoiceKind>
 
   constructor(vocabulary: number) {
-    this.sessions = new SessionsByKind((kind) => DeviceSession.create(choiceGraph(vocabulary, kind), []))
+    this.sessions = sessionsByChoice((kind) => DeviceSession.create(choiceGraph(vocabulary, kind), []))
   }
 
   /**
@@ -56,21 +57,8 @@ export class DeviceChooser {
 }
 
 /** A session for each way of choosing that was asked for. */
-export class SessionsByKind {
-  private readonly sessions = new Map<string, Promise<DeviceSession>>()
-
-  constructor(private readonly create: (kind: ChoiceKind) => Promise<DeviceSession>) {}
-
-  of(kind: ChoiceKind): Promise<DeviceSession> {
-    const key = JSON.stringify(kind)
-    const session = this.sessions.get(key) ?? this.create(kind)
-    this.sessions.set(key, session)
-    return session
-  }
-
-  async release(): Promise<void> {
-    for (const session of this.sessions.values()) await (await session).release()
-  }
+export function sessionsByChoice(create: (kind: ChoiceKind) => Promise<DeviceSession>): DeviceSessions<ChoiceKind> {
+  return new DeviceSessions((kind) => JSON.stringify(kind), create)
 }
 
 /** Tokens of the same completions, step by step, which the steps choose themselves (`continuedChoice`). They stay on the device until all are asked for. */

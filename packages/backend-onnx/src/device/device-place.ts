@@ -18,13 +18,14 @@ import { requireBindable } from './limits'
 import type { DeviceMemory, DeviceTensor } from './memory'
 import { nativeTensors, type DeviceParameters, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
+import { DeviceSessions } from './sessions'
 
 /** A GPU's memory, on the WebGPU provider: what a graph computes is a new tensor there, and what is added up replaces the sum before. */
 export class DevicePlace implements Place<DeviceTensor, DeviceParameters, DeviceSession> {
   readonly device = 'webgpu'
   readonly usualLayout = JOINED
   /** One for each list of kept tensors that rows were selected from. */
-  private readonly selecting = new Map<string, Promise<DeviceSession>>()
+  private readonly selecting = new DeviceSessions(residualNames, rowSelection)
 
   constructor(
     private readonly config: ModelConfig,
@@ -66,10 +67,8 @@ export class DevicePlace implements Place<DeviceTensor, DeviceParameters, Device
   }
 
   async select({ feeds }: Held, residuals: readonly Residual[], { sourceRows, sourceTailRows }: LiveBatch): Promise<Held> {
-    const key = residuals.map(({ value }) => value.name).join()
-    const session = this.selecting.get(key) ?? rowSelection(residuals)
-    this.selecting.set(key, session)
-    const { resident } = await (await session).run({ ...feeds, rows: int32(sourceRows), tail_rows: int32(sourceTailRows) })
+    const session = await this.selecting.of(residuals)
+    const { resident } = await session.run({ ...feeds, rows: int32(sourceRows), tail_rows: int32(sourceTailRows) })
     return this.memory.holdAll(Object.fromEntries(residuals.map(({ value: { name } }) => [name, tensorNamed(resident, selectedOf(name))])))
   }
 
@@ -80,13 +79,16 @@ export class DevicePlace implements Place<DeviceTensor, DeviceParameters, Device
     for (const name of store.trained) store.setGradient(name, this.memory.hold(tensorNamed(resident, gradientOf(name))))
   }
 
-  async release(): Promise<void> {
-    for (const session of this.selecting.values()) await (await session).release()
-    this.selecting.clear()
+  release(): Promise<void> {
+    return this.selecting.release()
   }
 }
 
 const selectedOf = (name: string) => `selected:${name}`
+
+function residualNames(residuals: readonly Residual[]): string {
+  return residuals.map(({ value }) => value.name).join()
+}
 
 /** Of every kept tensor, by its name, the rows at `rows` or, of those that only the tail has, at `tail_rows`: all of them in one run. */
 function rowSelection(residuals: readonly Residual[]): Promise<DeviceSession> {

@@ -13,7 +13,7 @@ import { RopeTables } from '../runtime/rope-tables'
 import type { Tensor } from '../runtime/onnxruntime'
 import type { Feeds } from '../runtime/session'
 import { continuedChoice, type ChoiceKind } from './choice-graph'
-import { ChoiceConstants, ChosenTokens, choiceKind, DeviceChooser, SessionsByKind } from './chooser'
+import { ChoiceConstants, ChosenTokens, choiceKind, DeviceChooser, sessionsByChoice } from './chooser'
 import type { DeviceMemory } from './memory'
 import { nativeTensors, type DeviceTensors } from './parameters'
 import { DeviceSession } from './session'
@@ -35,7 +35,7 @@ const STEPS_PER_READ = 8
  */
 export class DeviceGenerator {
   private readonly chooser: DeviceChooser
-  private readonly steps = new SessionsByKind((kind) => this.choosingStep(kind))
+  private readonly steps = sessionsByChoice((kind) => this.choosingStep(kind))
 
   private constructor(
     private readonly model: Omit<GeneratorModel, 'weights'>,
